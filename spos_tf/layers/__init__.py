@@ -1,0 +1,1 @@
+"""What a choice is made of: blocks, the operations they use, path layers."""

@@ -1,0 +1,113 @@
+"""Reads a block as shapes, multiply-adds and weights; nothing runs."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+# Without the batch axis: (height, width, channels), or (channels,) after the
+# global pool.
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """What one operation costs.
+
+    Attributes:
+        name: The operation's name within its block.
+        macs: Multiply-adds of its kernel for one image.
+        weights: Kernel and bias values.
+        batch_norm_channels: Channels it normalises; each has a gamma and a
+            beta in a final network.
+    """
+
+    name: str
+    macs: int = 0
+    weights: int = 0
+    batch_norm_channels: int = 0
+
+
+class ShapeOps:
+    """The `Ops` of shapes; `counts` lists what has been applied.
+
+    Conventions: MACs are those of convolution and dense kernels only, one
+    multiply-add once (the paper's "FLOPs").
+    """
+
+    def __init__(self) -> None:
+        self.counts: list[Count] = []
+
+    def channels(self, x: Shape) -> int:
+        return x[-1]
+
+    def conv(
+        self,
+        x: Shape,
+        filters: int,
+        kernel_size: int = 1,
+        *,
+        strides: int = 1,
+        stddev: float | None = None,
+        name: str,
+    ) -> Shape:
+        del stddev
+        height, width, channels = x
+        out = (*self._strided(height, width, strides), filters)
+        weights = kernel_size**2 * channels * filters
+        self.counts.append(Count(name, out[0] * out[1] * weights, weights))
+        return out
+
+    def depthwise(
+        self, x: Shape, kernel_size: int, *, strides: int = 1, name: str
+    ) -> Shape:
+        height, width, channels = x
+        out = (*self._strided(height, width, strides), channels)
+        weights = kernel_size**2 * channels
+        self.counts.append(Count(name, out[0] * out[1] * weights, weights))
+        return out
+
+    def batch_norm(
+        self, x: Shape, *, epsilon: float = 1e-5, name: str
+    ) -> Shape:
+        del epsilon
+        self.counts.append(Count(name, batch_norm_channels=x[-1]))
+        return x
+
+    def relu(self, x: Shape) -> Shape:
+        return x
+
+    def split_even_odd(self, x: Shape) -> tuple[Shape, Shape]:
+        # The official shuffle asserts this, for two groups of two.
+        if x[-1] % 4:
+            raise ValueError(
+                f"A channel shuffle needs channels divisible by 4; got {x[-1]}."
+            )
+        half = (*x[:-1], x[-1] // 2)
+        return half, half
+
+    def concat(self, xs: Sequence[Shape]) -> Shape:
+        return (*xs[0][:-1], sum(x[-1] for x in xs))
+
+    def normalize(self, x: Shape, kind: str, *, name: str) -> Shape:
+        del kind, name
+        return x
+
+    def global_average_pool(self, x: Shape) -> Shape:
+        return x[-1:]
+
+    def dropout(self, x: Shape, rate: float, *, name: str) -> Shape:
+        del rate, name
+        return x
+
+    def dense(
+        self, x: Shape, units: int, *, use_bias: bool, stddev: float, name: str
+    ) -> Shape:
+        del stddev
+        kernel = x[-1] * units
+        bias = units if use_bias else 0
+        self.counts.append(Count(name, kernel, kernel + bias))
+        return (units,)
+
+    @staticmethod
+    def _strided(height: int, width: int, strides: int) -> tuple[int, int]:
+        return math.ceil(height / strides), math.ceil(width / strides)

@@ -1,0 +1,1 @@
+"""Arrangements of blocks: the description and the networks made from it."""

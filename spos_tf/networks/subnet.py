@@ -1,0 +1,162 @@
+"""A network of the space as a plain functional Keras model."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy.typing as npt
+
+from spos_tf.layers.ops import RGB_MEAN, RGB_STD
+from spos_tf.networks.blueprint import Blueprint
+
+
+def build_subnet(
+    blueprint: Blueprint,
+    encoding: npt.ArrayLike,
+    *,
+    seed: int = 0,
+    synchronized: bool = False,
+) -> keras.Model:
+    """Builds the final network of an encoding.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+        seed: Seed of the initial weights.
+        synchronized: Whether batch norm is over all replicas in training.
+
+    Returns:
+        A functional model of Keras's own layers, images float32 RGB 0..255
+        `[batch, height, width, 3]` -> logits float32 `[batch, classes]`. It
+        loads without this package. A layer is named `segment.operation`.
+
+    Raises:
+        UserError: The encoding is not one of this space.
+    """
+    inputs = keras.Input(blueprint.input_shape, name="image")
+    x = inputs
+    for segment, option in zip(
+        blueprint.segments, blueprint.chosen(encoding), strict=True
+    ):
+        x = segment.branches[option](
+            _KerasOps(segment.name, seed, synchronized), x
+        )
+    return keras.Model(inputs, x, name=blueprint.search_space.name)
+
+
+class _KerasOps:
+    """The `Ops` of symbolic Keras tensors."""
+
+    def __init__(self, path: str, seed: int, synchronized: bool) -> None:
+        self._path = path
+        self._seed = seed
+        self._synchronized = synchronized
+        self._unnamed = 0
+
+    def _name(self, name: str) -> str:
+        return f"{self._path}.{name}"
+
+    def _next(self, kind: str) -> str:
+        self._unnamed += 1
+        return self._name(f"{kind}{self._unnamed}")
+
+    def _seed_of(self, name: str) -> int:
+        return zlib.crc32(f"{self._seed}/{self._path}/{name}".encode())
+
+    def _normal(self, name: str, stddev: float) -> Any:
+        return keras.initializers.RandomNormal(
+            stddev=stddev, seed=self._seed_of(name)
+        )
+
+    def channels(self, x: Any) -> int:
+        return int(x.shape[-1])
+
+    def conv(
+        self,
+        x: Any,
+        filters: int,
+        kernel_size: int = 1,
+        *,
+        strides: int = 1,
+        stddev: float | None = None,
+        name: str,
+    ) -> Any:
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=self._normal(name, stddev or 1 / x.shape[-1]),
+            name=self._name(name),
+        )(x)
+
+    def depthwise(
+        self, x: Any, kernel_size: int, *, strides: int = 1, name: str
+    ) -> Any:
+        return keras.layers.DepthwiseConv2D(
+            kernel_size,
+            strides,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=self._normal(name, 1.0),
+            name=self._name(name),
+        )(x)
+
+    def batch_norm(self, x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
+        return keras.layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=epsilon,
+            # The official retraining code's initial beta.
+            beta_initializer=keras.initializers.Constant(1e-4),
+            synchronized=self._synchronized,
+            name=self._name(name),
+        )(x)
+
+    def relu(self, x: Any) -> Any:
+        return keras.layers.ReLU(name=self._next("relu"))(x)
+
+    def split_even_odd(self, x: Any) -> tuple[Any, Any]:
+        height, width, channels = x.shape[1:]
+        pairs = keras.layers.Reshape(
+            (height, width, channels // 2, 2), name=self._name("pairs")
+        )(x)
+        return pairs[..., 0], pairs[..., 1]
+
+    def concat(self, xs: Sequence[Any]) -> Any:
+        return keras.layers.Concatenate(name=self._next("concat"))(list(xs))
+
+    def normalize(self, x: Any, kind: str, *, name: str) -> Any:
+        if kind == "bgr":
+            # Slices and a concat: neither TFLite int8 nor tf2onnx has a plain
+            # reverse.
+            return keras.layers.Concatenate(name=self._name(name))(
+                [x[..., 2:3], x[..., 1:2], x[..., 0:1]]
+            )
+        return keras.layers.Rescaling(
+            [1 / std for std in RGB_STD],
+            [-mean / std for mean, std in zip(RGB_MEAN, RGB_STD, strict=True)],
+            name=self._name(name),
+        )(x)
+
+    def global_average_pool(self, x: Any) -> Any:
+        return keras.layers.GlobalAveragePooling2D(name=self._next("pool"))(x)
+
+    def dropout(self, x: Any, rate: float, *, name: str) -> Any:
+        if rate == 0:
+            return x
+        return keras.layers.Dropout(
+            rate, seed=self._seed_of(name), name=self._name(name)
+        )(x)
+
+    def dense(
+        self, x: Any, units: int, *, use_bias: bool, stddev: float, name: str
+    ) -> Any:
+        return keras.layers.Dense(
+            units,
+            use_bias=use_bias,
+            kernel_initializer=self._normal(name, stddev),
+            dtype="float32",
+            name=self._name(name),
+        )(x)

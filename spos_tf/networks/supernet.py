@@ -1,0 +1,184 @@
+"""The network whose paths are all networks of a search space."""
+
+import functools
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from spos_tf.layers.branch import Branch
+from spos_tf.layers.dispatch import case
+from spos_tf.layers.path_norm import (
+    BatchNorm,
+    CollectingBatchNorm,
+    GivenBatchNorm,
+    PathNorm,
+)
+from spos_tf.networks.blueprint import Blueprint
+
+# One float32 [2, channels] a segment: mean and variance of the batch norms of
+# the branch taken, padded to the widest branch.
+Statistics = Sequence[tf.Tensor]
+
+
+class Supernet(keras.layers.Layer):
+    """All branches of all choices, with one path run at a time (eq. 8).
+
+    The path is an argument and statistics are values: the supernet holds
+    kernels and nothing that a call could change.
+
+    Args:
+        blueprint: The description.
+        seed: Seed of the initial weights.
+        norm: How batch norm normalises in training; `BatchNorm()` or
+            `SynchronizedBatchNorm(replicas)`.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        *,
+        seed: int = 0,
+        norm: PathNorm | None = None,
+    ) -> None:
+        super().__init__(name="supernet", autocast=False)
+        self.blueprint = blueprint
+        self._norm = norm or BatchNorm()
+        self._branches: list[list[Branch]] = []
+        self._positions = blueprint.option_positions
+        self._lengths: list[int] = []
+        for segment, shape in zip(
+            blueprint.segments, blueprint.input_shapes, strict=True
+        ):
+            branches = []
+            for option, block in enumerate(segment.branches):
+                name = branch_name(blueprint, segment.name, option)
+                branch = Branch(block, seed=seed, name=name)
+                branch.build((None, *shape))
+                branches.append(branch)
+            self._branches.append(branches)
+            self._lengths.append(
+                max(branch.batch_norm_channels for branch in branches)
+            )
+        self.built = True
+
+    @property
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """All weights by `"segment.option.operation.weight"`.
+
+        Segments without a choice have no option in the name. This is the
+        name that checkpoints and weight transfer use.
+        """
+        return {
+            f"{branch.name}.{name}.{variable.name}": variable
+            for branches in self._branches
+            for branch in branches
+            for name, layer in branch.operations.items()
+            for variable in layer.variables
+        }
+
+    @property
+    def gates(self) -> dict[str, tuple[int, int] | None]:
+        """For every named variable (choice position, option) that uses it.
+
+        None: every path uses it.
+        """
+        return {
+            f"{branch.name}.{name}.{variable.name}": (
+                None if position is None else (position, option)
+            )
+            for position, branches in zip(
+                self._positions, self._branches, strict=True
+            )
+            for option, branch in enumerate(branches)
+            for name, layer in branch.operations.items()
+            for variable in layer.variables
+        }
+
+    def call(
+        self,
+        images: tf.Tensor,
+        selection: tf.Tensor,
+        statistics: Statistics | None = None,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Runs one path.
+
+        Args:
+            images: float32 RGB 0..255 `[batch, height, width, 3]`.
+            selection: int32 `[num_choices]`, an encoding.
+            statistics: What batch norm uses; None normalises with the batch.
+            dropout_seed: int32 `[2]`; None means no dropout.
+
+        Returns:
+            Logits, float32 `[batch, classes]`.
+        """
+        x = images
+        for index in range(len(self._branches)):
+            if statistics is None:
+                run = functools.partial(self._train, dropout_seed=dropout_seed)
+            else:
+                run = functools.partial(
+                    self._infer, statistics=statistics[index]
+                )
+            x = self._dispatch(index, selection, run, x)
+        return tf.cast(x, tf.float32)
+
+    def batch_moments(
+        self, images: tf.Tensor, selection: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """One training-mode pass that yields the moments of every batch norm.
+
+        Args:
+            images: As in `call`.
+            selection: As in `call`.
+
+        Returns:
+            A float32 `[2, channels]` a segment: mean of x and of x^2 over
+            this batch. Averaged over equal batches they are those of all
+            images; see `statistics_from_moments`.
+        """
+        x, moments = images, []
+        for index, length in enumerate(self._lengths):
+            run = functools.partial(self._collect, length=length)
+            x, collected = self._dispatch(index, selection, run, x)
+            moments.append(collected)
+        return moments
+
+    def _dispatch(self, index, selection, run, x):
+        position = self._positions[index]
+        branches = [
+            functools.partial(run, branch, x)
+            for branch in self._branches[index]
+        ]
+        if position is None:
+            return branches[0]()
+        return case(selection[position], branches)
+
+    def _train(self, branch, x, dropout_seed):
+        return branch(x, norm=self._norm, dropout_seed=dropout_seed)
+
+    def _infer(self, branch, x, statistics):
+        return branch(x, norm=GivenBatchNorm(statistics))
+
+    def _collect(self, branch, x, length):
+        norm = CollectingBatchNorm()
+        return branch(x, norm=norm), norm.moments(length)
+
+
+def branch_name(blueprint: Blueprint, segment: str, option: int) -> str:
+    """`"segment"`, or `"segment.option"` where the segment is a choice."""
+    found = next(s for s in blueprint.segments if s.name == segment)
+    if found.choice is None:
+        return segment
+    choices = blueprint.search_space.choices
+    label = choices[blueprint.search_space.position(found.choice)]
+    return f"{segment}.{label.options[option]}"
+
+
+def statistics_from_moments(moments: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Mean and variance from pooled E[x] and E[x^2], float32 `[2, n]` each."""
+    return [
+        tf.stack([m[0], tf.maximum(m[1] - tf.square(m[0]), 0.0)])
+        for m in moments
+    ]

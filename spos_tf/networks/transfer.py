@@ -1,0 +1,79 @@
+"""Carries a path's weights from a supernet into its stand-alone network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from spos_tf.errors import UserError
+from spos_tf.layers.shape_ops import ShapeOps
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.supernet import branch_name
+
+
+def inherit_weights(
+    subnet: keras.Model,
+    blueprint: Blueprint,
+    encoding: npt.ArrayLike,
+    weights: Mapping[str, Any],
+    statistics: Sequence[npt.ArrayLike] | None = None,
+) -> None:
+    """Sets a subnet's weights to those of its path in a supernet.
+
+    Args:
+        subnet: From `build_subnet` with the same blueprint and encoding.
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+        weights: `Supernet.named_variables`, or arrays by the same names.
+        statistics: Recalibrated batch-norm statistics of this path, float32
+            `[2, channels]` a segment; None leaves the moving statistics. Beta
+            is set to 0 and gamma to 1, as in the supernet.
+
+    Raises:
+        UserError: A weight is missing or has another shape.
+    """
+    options = blueprint.chosen(encoding)
+    for index, (segment, option, shape) in enumerate(
+        zip(blueprint.segments, options, blueprint.input_shapes, strict=True)
+    ):
+        counted = ShapeOps()
+        segment.branches[option](counted, shape)
+        prefix = branch_name(blueprint, segment.name, option)
+        used = 0
+        for count in counted.counts:
+            layer = subnet.get_layer(f"{segment.name}.{count.name}")
+            if count.weights:
+                for variable in layer.variables:
+                    name = f"{prefix}.{count.name}.{variable.name}"
+                    _assign(variable, weights, name)
+            channels = count.batch_norm_channels
+            if channels:
+                layer.gamma.assign(np.ones(channels))
+                layer.beta.assign(np.zeros(channels))
+                if statistics is not None:
+                    both = np.asarray(statistics[index])
+                    layer.moving_mean.assign(both[0, used : used + channels])
+                    layer.moving_variance.assign(
+                        both[1, used : used + channels]
+                    )
+                used += channels
+
+
+def _assign(
+    variable: keras.Variable, weights: Mapping[str, Any], name: str
+) -> None:
+    if name not in weights:
+        raise UserError(
+            f"The supernet's weights have no {name!r}: they belong to another "
+            "space or preset."
+        )
+    value = weights[name]
+    if tuple(value.shape) != tuple(variable.shape):
+        raise UserError(
+            f"Weight {name!r} has shape {tuple(value.shape)} in the supernet "
+            f"and {tuple(variable.shape)} in the network: they belong to "
+            "different presets."
+        )
+    variable.assign(value)

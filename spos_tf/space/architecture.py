@@ -1,0 +1,103 @@
+"""One network of a search space, as people and files see it."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from spos_tf.errors import UserError
+from spos_tf.space.choice import Option
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A network named by its space, the space's arguments and its choices.
+
+    Args:
+        search_space: Name of the space.
+        space_arguments: What differs from the paper's network (preset, image
+            size, classes, widths); JSON values.
+        choices: `{choice name: option}`; see `SearchSpace.decode`.
+    """
+
+    search_space: str
+    space_arguments: Mapping[str, Any]
+    choices: Mapping[str, Option]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of an architecture file, schema 1."""
+        return {
+            "schema": SCHEMA,
+            "search_space": self.search_space,
+            "space_arguments": dict(self.space_arguments),
+            "choices": dict(self.choices),
+        }
+
+    def to_json(self) -> str:
+        """An architecture file's text, keys sorted."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_dict(cls, data: object, *, source: str) -> "Architecture":
+        """Reads the object of an architecture file or of `best.json`.
+
+        Args:
+            data: Parsed JSON.
+            source: Where it came from, for the message.
+
+        Raises:
+            UserError: Not an object, another schema, or a field is missing or
+                of another type.
+        """
+        if not isinstance(data, dict):
+            raise UserError(
+                f"An architecture file holds a JSON object; {source} holds "
+                f"{type(data).__name__}."
+            )
+        if data.get("schema") != SCHEMA:
+            raise UserError(
+                f"This version reads architecture schema {SCHEMA}; {source} "
+                f"has schema {data.get('schema')!r}."
+            )
+        fields: dict[str, tuple[type, str]] = {
+            "search_space": (str, "a string"),
+            "space_arguments": (dict, "an object"),
+            "choices": (dict, "an object"),
+        }
+        for field, (kind, word) in fields.items():
+            if not isinstance(data.get(field), kind):
+                raise UserError(
+                    f"{field!r} of an architecture file is {word}; {source} "
+                    f"has {data.get(field)!r}."
+                )
+        return cls(
+            data["search_space"],
+            data["space_arguments"],
+            {
+                name: tuple(option) if isinstance(option, list) else option
+                for name, option in data["choices"].items()
+            },
+        )
+
+    @classmethod
+    def read(cls, path: str | pathlib.Path) -> "Architecture":
+        """Reads an architecture file; `best.json` is one too.
+
+        Raises:
+            UserError: The file is missing or not readable as one.
+        """
+        try:
+            data = json.loads(pathlib.Path(path).read_text("utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"Cannot read architecture file {str(path)!r}: "
+                f"{error.strerror}."
+            ) from None
+        except (ValueError, RecursionError):
+            raise UserError(
+                f"An architecture file is JSON; {str(path)!r} is not."
+            ) from None
+        return cls.from_dict(data, source=repr(str(path)))

@@ -1,0 +1,54 @@
+"""One decision of a search space."""
+
+import dataclasses
+
+from spos_tf.errors import UserError
+
+Option = str | int | float | tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A named decision with an ordered, finite set of options.
+
+    Args:
+        name: A dotted path, for example `"stage1.block1.op"`.
+        options: Distinct values that JSON can hold, or short tuples of them.
+            Their order is the encoding.
+
+    Raises:
+        ValueError: There is no option, or one is repeated.
+
+    >>> Choice("stage1.block1.op", ("3x3", "5x5")).index("5x5")
+    1
+    """
+
+    name: str
+    options: tuple[Option, ...]
+
+    def __post_init__(self) -> None:
+        if not self.options:
+            raise ValueError(f"Choice {self.name!r} has no options.")
+        if len(set(self.options)) != len(self.options):
+            raise ValueError(
+                f"Choice {self.name!r} repeats an option: {self.options}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.options)
+
+    def index(self, option: object) -> int:
+        """Position of `option`, with lists read as tuples (JSON has no tuple).
+
+        Raises:
+            UserError: The choice has no such option.
+        """
+        wanted = tuple(option) if isinstance(option, list) else option
+        for position, known in enumerate(self.options):
+            # A bool equals an int in Python; it is no option here.
+            if known == wanted and not isinstance(wanted, bool):
+                return position
+        raise UserError(
+            f"Choice {self.name!r} has no option {option!r}. "
+            f"Its options are {self.options}."
+        )

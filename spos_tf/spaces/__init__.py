@@ -1,0 +1,15 @@
+"""Search spaces by name: one module a family; the folder is the registry.
+
+A module lists its spaces in `SPACES`, a dict from name to a function that
+takes the space's arguments by keyword and returns a `Blueprint`, and its
+presets in `PRESETS`. Adding a space is adding a file.
+"""
+
+from spos_tf.spaces.registry import (
+    blueprint_of,
+    build_blueprint,
+    preset_names,
+    space_names,
+)
+
+__all__ = ["blueprint_of", "build_blueprint", "preset_names", "space_names"]
