@@ -54,7 +54,10 @@ class ShuffleBlock:
         else:
             passed, x = ops.split_even_odd(x)
         return ops.concat(
-            [passed, self._main(ops, x, self.out_channels - ops.channels(passed))]
+            [
+                passed,
+                self._main(ops, x, self.out_channels - ops.channels(passed)),
+            ]
         )
 
     @property

@@ -8,9 +8,7 @@ import tensorflow as tf
 _GROUP_KEY = 1_000_003
 
 
-def mean_over_replicas(
-    x: tf.Tensor, num_replicas: int, name: str
-) -> tf.Tensor:
+def mean_over_replicas(x: tf.Tensor, num_replicas: int, name: str) -> tf.Tensor:
     """Averages a tensor over replicas, with its gradient.
 
     `tf.distribute`'s own all-reduce meets in Python (`merge_call`) and

@@ -38,6 +38,8 @@ class Blueprint:
         image_size: Height and width of the input, pixels.
         num_classes: Logits of the classifier.
         segments: From image to logits.
+        stage_widths: Output channels of every stage, where the space takes
+            an argument of this name.
         export_formats: Formats its networks can be exported to.
     """
 
@@ -46,6 +48,7 @@ class Blueprint:
     image_size: int
     num_classes: int
     segments: tuple[Segment, ...]
+    stage_widths: tuple[int, ...] = ()
     export_formats: tuple[str, ...] = (
         "saved_model",
         "tflite",
@@ -120,18 +123,18 @@ class Blueprint:
                 f"This run is about space {self.search_space.name!r}; the "
                 f"architecture is of space {architecture.search_space!r}."
             )
-        if _plain(architecture.space_arguments) != _plain(self.space_arguments):
+        if plain_arguments(architecture.space_arguments) != plain_arguments(self.space_arguments):
             raise UserError(
                 "The architecture was made for space arguments "
-                f"{_plain(architecture.space_arguments)}; this run has "
-                f"{_plain(self.space_arguments)}. Use the same --preset, "
+                f"{plain_arguments(architecture.space_arguments)}; this run has "
+                f"{plain_arguments(self.space_arguments)}. Use the same --preset, "
                 "--image_size and --num_classes."
             )
         return self.search_space.encode(architecture.choices)
 
 
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    # JSON turns tuples into lists; the two are one argument.
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Space arguments as JSON has them, in a fixed order: tuples as lists."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in sorted(arguments.items())

@@ -10,7 +10,17 @@ import numpy.typing as npt
 from spos_tf.errors import UserError
 from spos_tf.layers.shape_ops import ShapeOps
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.supernet import branch_name
+from spos_tf.networks.supernet import Supernet, branch_name
+
+
+def load_weights(supernet: Supernet, weights: Mapping[str, Any]) -> None:
+    """Sets all of a supernet's weights from arrays by name.
+
+    Raises:
+        UserError: A weight is missing or has another shape.
+    """
+    for name, variable in supernet.named_variables.items():
+        _assign(variable, weights, name)
 
 
 def inherit_weights(

@@ -16,7 +16,9 @@ from spos_tf.space import Architecture
 def _families() -> dict[str, Any]:
     package = importlib.import_module("spos_tf.spaces")
     families: dict[str, Any] = {}
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+    for module in sorted(
+        m.name for m in pkgutil.iter_modules(package.__path__)
+    ):
         if module == "registry":
             continue
         family = importlib.import_module(f"spos_tf.spaces.{module}")
@@ -58,7 +60,9 @@ def build_blueprint(name: str, **arguments: Any) -> Blueprint:
         UserError: No such space, preset or argument, or a value out of range.
     """
     factory: Callable[..., Blueprint] = _family(name).SPACES[name]
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given = {
+        key: value for key, value in arguments.items() if value is not None
+    }
     known = inspect.signature(factory).parameters
     for key in given:
         if key not in known:

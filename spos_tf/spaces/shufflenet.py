@@ -160,6 +160,7 @@ def shufflenet_blocks(
             *body,
             Segment("head", (head,)),
         ),
+        stage_widths=macro.stage_widths,
     )
 
 
@@ -193,9 +194,7 @@ def _check(macro: Macro) -> None:
         if stride not in (1, 2):
             raise UserError(f"Strides are 1 or 2; got {stride!r}.")
     if not 0 <= macro.dropout < 1:
-        raise UserError(
-            f"A dropout rate is in [0, 1); got {macro.dropout!r}."
-        )
+        raise UserError(f"A dropout rate is in [0, 1); got {macro.dropout!r}.")
     if macro.input_kind not in INPUT_KINDS:
         raise UserError(
             f"input_kind is one of {INPUT_KINDS}; got {macro.input_kind!r}."

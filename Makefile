@@ -1,0 +1,69 @@
+# Two commands for a newcomer, `make demo` and `make test`; `make help` lists
+# the rest. Everything is installed into $(VENV) at the pinned versions of
+# constraints.txt.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_DIR ?= runs/demo
+PYTEST_ARGS ?=
+
+VENV_PYTHON := $(VENV)/bin/python
+# Installing again is needed only when one of these changes.
+INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
+INSTALLED := $(VENV)/.installed
+INSTALLED_TEST := $(VENV)/.installed-test
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
+	--constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format install install-test clean
+
+help: ## Show this list.
+	@echo "Needs Python 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ... picks one)."
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
+		| awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
+
+demo: $(INSTALLED) ## Run the whole job on handwritten digits, about 4 minutes.
+	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
+
+test: lint ## Lint, then run every test (PYTEST_ARGS="-k name" picks some).
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED_TEST) ## Check style, format and types.
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m mypy
+
+format: $(INSTALLED_TEST) ## Rewrite the code in the project's format.
+	$(VENV_PYTHON) -m ruff check --fix
+	$(VENV_PYTHON) -m ruff format
+
+install: $(INSTALLED) ## Only install, for use.
+
+install-test: $(INSTALLED_TEST) ## Only install, for development.
+
+clean: ## Remove the environment and caches; runs/ stays.
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A half-made environment (Debian without python3-venv) must not look done.
+$(VENV_PYTHON):
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "No '$(PYTHON)' here. Install Python 3.11, 3.12 or 3.13, or say" \
+			"where one is: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+		sys.exit(0 if (3, 11) <= v < (3, 14) else \
+		f"Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is {v[0]}.{v[1]}. " \
+		"Say which one to use: make PYTHON=python3.12 ...")'
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(INSTALLED): $(INSTALL_INPUTS) | $(VENV_PYTHON)
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(INSTALLED_TEST): $(INSTALL_INPUTS) | $(VENV_PYTHON)
+	$(PIP_INSTALL) --editable '.[test]'
+	@touch $@ $(INSTALLED)

@@ -1,0 +1,1 @@
+"""Compares and draws what runs left behind."""

@@ -1,0 +1,1 @@
+"""Numbers of a network, from its description; nothing runs."""

@@ -1,0 +1,85 @@
+"""Multiply-adds and weights of one network, slot by slot."""
+
+import dataclasses
+
+import numpy.typing as npt
+
+from spos_tf.layers.ops import Block
+from spos_tf.layers.shape_ops import Shape, ShapeOps
+from spos_tf.networks.blueprint import Blueprint
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Exact counts of a network or of a part of it.
+
+    Attributes:
+        macs: Multiply-adds of convolution and dense kernels for one image,
+            one multiply-add once: the paper's "FLOPs". Batch norm, ReLU,
+            pooling, bias and concatenation are not counted.
+        params_without_bn: Kernels and dense bias.
+        batch_norm_channels: Channels of all batch norms.
+    """
+
+    macs: int = 0
+    params_without_bn: int = 0
+    batch_norm_channels: int = 0
+
+    @property
+    def params(self) -> int:
+        """Trainable weights of the final network: with gamma and beta."""
+        return self.params_without_bn + 2 * self.batch_norm_channels
+
+    @property
+    def keras_count_params(self) -> int:
+        """What Keras's `count_params()` says: with the moving statistics."""
+        return self.params_without_bn + 4 * self.batch_norm_channels
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.macs + other.macs,
+            self.params_without_bn + other.params_without_bn,
+            self.batch_norm_channels + other.batch_norm_channels,
+        )
+
+
+def block_cost(block: Block, input_shape: Shape) -> Cost:
+    """Counts one block.
+
+    Args:
+        block: The description.
+        input_shape: (height, width, channels).
+    """
+    ops = ShapeOps()
+    block(ops, input_shape)
+    return sum(
+        (
+            Cost(count.macs, count.weights, count.batch_norm_channels)
+            for count in ops.counts
+        ),
+        Cost(),
+    )
+
+
+def segment_costs(
+    blueprint: Blueprint, encoding: npt.ArrayLike
+) -> tuple[Cost, ...]:
+    """Counts every segment of one network, stem and head included.
+
+    Raises:
+        UserError: The encoding is not one of this space.
+    """
+    return tuple(
+        block_cost(segment.branches[option], shape)
+        for segment, option, shape in zip(
+            blueprint.segments,
+            blueprint.chosen(encoding),
+            blueprint.input_shapes,
+            strict=True,
+        )
+    )
+
+
+def network_cost(blueprint: Blueprint, encoding: npt.ArrayLike) -> Cost:
+    """Counts one whole network; see `segment_costs`."""
+    return sum(segment_costs(blueprint, encoding), Cost())

@@ -1,0 +1,325 @@
+"""Finds architectures that keep every limit, or says why there is none."""
+
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from spos_tf.cost.constraint import (
+    Constraint,
+    Encodings,
+    all_allow,
+    format_cost,
+    merge_constraints,
+)
+from spos_tf.cost.sums import reachable_sums
+from spos_tf.cost.table import CostTable
+from spos_tf.errors import UserError
+from spos_tf.space import SearchSpace
+
+# Uniform proposals a round, and rounds, before another way is taken.
+ROUND = 4096
+ROUNDS = 32
+# Spaces up to this size are listed where proposals miss: exact for any cost.
+MAX_LISTED = 2**16
+# A descent: walkers, neighbours that each looks at in a step, and steps. It
+# is repeated as long as it finds nothing.
+WALKERS = 64
+NEIGHBOURS = 32
+STEPS = 128
+DESCENTS = 4
+
+
+def check_feasible(
+    space: SearchSpace, constraints: Sequence[Constraint]
+) -> None:
+    """Finds an impossible set of limits before anything is evaluated.
+
+    One cost that is a `CostTable` is settled exactly. Several costs, or one
+    that is no table, are searched for a legal architecture with a bounded
+    number of tries; small spaces are listed whole.
+
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+
+    Raises:
+        UserError: No architecture keeps them, or none was found; with the
+            nearest reachable values.
+    """
+    merged = merge_constraints(constraints)
+    for constraint in merged:
+        _check_alone(constraint)
+    # Raises where it finds none.
+    sample_feasible(space, merged, np.random.default_rng(0), 1)
+
+
+def sample_feasible(
+    space: SearchSpace,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    count: int,
+    *,
+    avoid: Collection[tuple[int, ...]] = frozenset(),
+) -> Encodings:
+    """Draws distinct legal architectures.
+
+    Uniform wherever that can be had: by rejection of uniform proposals, and
+    where these miss by listing a small space, or exactly through the sums of
+    a single `CostTable`. With several limits that proposals miss, the nearest
+    proposals descend by mutation until they are legal, and more are looked
+    for around those; these are not uniform. Every way is bounded.
+
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+        rng: Decides everything.
+        count: How many are wanted.
+        avoid: Encodings that are not to be drawn.
+
+    Returns:
+        int32 `[n, num_choices]`, n at most `count`. Fewer where the space has
+        (or the bounded search finds) no more that are legal and not in
+        `avoid`; none only if `avoid` holds some.
+
+    Raises:
+        UserError: Nothing is in `avoid` and no legal architecture was found.
+    """
+    merged = merge_constraints(constraints)
+    found = _Found(space, merged, count, avoid)
+    nearest: Encodings = np.zeros((0, space.num_choices), np.int32)
+    tried = hits = 0
+    for turn in range(ROUNDS):
+        proposals = space.sample(rng, ROUND)
+        tried += ROUND
+        hits += found.add(proposals)
+        if found.full:
+            return found.encodings
+        nearest = _nearest(merged, np.concatenate([nearest, proposals]))
+        # Give up where the rest of the rounds will not yield enough.
+        expected = hits / (turn + 1) * (ROUNDS - turn - 1)
+        if turn >= 3 and expected < found.missing:
+            break
+    if space.size <= MAX_LISTED:
+        listed = _all_encodings(space)
+        found.add(rng.permutation(listed))
+        if not found.any_legal and not avoid:
+            raise UserError(_impossible(merged, listed, len(listed), "all"))
+        return found.encodings
+    if _draw_by_sums(merged, rng, found):
+        return found.encodings
+    for _ in range(DESCENTS):
+        ends = _descend(space, merged, rng, nearest)
+        tried += WALKERS * NEIGHBOURS * STEPS
+        found.add(ends)
+        if found.any_legal:
+            nearest = ends
+            break
+        # All may have ended in one hollow: again, from anywhere.
+        anywhere = space.sample(rng, WALKERS - 1)
+        nearest = np.concatenate([ends[:1], anywhere])
+    _explore(space, merged, rng, nearest, found)
+    if not found.any_legal and not avoid:
+        raise UserError(_impossible(merged, nearest, tried, "bounded"))
+    return found.encodings
+
+
+class _Found:
+    """Collects distinct legal encodings that are not to be avoided."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        constraints: Sequence[Constraint],
+        count: int,
+        avoid: Collection[tuple[int, ...]],
+    ) -> None:
+        self._constraints = constraints
+        self._count = count
+        self._seen = set(avoid)
+        self._kept: list[tuple[int, ...]] = []
+        self._num_choices = space.num_choices
+        self.any_legal = False
+
+    def add(self, proposals: Encodings) -> int:
+        """Takes what is legal and new, in order; returns how many it took."""
+        before = len(self._kept)
+        legal = proposals[all_allow(self._constraints, proposals)]
+        self.any_legal |= len(legal) > 0
+        for row in legal.tolist():
+            if self.full:
+                break
+            key = tuple(row)
+            if key not in self._seen:
+                self._seen.add(key)
+                self._kept.append(key)
+        return len(self._kept) - before
+
+    @property
+    def missing(self) -> int:
+        return self._count - len(self._kept)
+
+    @property
+    def full(self) -> bool:
+        return self.missing <= 0
+
+    @property
+    def encodings(self) -> Encodings:
+        return np.array(self._kept, np.int32).reshape(-1, self._num_choices)
+
+
+def _draw_by_sums(
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    found: _Found,
+) -> bool:
+    # Exact and uniform, however narrow the range; False where it cannot be.
+    if len(constraints) != 1 or not isinstance(constraints[0].cost, CostTable):
+        return False
+    sums = reachable_sums(constraints[0].cost)
+    if sums is None:
+        return False
+    low, high = constraints[0].low, constraints[0].high
+    if not sums.count(low, high):
+        _check_alone(constraints[0])
+    for _ in range(ROUNDS):
+        found.add(sums.draw(low, high, rng, ROUND))
+        if found.full:
+            break
+    return found.any_legal
+
+
+def _nearest(
+    constraints: Sequence[Constraint], encodings: Encodings
+) -> Encodings:
+    order = np.argsort(_violation(constraints, encodings), kind="stable")
+    return encodings[order[:WALKERS]]
+
+
+def _violation(
+    constraints: Sequence[Constraint], encodings: Encodings
+) -> npt.NDArray[np.float64]:
+    total = np.zeros(len(encodings))
+    for constraint in constraints:
+        total += constraint.violation(encodings)
+    return total
+
+
+def _mutate(
+    space: SearchSpace, rng: np.random.Generator, encodings: Encodings
+) -> Encodings:
+    # One to four choices on average: a narrow range needs changes that
+    # balance each other.
+    rate = rng.integers(1, 5, size=(len(encodings), 1)) / space.num_choices
+    redrawn = rng.random(encodings.shape) < rate
+    return np.where(redrawn, space.sample(rng, len(encodings)), encodings)
+
+
+def _descend(
+    space: SearchSpace,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    starts: Encodings,
+) -> Encodings:
+    """Lets every start walk to neighbours at least as near to legal.
+
+    Returns:
+        Where the walkers ended, nearest first.
+    """
+    walkers = starts
+    score = _violation(constraints, walkers)
+    rows = np.arange(len(walkers))
+    for _ in range(STEPS):
+        if not score.any():
+            break
+        near = _mutate(space, rng, np.repeat(walkers, NEIGHBOURS, axis=0))
+        scores = _violation(constraints, near).reshape(-1, NEIGHBOURS)
+        first = scores.argmin(axis=1)
+        chosen = near.reshape(len(walkers), NEIGHBOURS, -1)[rows, first]
+        # Ties move too, along a plateau.
+        moves = scores[rows, first] <= score
+        walkers = np.where(moves[:, None], chosen, walkers)
+        score = np.where(moves, scores[rows, first], score)
+    return walkers[np.argsort(score, kind="stable")]
+
+
+def _explore(
+    space: SearchSpace,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    starts: Encodings,
+    found: _Found,
+) -> None:
+    # More of the legal ones, in the neighbourhood of those that are known.
+    legal = starts[all_allow(constraints, starts)]
+    for _ in range(ROUNDS):
+        if found.full or not len(legal):
+            return
+        near = _mutate(space, rng, np.repeat(legal, NEIGHBOURS, axis=0))
+        near = near[all_allow(constraints, near)]
+        found.add(near)
+        legal = rng.permutation(np.concatenate([legal, near]))[:WALKERS]
+
+
+def _all_encodings(space: SearchSpace) -> Encodings:
+    grids = np.indices(tuple(space.num_options), np.int32)
+    return np.ascontiguousarray(grids.reshape(space.num_choices, -1).T)
+
+
+def _check_alone(constraint: Constraint) -> None:
+    # Exact for a table, silent for other costs.
+    cost = constraint.cost
+    if not isinstance(cost, CostTable):
+        return
+    sums = reachable_sums(cost)
+    low, high = constraint.low, constraint.high
+    if sums is None:
+        below, above = -math.inf, math.inf
+        if cost.minimum > high:
+            above = cost.minimum
+        elif cost.maximum < low:
+            below = cost.maximum
+        else:
+            return
+    else:
+        above = sums.lowest_from(low)
+        if above <= high and above < math.inf:
+            return
+        below = sums.highest_below(low)
+    raise UserError(
+        f"No architecture has {constraint.describe()}: the nearest reachable "
+        f"{cost.name} {_neighbours(below, above)}."
+    )
+
+
+def _neighbours(below: float, above: float) -> str:
+    if below == -math.inf:
+        return f"is {format_cost(above)}, the least of the space"
+    if above == math.inf:
+        return f"is {format_cost(below)}, the largest of the space"
+    return f"are {format_cost(below)} below and {format_cost(above)} above"
+
+
+def _impossible(
+    constraints: Sequence[Constraint],
+    tried: Encodings,
+    count: int,
+    how: str,
+) -> str:
+    nearest = _nearest(constraints, tried)[:1]
+    costs = ", ".join(
+        f"{constraint.cost.name} {format_cost(constraint.values(nearest)[0])}"
+        for constraint in constraints
+    )
+    rules = " and ".join(constraint.describe() for constraint in constraints)
+    effort = (
+        f"all {count} architectures of the space were tried"
+        if how == "all"
+        else f"a bounded search tried {count} architectures"
+    )
+    name = ",".join(map(str, nearest[0].tolist()))
+    return (
+        f"Found no architecture with {rules}: {effort}. The nearest has "
+        f"{costs} (encoding {name}); loosen a limit."
+    )

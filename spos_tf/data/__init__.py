@@ -1,0 +1,1 @@
+"""Labelled images: sources, named splits, preprocessing and pipelines."""

@@ -1,0 +1,182 @@
+"""The values a data set is made of: splits of labelled images."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+
+Kind = Literal["pixels", "encoded", "files"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled images with random access.
+
+    Attributes:
+        items: by kind. "pixels": uint8 `[n, height, width, 3]`, decoded RGB.
+            "encoded": object `[n]` of bytes, JPEG, PNG, BMP or GIF. "files":
+            object `[n]` of bytes, paths of such images.
+        labels: int32 `[n]`.
+        kind: what the items are.
+        name: what messages call the split.
+
+    Raises:
+        UserError: the images are not of these types (floats, which could be
+            NaN, are refused) or their number is not that of the labels.
+    """
+
+    items: np.ndarray
+    labels: np.ndarray
+    kind: Kind
+    name: str = "given"
+
+    def __post_init__(self) -> None:
+        if self.kind == "pixels":
+            fits = (
+                self.items.dtype == np.uint8
+                and self.items.ndim == 4
+                and self.items.shape[-1] == 3
+            )
+            rule = "uint8 [n, height, width, 3]"
+        else:
+            fits = self.items.dtype == object and self.items.ndim == 1
+            rule = "bytes objects [n]"
+        if not fits:
+            raise UserError(
+                f"Images of kind '{self.kind}' are {rule}; got "
+                f"{self.items.dtype} {list(self.items.shape)}. Convert them "
+                "first."
+            )
+        if self.labels.shape != (len(self.items),):
+            raise UserError(
+                f"A split has one label an image; got {len(self.items)} "
+                f"images and labels of shape {list(self.labels.shape)}. "
+                "Give an int32 array [n]."
+            )
+        if self.labels.dtype != np.int32:
+            raise UserError(
+                f"Labels are int32; got {self.labels.dtype}. Convert them "
+                "with labels.astype('int32')."
+            )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def select(self, indices: np.ndarray, name: str | None = None) -> "Split":
+        """The images at `indices` (int `[m]`), in that order."""
+        return Split(
+            self.items[indices],
+            self.labels[indices],
+            self.kind,
+            self.name if name is None else name,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StreamSplit:
+    """Labelled images that are read in order, too large for memory.
+
+    Attributes:
+        open_range: `(start, stop)` -> a tf.data set of the records `start`
+            to `stop - 1` in the source's fixed order, each (encoded image:
+            string scalar, label: int32 scalar). Opening at a later record
+            must give the same records.
+        positions: int64 `[n]`, ascending: the records that belong to the
+            split.
+        identity: what tells the source from others (name, version, split).
+        name: what messages call the split.
+    """
+
+    open_range: Callable[[int, int], tf.data.Dataset]
+    positions: np.ndarray
+    identity: str
+    name: str = "given"
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def select(
+        self, indices: np.ndarray, name: str | None = None
+    ) -> "StreamSplit":
+        """The images at `indices` (int `[m]`), in the order of reading."""
+        return dataclasses.replace(
+            self,
+            positions=np.sort(self.positions[indices]),
+            name=self.name if name is None else name,
+        )
+
+    def records(self, start: int = 0) -> tf.data.Dataset:
+        """(encoded string scalar, label int32 scalar) from image `start` on.
+
+        Reading starts at the record of that image; records in between that
+        belong to other splits are read and dropped undecoded.
+        """
+        positions = self.positions[start:]
+        if not len(positions):
+            return self.open_range(0, 1).take(0)
+        first, stop = int(positions[0]), int(positions[-1]) + 1
+        records = self.open_range(first, stop)
+        if stop - first == len(positions):
+            return records
+        wanted = np.zeros(stop - first, bool)
+        wanted[positions - first] = True
+        mask = tf.data.Dataset.from_tensor_slices(wanted)
+        kept = tf.data.Dataset.zip(mask, records).filter(
+            lambda keep, record: keep
+        )
+        return kept.map(lambda keep, record: record)
+
+
+AnySplit = Split | StreamSplit
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A data set: its classes, its training split and its test split.
+
+    Raises:
+        UserError: a label outside `[0, num_classes)`, or an empty split.
+    """
+
+    name: str
+    num_classes: int
+    class_names: tuple[str, ...]
+    train: AnySplit
+    test: AnySplit
+
+    def __post_init__(self) -> None:
+        for split in (self.train, self.test):
+            if not len(split):
+                raise UserError(
+                    f"Both splits of a data set hold images; '{self.name}' "
+                    f"has none in '{split.name}'. Add images or choose "
+                    "another split."
+                )
+            if isinstance(split, Split):
+                check_labels(split.labels, self.num_classes, split.name)
+
+
+def check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:
+    """Refuses a label (int `[n]`) outside `[0, num_classes)`.
+
+    Raises:
+        UserError: with the first such label and its index.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise UserError(
+            f"Labels of split '{name}' are in [0, {num_classes}); image "
+            f"{wrong[0]} has {labels[wrong[0]]}. Correct the data or the "
+            "number of classes."
+        )
+
+
+def as_objects(values: list[bytes]) -> np.ndarray:
+    """An object array `[n]`: NumPy's own bytes type drops trailing zeros."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

@@ -1,0 +1,222 @@
+"""From a stored image to a network's input.
+
+Networks take float32 RGB 0..255: normalisation is their first layer, so that
+an exported network needs no preprocessing but the resizing done here.
+"""
+
+import dataclasses
+from typing import Literal, get_args
+
+import tensorflow as tf
+
+from spos_tf.data.augmentation import (
+    CROP_DRAWS,
+    JITTER_DRAWS,
+    color_jitter,
+    crop_window,
+    shift_and_flip,
+)
+from spos_tf.errors import UserError
+
+Augmentation = Literal["imagenet", "cifar", "shift", "none"]
+
+# Draws of one training sample: crop, colour jitter, flip.
+IMAGENET_DRAWS = CROP_DRAWS + JITTER_DRAWS + 1
+_CIFAR_PAD = 4
+_SHIFT_PAD = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreprocessingOptions:
+    """How images become inputs.
+
+    Attributes:
+        image_size: height and width of the input, in pixels.
+        augmentation: what training does to an image.
+            "imagenet": random resized crop, colour jitter, flip.
+            "cifar": pad by 4, random crop, flip. "shift": pad by 1, random
+            crop (for digits, where a mirror image is another thing).
+            "none": nothing.
+        color_jitter: strength of brightness, contrast and saturation of
+            "imagenet", in [0, 1].
+        eval_resize: short side in pixels before evaluation's centre crop;
+            None is `round(image_size * 256 / 224)` for "imagenet" and
+            `image_size` for the others.
+        shuffle_window: records that are shuffled among each other where a
+            data set is streamed; as many encoded images, up to three times,
+            are in memory.
+
+    Raises:
+        UserError: a number is out of range or the augmentation unknown.
+    """
+
+    image_size: int
+    augmentation: Augmentation
+    color_jitter: float = 0.4
+    eval_resize: int | None = None
+    shuffle_window: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.augmentation not in get_args(Augmentation):
+            raise UserError(
+                f"Unknown augmentation '{self.augmentation}'. Use one of "
+                f"{', '.join(get_args(Augmentation))}."
+            )
+        if self.image_size < 1:
+            raise UserError(
+                f"image_size is at least 1; got {self.image_size}. Give the "
+                "side of the network's input in pixels."
+            )
+        if not 0.0 <= self.color_jitter <= 1.0:
+            raise UserError(
+                f"color_jitter is in [0, 1]; got {self.color_jitter}. The "
+                "official value is 0.4."
+            )
+        if self.evaluation_short_side < self.image_size:
+            raise UserError(
+                f"eval_resize is at least image_size ({self.image_size}); "
+                f"got {self.eval_resize}. Give a larger one."
+            )
+        if self.shuffle_window < 1:
+            raise UserError(
+                f"shuffle_window is at least 1; got {self.shuffle_window}. "
+                "Give the number of images to shuffle among each other."
+            )
+
+    @property
+    def evaluation_short_side(self) -> int:
+        """Short side in pixels to which evaluation resizes, before its crop."""
+        if self.eval_resize is not None:
+            return self.eval_resize
+        if self.augmentation == "imagenet":
+            return round(self.image_size * 256 / 224)
+        return self.image_size
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """uint8 `[height, width, 3]` of a JPEG, PNG, BMP or GIF (first frame)."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def resize_and_center_crop(
+    images: tf.Tensor, *, short_side: int, size: int
+) -> tf.Tensor:
+    """Resizes the short side, keeping the ratio, then crops the middle.
+
+    Bilinear without antialiasing, with half-pixel centres: OpenCV's, which
+    the official code evaluates with.
+
+    Args:
+        images: uint8 or float32 `[..., height, width, 3]`.
+        short_side: pixels, at least `size`.
+        size: pixels.
+
+    Returns:
+        float32 `[..., size, size, 3]`.
+    """
+    height, width = images.shape[-3], images.shape[-2]
+    if height is None or width is None:
+        shape = tf.shape(images)
+        height, width = shape[-3], shape[-2]
+        short = tf.minimum(height, width)
+    else:
+        short = min(height, width)
+    # Integers: floor(side * short_side / short + 1/2) without rounding error.
+    new_height = (2 * height * short_side + short) // (2 * short)
+    new_width = (2 * width * short_side + short) // (2 * short)
+    resized = tf.image.resize(images, [new_height, new_width])
+    top = _half(new_height - size)
+    left = _half(new_width - size)
+    cropped = resized[..., top : top + size, left : left + size, :]
+    cropped = tf.cast(cropped, tf.float32)
+    return tf.ensure_shape(cropped, [*images.shape[:-3], size, size, 3])
+
+
+def _half(margin: tf.Tensor | int) -> tf.Tensor | int:
+    # To the even neighbour, as torchvision's centre crop does.
+    if isinstance(margin, int):
+        return round(margin / 2)
+    return tf.cast(tf.round(tf.cast(margin, tf.float32) / 2.0), tf.int32)
+
+
+def evaluation_images(
+    images: tf.Tensor, options: PreprocessingOptions
+) -> tf.Tensor:
+    """float32 `[..., image_size, image_size, 3]` of decoded images."""
+    return resize_and_center_crop(
+        images,
+        short_side=options.evaluation_short_side,
+        size=options.image_size,
+    )
+
+
+def imagenet_training_image(
+    image: tf.Tensor, draws: tf.Tensor, options: PreprocessingOptions
+) -> tf.Tensor:
+    """Random resized crop, colour jitter and flip of one image.
+
+    Of a JPEG only the crop is decoded.
+
+    Args:
+        image: encoded (string scalar) or uint8 `[height, width, 3]`.
+        draws: float32 `[IMAGENET_DRAWS]`.
+        options: the size and the jitter.
+
+    Returns:
+        float32 `[image_size, image_size, 3]`, 0..255.
+    """
+    crop_draws = draws[:CROP_DRAWS]
+    if image.dtype == tf.string:
+        cropped = tf.cond(
+            tf.io.is_jpeg(image),
+            lambda: _crop_jpeg(image, crop_draws),
+            lambda: _crop(decode(image), crop_draws),
+        )
+    else:
+        cropped = _crop(image, crop_draws)
+    size = options.image_size
+    resized = tf.cast(tf.image.resize(cropped, [size, size]), tf.float32)
+    if options.color_jitter:
+        jitter_draws = draws[CROP_DRAWS : CROP_DRAWS + JITTER_DRAWS]
+        resized = color_jitter(resized, jitter_draws, options.color_jitter)
+    mirrored = draws[CROP_DRAWS + JITTER_DRAWS] >= 0.5
+    output = tf.where(mirrored, resized[:, ::-1], resized)
+    return tf.ensure_shape(output, [size, size, 3])
+
+
+def _crop(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(image)
+    window = crop_window(shape[0], shape[1], draws)
+    top, left, height, width = tf.unstack(window)
+    cropped = image[top : top + height, left : left + width]
+    return tf.ensure_shape(cropped, [None, None, 3])
+
+
+def _crop_jpeg(encoded: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    shape = tf.io.extract_jpeg_shape(encoded)
+    window = crop_window(shape[0], shape[1], draws)
+    return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+
+
+def augment_batch(
+    images: tf.Tensor, draws: tf.Tensor, options: PreprocessingOptions
+) -> tf.Tensor:
+    """What "cifar", "shift" and "none" do, to a whole batch.
+
+    Args:
+        images: uint8 or float32 `[batch, height, width, 3]`.
+        draws: float32 `[batch, >= 3]`.
+        options: says which.
+
+    Returns:
+        float32 `[batch, image_size, image_size, 3]`.
+    """
+    size = options.image_size
+    if tuple(images.shape[1:3]) != (size, size):
+        images = resize_and_center_crop(images, short_side=size, size=size)
+    if options.augmentation == "none":
+        return tf.cast(images, tf.float32)
+    if options.augmentation == "cifar":
+        return shift_and_flip(images, draws, pad=_CIFAR_PAD, flip=True)
+    return shift_and_flip(images, draws, pad=_SHIFT_PAD, flip=False)

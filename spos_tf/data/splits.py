@@ -1,0 +1,184 @@
+"""Named splits: what is trained on, searched on and tested on."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from spos_tf.data.examples import (
+    AnySplit,
+    Source,
+    Split,
+    StreamSplit,
+    check_labels,
+)
+from spos_tf.data.reading import reading_errors
+from spos_tf.errors import UserError
+
+_SCAN_BATCH = 1024
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Splits:
+    """The splits of a run; no image is in two of them.
+
+    Attributes:
+        train: what weights are trained on.
+        search: held out of the training split; candidates are scored on it.
+        test: never touched by a search.
+    """
+
+    train: AnySplit
+    search: AnySplit
+    test: AnySplit
+
+    def recalibration(self, num_images: int, seed: int) -> AnySplit:
+        """A fixed random subset of the training split.
+
+        With random access the images are drawn without replacement and come
+        in random order. Of a stream, the subset is a run of records that
+        starts at a random one and wraps: every image is equally likely, the
+        records were shuffled when they were written, and only the subset is
+        read, not the whole stream.
+
+        Raises:
+            UserError: `num_images` is not in `[1, len(train)]`.
+        """
+        total = len(self.train)
+        if not 1 <= num_images <= total:
+            raise UserError(
+                f"Recalibration uses 1 to {total} images (the training "
+                f"split); got {num_images}. Give --recalibration_images="
+                f"{min(max(num_images, 1), total)}."
+            )
+        generator = np.random.default_rng(seed)
+        if isinstance(self.train, Split):
+            chosen = generator.permutation(total)[:num_images]
+        else:
+            start = int(generator.integers(total))
+            chosen = (start + np.arange(num_images)) % total
+        return self.train.select(chosen, "recalibration")
+
+
+def carve(source: Source, *, holdout_per_class: int) -> Splits:
+    """Holds the first `holdout_per_class` images of every class out of train.
+
+    "First" is in the source's fixed order, so that the search split is the
+    same in every run. A streamed source is read (not decoded) up to the last
+    image held out: on ImageNet at 50 a class about 6 % of the records.
+
+    Args:
+        source: the data set.
+        holdout_per_class: images of every class in the search split; 0 gives
+            an empty search split, which scores nothing.
+
+    Raises:
+        UserError: a class has not more than `holdout_per_class` images.
+    """
+    if holdout_per_class < 0:
+        raise UserError(
+            f"holdout_per_class is at least 0; got {holdout_per_class}. Give "
+            "the number of search images a class."
+        )
+    train = source.train
+    if holdout_per_class == 0:
+        held = np.zeros(0, np.int64)
+    elif isinstance(train, Split):
+        held = _first_of_each_class(train, source, holdout_per_class)
+    else:
+        held = _first_in_stream(train, source, holdout_per_class)
+    keep = np.ones(len(train), bool)
+    keep[held] = False
+    remaining = np.flatnonzero(keep)
+    if not len(remaining):
+        raise UserError(
+            f"Holding out {holdout_per_class} images a class leaves none of "
+            f"the {len(train)} of '{source.name}' to train on. Lower "
+            "holdout_per_class."
+        )
+    return Splits(
+        # Nothing held out: no copy of the training images.
+        train=train.select(remaining, "train") if len(held) else train,
+        search=train.select(held, "search"),
+        test=source.test,
+    )
+
+
+def _first_of_each_class(
+    split: Split, source: Source, count: int
+) -> np.ndarray:
+    counts = np.bincount(split.labels, minlength=source.num_classes)
+    _check_counts(counts, source, count)
+    by_class = [
+        np.flatnonzero(split.labels == label)[:count]
+        for label in range(source.num_classes)
+    ]
+    return np.sort(np.concatenate(by_class))
+
+
+def _first_in_stream(
+    split: StreamSplit, source: Source, count: int
+) -> np.ndarray:
+    counts = np.zeros(source.num_classes, np.int64)
+    held: list[int] = []
+    start = 0
+    labels_only = split.records().map(lambda encoded, label: label)
+    with reading_errors(split):
+        for labels in labels_only.batch(_SCAN_BATCH).as_numpy_iterator():
+            check_labels(labels, source.num_classes, split.name)
+            for offset, label in enumerate(labels):
+                if counts[label] < count:
+                    held.append(start + offset)
+                    counts[label] += 1
+            start += len(labels)
+            if len(held) == count * source.num_classes:
+                break
+    _check_counts(counts, source, count)
+    return np.array(held, np.int64)
+
+
+def _check_counts(counts: np.ndarray, source: Source, count: int) -> None:
+    label = int(np.argmin(counts))
+    if counts[label] < count:
+        raise UserError(
+            f"The search split takes {count} training images of every class; "
+            f"'{source.class_names[label]}' of '{source.name}' has "
+            f"{counts[label]}. Give a holdout_per_class of at most "
+            f"{counts[label]}."
+        )
+
+
+def fingerprint(split: AnySplit) -> str:
+    """SHA-256 (hex) of a split's images and labels, in order.
+
+    Files are read: the name of a file does not say what is in it. A stream,
+    too large to read, is known by its source's name and version and by the
+    numbers of its records.
+    """
+    digest = hashlib.sha256()
+    if isinstance(split, StreamSplit):
+        digest.update(f"stream:{split.identity}:".encode())
+        digest.update(split.positions.astype("<i8").tobytes())
+        return digest.hexdigest()
+    digest.update(f"{split.kind}:{list(split.items.shape)}:".encode())
+    if split.kind == "pixels":
+        digest.update(np.ascontiguousarray(split.items).data)
+    else:
+        for item in split.items:
+            if split.kind == "files":
+                item = _content(item)
+            digest.update(len(item).to_bytes(8, "little"))
+            digest.update(item)
+    digest.update(split.labels.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _content(file_name: bytes) -> bytes:
+    try:
+        with open(file_name, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UserError(
+            f"Image '{file_name.decode(errors='replace')}' cannot be read "
+            f"({error.strerror}). Restore it, or load the data set again."
+        ) from error

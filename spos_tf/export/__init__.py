@@ -1,0 +1,23 @@
+"""Networks as files for other programs, each checked in its own runtime."""
+
+from spos_tf.export.exporting import export_model
+from spos_tf.export.formats import FORMATS, check_formats
+from spos_tf.export.parity import ExportMismatch, compare
+from spos_tf.export.runtimes import (
+    keras_predictor,
+    load,
+    predict,
+    predict_reference,
+)
+
+__all__ = [
+    "FORMATS",
+    "ExportMismatch",
+    "check_formats",
+    "compare",
+    "export_model",
+    "keras_predictor",
+    "load",
+    "predict",
+    "predict_reference",
+]

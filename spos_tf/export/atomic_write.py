@@ -1,0 +1,53 @@
+"""Files and folders that are whole or not there."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives a temporary path that becomes `path` when the block ends well.
+
+    Args:
+        path: The file or folder to be made; its folder exists. One that is
+            there already is replaced.
+
+    Yields:
+        A path beside it, where nothing is yet, with the same suffix. When the
+        block raises, whatever was written there is removed.
+    """
+    final = pathlib.Path(path)
+    # Beside it, so that moving it is a rename on one file system.
+    with tempfile.TemporaryDirectory(
+        dir=final.parent, prefix=".unfinished-"
+    ) as scratch:
+        temporary = pathlib.Path(scratch, final.name)
+        yield temporary
+        put_in_place(temporary, final)
+
+
+def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Renames a file or folder, replacing what `target` was.
+
+    A folder cannot be renamed onto one that holds something: the old one is
+    moved away first, and back if the new one cannot take its place.
+    """
+    if not target.is_dir():
+        os.replace(source, target)
+        return
+    old = pathlib.Path(
+        tempfile.mkdtemp(dir=target.parent, prefix=".unfinished-")
+    )
+    try:
+        os.replace(target, old / target.name)
+        try:
+            os.replace(source, target)
+        except OSError:
+            os.replace(old / target.name, target)
+            raise
+    finally:
+        shutil.rmtree(old)

@@ -1,0 +1,80 @@
+"""The formats a network can leave in, by the names that flags use."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from spos_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of exported networks.
+
+    Attributes:
+        name: In flags and in the manifest.
+        file_name: Of the file or folder within an export folder.
+        min_agreement: Share of the images whose top class has to be the
+            reference's, unless a caller asks for another.
+        is_exact: Whether it computes with float32 weights, so that its logits
+            have to be the reference's up to rounding.
+    """
+
+    name: str
+    file_name: str
+    min_agreement: float = 1.0
+    is_exact: bool = True
+
+
+FORMATS = {
+    known.name: known
+    for known in (
+        Format("saved_model", "saved_model"),
+        Format("tflite", "model.tflite"),
+        Format("tflite_float16", "model_float16.tflite", 0.99, False),
+        Format("tflite_int8", "model_int8.tflite", 0.95, False),
+        Format("onnx", "model.onnx"),
+    )
+}
+
+
+def find_format(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in FORMATS:
+        raise UserError(
+            f"Unknown export format {name!r}. "
+            f"The formats are: {', '.join(FORMATS)}."
+        )
+    return FORMATS[name]
+
+
+def check_formats(
+    names: Iterable[str], *, space: str, allowed: Sequence[str]
+) -> tuple[Format, ...]:
+    """The formats of those names, each once, in the order given.
+
+    Args:
+        names: Keys of `FORMATS`.
+        space: Name of the search space, for the message.
+        allowed: `Blueprint.export_formats` of that space.
+
+    Raises:
+        UserError: There is no such format, or the space's networks cannot be
+            exported to it, or none was named.
+    """
+    found = tuple(find_format(name) for name in dict.fromkeys(names))
+    if not found:
+        raise UserError(
+            "An export names at least one format; got none. "
+            f"The formats are: {', '.join(allowed)}."
+        )
+    for one in found:
+        if one.name not in allowed:
+            raise UserError(
+                f"Networks of space {space!r} cannot be exported to "
+                f"{one.name!r}. Their formats are: {', '.join(allowed)}."
+            )
+    return found

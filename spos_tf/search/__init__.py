@@ -1,0 +1,1 @@
+"""Picks architectures: algorithms, their record, and the loop around them."""

@@ -1,0 +1,130 @@
+"""The accuracy of a path with the supernet's weights."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.networks.supernet import Supernet, statistics_from_moments
+
+Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
+
+
+class Evaluator:
+    """Recalibrates batch norm for a path, then scores it (section 3.4).
+
+    A score is a function of the weights, the images and the path: nothing is
+    kept between candidates, so their order does not matter.
+
+    Args:
+        supernet: Trained supernet.
+        recalibration: Batches (images, labels) of the training split; read
+            anew for every candidate.
+        scoring: Batches of the search split, likewise.
+    """
+
+    def __init__(
+        self, supernet: Supernet, recalibration: Batches, scoring: Batches
+    ) -> None:
+        self._supernet = supernet
+        self._recalibration = recalibration
+        self._scoring = scoring
+        image = tf.TensorSpec(
+            [None, *supernet.blueprint.input_shape], tf.float32
+        )
+        path = tf.TensorSpec(
+            [supernet.blueprint.search_space.num_choices], tf.int32
+        )
+        self._moments = tf.function(
+            supernet.batch_moments,
+            input_signature=[image, path],
+            autograph=False,
+        )
+        self._hits = tf.function(
+            self._count_hits, reduce_retracing=True, autograph=False
+        )
+
+    def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
+        """Population statistics of every batch norm on the path.
+
+        Each batch is normalised with its own moments; E[x] and E[x^2] are
+        pooled over all images, not averaged exponentially.
+
+        Args:
+            encoding: int32 `[num_choices]`.
+
+        Returns:
+            A float32 `[2, channels]` a segment: mean and variance.
+        """
+        path = tf.constant(encoding, tf.int32)
+        pooled: list[npt.NDArray[np.float64]] = []
+        total = 0
+        for images, _ in self._recalibration:
+            count = int(images.shape[0])
+            # Pooled in double precision: E[x^2] - E[x]^2 cancels.
+            moments = [
+                np.asarray(m, np.float64) * count
+                for m in self._moments(images, path)
+            ]
+            pooled = (
+                [a + b for a, b in zip(pooled, moments, strict=True)]
+                if pooled
+                else moments
+            )
+            total += count
+        if not total:
+            raise UserError("Recalibration needs at least one image; got none.")
+        return [
+            tf.cast(statistics, tf.float32)
+            for statistics in statistics_from_moments(
+                [tf.constant(m / total) for m in pooled]
+            )
+        ]
+
+    def score(
+        self, encoding: npt.ArrayLike, statistics: list[tf.Tensor]
+    ) -> float:
+        """Share of the search split that is classified correctly.
+
+        Args:
+            encoding: int32 `[num_choices]`.
+            statistics: From `recalibrate` for the same encoding.
+
+        Raises:
+            UserError: The split is empty, or a logit is not finite.
+        """
+        path = tf.constant(encoding, tf.int32)
+        hits = total = 0
+        for images, labels in self._scoring:
+            correct, finite = self._hits(images, labels, path, statistics)
+            if not bool(finite):
+                raise UserError(
+                    f"Path {np.asarray(encoding).tolist()} gives logits that "
+                    "are not finite: the supernet has diverged, or an image "
+                    "is not finite."
+                )
+            hits += int(correct)
+            total += int(images.shape[0])
+        if not total:
+            raise UserError("Scoring needs at least one image; got none.")
+        return hits / total
+
+    def __call__(self, encoding: npt.ArrayLike) -> float:
+        """Recalibrates, then scores."""
+        return self.score(encoding, self.recalibrate(encoding))
+
+    def _count_hits(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        path: tf.Tensor,
+        statistics: list[tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = self._supernet(images, path, statistics=statistics)
+        hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+        return (
+            tf.reduce_sum(tf.cast(hits, tf.int32)),
+            tf.reduce_all(tf.math.is_finite(logits)),
+        )

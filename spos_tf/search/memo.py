@@ -1,0 +1,54 @@
+"""Scores that searches of one supernet share."""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+
+class ScoreMemo:
+    """Accuracies by encoding, in a file that many runs append to.
+
+    Args:
+        path: JSON lines; lines of other keys are left alone.
+        *parts: What a score depends on besides the encoding: fingerprints of
+            weights and images, batch size, threads.
+    """
+
+    def __init__(self, path: pathlib.Path, *parts: object) -> None:
+        self._path = path
+        text = json.dumps([str(part) for part in parts])
+        self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._scores: dict[tuple[int, ...], float] = {}
+        if path.exists():
+            for line in path.read_text("utf-8", "replace").splitlines():
+                self._read(line)
+
+    def _read(self, line: str) -> None:
+        try:
+            data = json.loads(line)
+            if data["key"] == self._key:
+                self._scores[tuple(data["encoding"])] = float(data["accuracy"])
+        except (ValueError, KeyError, TypeError):
+            # A line cut off by a kill costs one evaluation, nothing else.
+            return
+
+    def get(self, encoding: Sequence[int]) -> float | None:
+        """The accuracy, None where it is not known yet."""
+        return self._scores.get(tuple(int(value) for value in encoding))
+
+    def put(self, encoding: Sequence[int], accuracy: float) -> None:
+        """Adds a score to the file, as one write."""
+        key = tuple(int(value) for value in encoding)
+        self._scores[key] = accuracy
+        line = json.dumps(
+            {"key": self._key, "encoding": key, "accuracy": accuracy}
+        )
+        descriptor = os.open(
+            self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
+        )
+        try:
+            os.write(descriptor, f"\n{line}\n".encode())
+        finally:
+            os.close(descriptor)

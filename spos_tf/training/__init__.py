@@ -1,0 +1,1 @@
+"""What changes weights: samplers, the gated optimizer, steps, run state."""

@@ -1,0 +1,142 @@
+"""Checkpoint files: one NPZ each, written atomically, read without pickle."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from spos_tf.errors import UserError
+
+_DESCRIPTION = "description.json"
+_PATTERN = "step-*.npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All of a training run after some steps.
+
+    Attributes:
+        step: Steps done.
+        description: Whose run it is (tool, space, arguments); JSON values.
+        arrays: By name: weights as `weights/NAME`, optimizer variables as
+            `optimizer/INDEX`, and what else the run keeps.
+    """
+
+    step: int
+    description: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The network's weights by name."""
+        prefix = "weights/"
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
+
+def write_checkpoint(
+    folder: pathlib.Path, checkpoint: Checkpoint, *, keep: int
+) -> pathlib.Path:
+    """Writes a checkpoint under its final name at once, or not at all.
+
+    Args:
+        folder: Made if absent.
+        checkpoint: What to write.
+        keep: Newest checkpoints to leave in the folder.
+
+    Raises:
+        UserError: The folder cannot be written or the disk is full; older
+            checkpoints are intact.
+    """
+    path = folder / f"step-{checkpoint.step:08d}.npz"
+    partial = folder / f".{path.name}.partial"
+    text = json.dumps(
+        {"step": checkpoint.step, **checkpoint.description}, sort_keys=True
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                np.savez(
+                    file, **{_DESCRIPTION: np.array(text)}, **checkpoint.arrays
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "
+            "checkpoints before it are intact."
+        ) from None
+    for old in sorted(folder.glob(_PATTERN))[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read_checkpoint(path: pathlib.Path) -> Checkpoint:
+    """Reads and verifies one checkpoint.
+
+    Raises:
+        UserError: Missing, truncated, corrupt, or not a checkpoint.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            # Reading an entry verifies its CRC.
+            arrays = {name: file[name] for name in file.files}
+        description = json.loads(str(arrays.pop(_DESCRIPTION)))
+        return Checkpoint(description.pop("step"), description, arrays)
+    except FileNotFoundError:
+        raise UserError(f"There is no checkpoint {str(path)!r}.") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise UserError(
+            f"{str(path)!r} is damaged or no checkpoint of this program "
+            f"({type(error).__name__})."
+        ) from None
+
+
+def latest_checkpoint(
+    folder: pathlib.Path, *, warn: Callable[[str], None]
+) -> Checkpoint | None:
+    """The newest checkpoint that can be read.
+
+    Args:
+        folder: Where checkpoints are.
+        warn: Called with a line for every damaged newer one.
+
+    Returns:
+        None where the folder holds none at all.
+
+    Raises:
+        UserError: There are checkpoints and all are damaged.
+    """
+    paths = sorted(folder.glob(_PATTERN), reverse=True)
+    for path in paths:
+        try:
+            return read_checkpoint(path)
+        except UserError as error:
+            warn(f"{error} Falling back to the one before.")
+    if paths:
+        raise UserError(
+            f"All {len(paths)} checkpoints in {str(folder)!r} are damaged. "
+            "Delete the folder to start anew."
+        )
+    return None

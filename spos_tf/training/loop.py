@@ -1,0 +1,133 @@
+"""The training loop, the same for a supernet and a final network."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.training.step import StepResult
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """How long a loop runs and how often it does what.
+
+    Attributes:
+        steps: Steps of the whole run.
+        batch_size: Images a step over all replicas.
+        log_every: Steps between reports; losses are read then.
+        checkpoint_every: Steps between checkpoints; the last step has one.
+        validate_every: Steps between validations; 0: never.
+
+    Raises:
+        UserError: A number is out of range.
+    """
+
+    steps: int
+    batch_size: int
+    log_every: int = 50
+    checkpoint_every: int = 1000
+    validate_every: int = 0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            least = 0 if field.name == "validate_every" else 1
+            value = getattr(self, field.name)
+            if value < least:
+                raise UserError(
+                    f"--{field.name} is at least {least}; got {value}."
+                )
+
+
+class Reporter(Protocol):
+    """Where progress goes."""
+
+    def progress(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Called every `log_every` steps with means since the last call."""
+
+    def validation(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Called with the figures of a validation."""
+
+
+def run_loop(
+    train_step: Callable[[Any, tf.Tensor], StepResult],
+    batches: Iterable[Any],
+    *,
+    start_step: int,
+    options: LoopOptions,
+    path_counts: np.ndarray,
+    save: Callable[[int], None],
+    validate: Callable[[], Mapping[str, float]] | None,
+    reporter: Reporter,
+) -> None:
+    """Trains from `start_step` to the end.
+
+    Args:
+        train_step: From `make_train_step`.
+        batches: Those of the steps `start_step` to `steps - 1`.
+        start_step: Steps already done.
+        options: Numbers of the run.
+        path_counts: int64 `[num_choices, max_options]`; how often each option
+            was drawn is added in place.
+        save: Writes a checkpoint of a number of steps done.
+        validate: Figures of the present weights.
+        reporter: Where progress goes.
+
+    Raises:
+        UserError: A loss is not finite; nothing is saved after it.
+    """
+    pending: list[StepResult] = []
+    last_read, started = start_step, time.perf_counter()
+    for done, batch in enumerate(batches, start_step + 1):
+        pending.append(train_step(batch, tf.constant(done - 1, tf.int64)))
+        last = done == options.steps
+        checkpoint = last or done % options.checkpoint_every == 0
+        validation = (
+            validate is not None
+            and options.validate_every
+            and (last or done % options.validate_every == 0)
+        )
+        if checkpoint or validation or done % options.log_every == 0:
+            scalars = _read(pending, last_read, path_counts)
+            seconds = time.perf_counter() - started
+            scalars["images_per_second"] = (
+                len(pending) * options.batch_size / seconds
+            )
+            reporter.progress(done, scalars)
+            pending.clear()
+            last_read = done
+        if checkpoint:
+            save(done)
+        if validation:
+            reporter.validation(done, validate())
+        if not pending:
+            # Saving and validating are not training time.
+            started = time.perf_counter()
+
+
+def _read(
+    results: list[StepResult], before: int, path_counts: np.ndarray
+) -> dict[str, float]:
+    losses = [float(result.loss) for result in results]
+    for index, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise UserError(
+                f"The loss became {loss} between steps {before + index} and "
+                f"{before + index + 1}. Check the images, or lower "
+                "--learning_rate; the last checkpoint is from before that."
+            )
+    for result in results:
+        path = np.asarray(result.path)
+        path_counts[np.arange(len(path)), path] += 1
+    return {
+        "loss": float(np.mean(losses)),
+        "accuracy": float(np.mean([float(r.accuracy) for r in results])),
+        "sampler_fallbacks": float(
+            np.mean([float(r.fallback) for r in results])
+        ),
+    }

@@ -1,0 +1,93 @@
+"""Learning-rate schedules and optimizers by name."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import keras
+
+from spos_tf.errors import UserError
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+@keras.saving.register_keras_serializable("spos_tf")
+class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear warm-up, then a decay to zero over the rest of the run.
+
+    Args:
+        kind: `"linear"` (the paper's), `"cosine"` or `"constant"`.
+        peak: Highest rate.
+        steps: Steps of the whole run.
+        warmup_steps: Steps from 0 to the peak.
+    """
+
+    def __init__(
+        self, kind: Schedule, peak: float, steps: int, warmup_steps: int = 0
+    ) -> None:
+        if kind not in get_args(Schedule):
+            raise UserError(
+                f"Unknown schedule {kind!r}. The schedules are: "
+                f"{', '.join(get_args(Schedule))}."
+            )
+        if not 0 <= warmup_steps < steps:
+            raise UserError(
+                f"Warm-up steps are in [0, steps); got {warmup_steps} of "
+                f"{steps} steps."
+            )
+        self._kind = kind
+        self._peak = peak
+        self._steps = steps
+        self._warmup_steps = warmup_steps
+
+    def __call__(self, step: Any) -> Any:
+        ops = keras.ops
+        step = ops.cast(step, "float32")
+        left = self._steps - self._warmup_steps
+        share = ops.clip((step - self._warmup_steps) / left, 0.0, 1.0)
+        if self._kind == "linear":
+            rate = self._peak * (1.0 - share)
+        elif self._kind == "cosine":
+            rate = 0.5 * self._peak * (1.0 + ops.cos(math.pi * share))
+        else:
+            rate = self._peak * ops.ones_like(share)
+        if not self._warmup_steps:
+            return rate
+        warm = self._peak * (step + 1.0) / self._warmup_steps
+        return ops.where(step < self._warmup_steps, warm, rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "kind": self._kind,
+            "peak": self._peak,
+            "steps": self._steps,
+            "warmup_steps": self._warmup_steps,
+        }
+
+
+def make_optimizer(
+    name: str, learning_rate: Any, arguments: Mapping[str, Any]
+) -> keras.optimizers.Optimizer:
+    """A Keras optimizer by its lower-case name.
+
+    Args:
+        name: `"sgd"`, `"adamw"`, ...
+        learning_rate: A number or a schedule.
+        arguments: Further arguments of its class.
+
+    Raises:
+        UserError: No such optimizer, or it does not take the arguments.
+    """
+    try:
+        return keras.optimizers.get(
+            {
+                "class_name": name,
+                "config": {"learning_rate": learning_rate, **arguments},
+            }
+        )
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"Keras cannot make optimizer {name!r} with {dict(arguments)}: "
+            f"{reason}"
+        ) from None

@@ -1,0 +1,126 @@
+"""Keras optimizers that move only what is on the path."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+
+# For a variable: (position of its choice, its option), or None for always.
+Gate = tuple[int, int] | None
+
+
+def path_optimizer(
+    optimizer: keras.optimizers.Optimizer,
+    variables: Sequence[keras.Variable],
+    gates: Sequence[Gate],
+    *,
+    l2: float = 0.0,
+    l2_filter: Callable[[keras.Variable], bool] | None = None,
+) -> keras.optimizers.Optimizer:
+    """Makes an optimizer like `optimizer` whose update is gated by the path.
+
+    A branch that was not taken has a gradient of zeros, not None: momentum
+    and weight decay would still move it. Here a variable, its slots and its
+    decay are touched only on the path. Counters that all variables share
+    advance in every step.
+
+    Args:
+        optimizer: Any Keras optimizer, not built yet.
+        variables: All trainable variables.
+        gates: One a variable.
+        l2: Coupled L2: `l2 * variable` is added to the gradient before
+            momentum, as PyTorch's SGD does and the paper's `weight_decay`
+            means. Keras's own decoupled `weight_decay` stays what it is.
+        l2_filter: Which variables have it; all by default.
+
+    Returns:
+        A built optimizer; call `apply_on_path(gradients, path)`.
+
+    Raises:
+        UserError: The optimizer averages weights or accumulates gradients
+            over steps, which mixes paths.
+    """
+    config = optimizer.get_config()
+    for option in ("use_ema", "gradient_accumulation_steps"):
+        if config.get(option) and any(gates):
+            raise UserError(
+                f"A supernet's optimizer cannot have {option}: it would mix "
+                "the paths of several steps. Leave it out."
+            )
+    kind = type(optimizer)
+    gated = type(f"Path{kind.__name__}", (_PathGated, kind), {}).from_config(
+        config
+    )
+    gated.build(list(variables))
+    gated.set_gates(
+        gates,
+        [
+            l2 if l2_filter is None or l2_filter(variable) else 0.0
+            for variable in variables
+        ],
+    )
+    return gated
+
+
+class _PathGated:
+    """Overrides what Keras calls once a variable."""
+
+    def set_gates(self, gates: Sequence[Gate], l2: Sequence[float]) -> None:
+        self._gates = tuple(gates)
+        self._l2 = tuple(l2)
+        self._path = None
+
+    def apply_on_path(
+        self, gradients: Sequence[tf.Tensor], path: tf.Tensor | None
+    ) -> None:
+        """Applies the gradients of all variables, in their order.
+
+        Args:
+            gradients: One a variable the optimizer was built with. Under a
+                strategy they are summed over replicas.
+            path: int32 `[num_choices]`; None where nothing is gated.
+        """
+        self._path = path
+        self.apply(gradients)
+        self._path = None
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        # Moved into update_step, where the gate is.
+        del variables
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
+    ) -> None:
+        index = self._get_variable_index(variable)
+        gate = self._gates[index]
+
+        def update() -> None:
+            changed = gradient
+            if self._l2[index]:
+                changed = gradient + self._l2[index] * variable
+            if self.weight_decay is not None and self._use_weight_decay(
+                variable
+            ):
+                rate = tf.cast(learning_rate, variable.dtype)
+                variable.assign_sub(variable * self.weight_decay * rate)
+            super(_PathGated, self).update_step(
+                changed, variable, learning_rate
+            )
+
+        if gate is None or self._path is None:
+            update()
+            return
+        position, option = gate
+        tf.cond(tf.equal(self._path[position], option), update, lambda: None)
+
+
+def is_kernel(variable: keras.Variable) -> bool:
+    """Whether the official code's weight decay covers a variable.
+
+    Kernels of convolutions (depthwise too) and dense layers; no bias, gamma
+    or beta.
+    """
+    return len(variable.shape) > 1

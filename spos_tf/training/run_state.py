@@ -1,0 +1,71 @@
+"""Everything a training run consists of, as arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from spos_tf.errors import UserError
+from spos_tf.training.checkpoints import Checkpoint
+
+
+class RunState:
+    """Copies a run's variables to a checkpoint and back.
+
+    Path, batch and augmentation are functions of the step, so weights,
+    optimizer variables and the step are all there is.
+
+    Args:
+        variables: The network's variables by name.
+        optimizer: Built optimizer.
+        description: Whose run it is; a checkpoint of another is refused.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+        description: Mapping[str, Any],
+    ) -> None:
+        self._variables = {
+            **{f"weights/{name}": v for name, v in variables.items()},
+            **{
+                f"optimizer/{index:05d}": variable
+                for index, variable in enumerate(optimizer.variables)
+            },
+        }
+        self._description = description
+
+    def capture(self, step: int, extra: Mapping[str, np.ndarray]) -> Checkpoint:
+        """A copy of the run after `step` steps, `extra` arrays included."""
+        arrays = {
+            name: keras.ops.convert_to_numpy(variable.value)
+            for name, variable in self._variables.items()
+        }
+        return Checkpoint(step, self._description, {**arrays, **extra})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Sets all variables.
+
+        Raises:
+            UserError: The checkpoint is of another run; nothing is changed.
+        """
+        for key, wanted in self._description.items():
+            found = checkpoint.description.get(key)
+            if found != wanted:
+                raise UserError(
+                    f"The checkpoint has {key} {found!r}; this run has "
+                    f"{wanted!r}. Choose another --name or --work_dir."
+                )
+        for name, variable in self._variables.items():
+            value = checkpoint.arrays.get(name)
+            shape = tuple(variable.shape)
+            if value is None or value.shape != shape:
+                found = "missing" if value is None else f"of {value.shape}"
+                raise UserError(
+                    f"The checkpoint's {name!r} is {found}; this run has "
+                    f"shape {shape}. Choose another --name or --work_dir."
+                )
+        for name, variable in self._variables.items():
+            variable.assign(checkpoint.arrays[name])

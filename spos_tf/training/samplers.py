@@ -1,0 +1,197 @@
+"""Which path a training step takes: pure functions of seed and step.
+
+Every sampler runs in the graph and is stateless, so that all replicas, a
+resumed run and a re-run draw the same paths.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.cost.constraint import Constraint
+from spos_tf.cost.feasible import sample_feasible
+from spos_tf.cost.table import CostTable
+from spos_tf.errors import UserError
+from spos_tf.space import SearchSpace
+
+
+class Draw(NamedTuple):
+    """A path and how it came about.
+
+    Attributes:
+        path: int32 `[num_choices]`.
+        fallback: bool scalar; True where the sampler gave up proposing.
+    """
+
+    path: tf.Tensor
+    fallback: tf.Tensor
+
+
+class Sampler(Protocol):
+    """Draws the path of a step."""
+
+    def __call__(self, step: tf.Tensor) -> Draw:
+        """The draw of int64 scalar `step`."""
+
+
+def _uniform(
+    num_options: np.ndarray, shape: Sequence[int], seed: tf.Tensor
+) -> tf.Tensor:
+    # Floats, since integers take one bound for all. [0, 1) has 2^23 values:
+    # options differ in probability by less than 1e-6.
+    draws = tf.random.stateless_uniform(shape, seed)
+    return tf.cast(draws * num_options.astype(np.float32), tf.int32)
+
+
+def _seed(seed: int, step: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
+
+
+class UniformSampler:
+    """Every option with equal probability (paper, section 3.2)."""
+
+    def __init__(self, space: SearchSpace, *, seed: int) -> None:
+        self._num_options = space.num_options
+        self._seed = seed
+
+    def __call__(self, step: tf.Tensor) -> Draw:
+        shape = [len(self._num_options)]
+        path = _uniform(self._num_options, shape, _seed(self._seed, step))
+        return Draw(path, tf.constant(False))
+
+
+class ConstraintSampler:
+    """A cost range drawn uniformly, then a path inside it (section 4).
+
+    The paper's default. It skews the marginals of the options: to be inside
+    a rare range some options are drawn more often than others.
+
+    Args:
+        space: The choices.
+        cost: A cost of the space.
+        ranges: (minimum, maximum), both inclusive.
+        seed: Seed.
+        proposals: Uniform paths a step of which the first inside the range
+            is taken. Where none is, a path of the range that was found at
+            set-up serves.
+
+    Raises:
+        UserError: No network was found in one of the ranges.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        cost: CostTable,
+        ranges: Sequence[tuple[float, float]],
+        *,
+        seed: int,
+        proposals: int = 1024,
+    ) -> None:
+        self._num_options = space.num_options
+        self._seed = seed
+        self._proposals = proposals
+        self._cost = cost
+        self._ranges = np.array(ranges, np.float64)
+        rng = np.random.default_rng(seed)
+        self._fallbacks = np.concatenate(
+            [
+                sample_feasible(
+                    space,
+                    [Constraint(cost, minimum=low, maximum=high)],
+                    rng,
+                    1,
+                )
+                for low, high in ranges
+            ]
+        )
+
+    def __call__(self, step: tf.Tensor) -> Draw:
+        shape = [self._proposals, len(self._num_options)]
+        proposals = _uniform(self._num_options, shape, _seed(self._seed, step))
+        offsets = np.arange(shape[1]) * self._cost.table.shape[1]
+        costs = self._cost.constant + tf.reduce_sum(
+            tf.gather(self._cost.table.ravel(), proposals + offsets), axis=1
+        )
+        # Another seed: the range must not depend on the proposals.
+        index = tf.random.stateless_uniform(
+            [],
+            _seed(self._seed + 1, step),
+            maxval=len(self._ranges),
+            dtype=tf.int32,
+        )
+        low, high = tf.unstack(tf.gather(self._ranges, index))
+        costs = tf.cast(costs, tf.float64)
+        inside = tf.logical_and(costs >= low, costs <= high)
+        found = tf.reduce_any(inside)
+        path = tf.where(
+            found,
+            tf.gather(proposals, tf.argmax(inside)),
+            tf.gather(self._fallbacks, index),
+        )
+        return Draw(path, tf.logical_not(found))
+
+
+class StrictFairnessSampler:
+    """Over every m steps each of a choice's m options is used once (FairNAS).
+
+    Choices with other numbers of options have periods of their own.
+    """
+
+    def __init__(self, space: SearchSpace, *, seed: int) -> None:
+        self._num_options = space.num_options
+        self._seed = seed
+
+    def __call__(self, step: tf.Tensor) -> Draw:
+        options = tf.constant(self._num_options, tf.int64)
+        step = tf.cast(step, tf.int64)
+        count = len(self._num_options)
+        period = step // options
+        seeds = tf.stack(
+            [
+                tf.fill([count], tf.constant(self._seed, tf.int64)),
+                tf.range(count, dtype=tf.int64),
+                period,
+            ],
+            axis=1,
+        )
+        path = tf.random.experimental.index_shuffle(
+            step % options, tf.cast(seeds, tf.int32), options - 1
+        )
+        return Draw(tf.cast(path, tf.int32), tf.constant(False))
+
+
+def default_ranges(
+    space: SearchSpace, cost: CostTable, *, count: int = 7, seed: int = 0
+) -> list[tuple[float, float]]:
+    """Equal ranges between the 1st and 99th percentile of random paths.
+
+    Seven, as the official code has from 290 M to 360 M.
+    """
+    costs = cost(space.sample(np.random.default_rng(seed), 20_000))
+    edges = np.linspace(*np.percentile(costs, [1, 99]), count + 1)
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+
+def parse_ranges(text: str) -> list[tuple[float, float]]:
+    """Reads `"290e6:360e6:10e6"`: from, to, step.
+
+    Raises:
+        UserError: Not three numbers, or they span no range.
+
+    >>> parse_ranges("290e6:310e6:10e6")
+    [(290000000.0, 300000000.0), (300000000.0, 310000000.0)]
+    """
+    try:
+        low, high, step = (float(part) for part in text.split(":"))
+        count = round((high - low) / step)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        count = 0
+    if not 1 <= count <= 10_000:
+        raise UserError(
+            "Constraint ranges are FROM:TO:STEP such as 290e6:360e6:10e6; "
+            f"got {text!r}."
+        )
+    return [(low + i * step, low + (i + 1) * step) for i in range(count)]

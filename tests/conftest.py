@@ -1,0 +1,52 @@
+"""What every test starts from: a quiet TensorFlow on two logical CPU devices.
+
+Nothing here imports TensorFlow. A test that needs it gets it set up by the
+import itself; a test that does not stays quick.
+"""
+
+import os
+import pathlib
+
+# Read when TensorFlow, Keras and matplotlib load; subprocesses inherit them.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import hypothesis
+import pytest
+import wrapt
+
+# The same examples on every machine, and no verdict that hangs on its speed.
+hypothesis.settings.register_profile(
+    "spos_tf", deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("spos_tf")
+
+
+@wrapt.when_imported("tensorflow")
+def split_cpu(tensorflow):
+    """Gives the process two logical CPU devices, for MirroredStrategy.
+
+    Devices are fixed once TensorFlow has run its first operation, so this
+    has to follow its import at once.
+    """
+    device = tensorflow.config.LogicalDeviceConfiguration
+    tensorflow.config.set_logical_device_configuration(
+        tensorflow.config.list_physical_devices("CPU")[0], [device(), device()]
+    )
+
+
+@pytest.fixture(scope="session")
+def repo_dir() -> pathlib.Path:
+    """The root of the repository."""
+    return pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir(repo_dir: pathlib.Path) -> pathlib.Path:
+    """The folder `shared/` beside the repository; skips where there is none."""
+    path = repo_dir.parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"needs the folder {path}, which is not part of the repo")
+    return path

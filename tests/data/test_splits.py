@@ -1,0 +1,134 @@
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spos_tf.data.examples import Source, Split
+from spos_tf.data.sources import load_source
+from spos_tf.data.splits import carve, fingerprint
+from spos_tf.errors import UserError
+
+
+def source_of(train, num_classes):
+    names = tuple("abcdefghijkl"[:num_classes])
+    return Source("letters", num_classes, names, train, train)
+
+
+def test_search_is_the_first_of_every_class(pixel_split):
+    source = source_of(pixel_split, 5)
+    splits = carve(source, holdout_per_class=3)
+    np.testing.assert_array_equal(
+        splits.search.items[:, 0, 0, 0], np.arange(1, 16)
+    )
+    np.testing.assert_array_equal(np.bincount(splits.search.labels), [3] * 5)
+    np.testing.assert_array_equal(
+        splits.train.items[:, 0, 0, 0], np.arange(16, 51)
+    )
+    assert splits.test is source.test
+
+
+def test_splits_of_the_digits_are_disjoint():
+    source = load_source("digits")
+    splits = carve(source, holdout_per_class=20)
+    parts = [splits.train.items, splits.search.items]
+    whole = source.train.items
+    assert sum(len(part) for part in parts) == len(whole)
+    together = np.concatenate(parts).reshape(len(whole), -1)
+    np.testing.assert_array_equal(
+        np.sort(together.view("S192"), axis=0),
+        np.sort(whole.reshape(len(whole), -1).view("S192"), axis=0),
+    )
+
+
+def test_a_class_with_too_few_images_is_named(pixel_split):
+    few = pixel_split.select(np.arange(47))
+    with pytest.raises(UserError, match=r"'c' of 'letters' has 9.*at most 9"):
+        carve(source_of(few, 5), holdout_per_class=10)
+    with pytest.raises(UserError, match="leaves none"):
+        carve(source_of(pixel_split, 5), holdout_per_class=10)
+    with pytest.raises(UserError, match="at least 0; got -1"):
+        carve(source_of(pixel_split, 5), holdout_per_class=-1)
+
+
+def test_no_hold_out_leaves_train_whole(pixel_split):
+    splits = carve(source_of(pixel_split, 5), holdout_per_class=0)
+    assert splits.train is pixel_split
+    assert len(splits.search) == 0
+
+
+def test_a_stream_is_carved_like_an_array(stream_split):
+    splits = carve(source_of(stream_split, 12), holdout_per_class=0)
+    assert len(splits.search) == 0
+    with pytest.raises(UserError, match="'a' of 'letters' has 1"):
+        carve(source_of(stream_split, 12), holdout_per_class=2)
+
+    class_of = np.array([0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0], np.int32)
+
+    def open_range(start, stop):
+        return stream_split.open_range(start, stop).map(
+            lambda encoded, label: (encoded, tf.gather(class_of, label))
+        )
+
+    two = dataclasses.replace(stream_split, open_range=open_range)
+    splits = carve(source_of(two, 2), holdout_per_class=2)
+    assert splits.search.positions.tolist() == [0, 1, 2, 5]
+    assert splits.train.positions.tolist() == [3, 4, 6, 7, 8, 9, 10, 11]
+    labels = [int(label) for _, label in splits.search.records()]
+    assert labels == [0, 0, 1, 1]
+    with pytest.raises(UserError, match="'b' of 'letters' has 3"):
+        carve(source_of(two, 2), holdout_per_class=4)
+
+
+def test_recalibration_is_a_fixed_subset_of_train(pixel_split, stream_split):
+    splits = carve(source_of(pixel_split, 5), holdout_per_class=2)
+    one = splits.recalibration(20, seed=3)
+    two = splits.recalibration(20, seed=3)
+    other = splits.recalibration(20, seed=4)
+    np.testing.assert_array_equal(one.items, two.items)
+    values = one.items[:, 0, 0, 0]
+    assert len(set(values)) == 20
+    assert values.min() > 10
+    assert set(values) != set(other.items[:, 0, 0, 0])
+    for wrong in (0, 41):
+        with pytest.raises(UserError, match="1 to 40 images"):
+            splits.recalibration(wrong, seed=0)
+
+    stream = carve(source_of(stream_split, 12), holdout_per_class=0)
+    times = np.zeros(12)
+    for seed in range(60):
+        positions = stream.recalibration(4, seed=seed).positions
+        assert len(set(positions)) == 4
+        times[positions] += 1
+    assert times.min() > 5
+
+
+def test_fingerprint_tells_content_apart(
+    pixel_split, encoded_split, file_split, stream_split
+):
+    every = [pixel_split, encoded_split, file_split, stream_split]
+    prints = {fingerprint(split) for split in every}
+    for split in every:
+        assert fingerprint(split) == fingerprint(
+            split.select(np.arange(len(split)))
+        )
+        prints.add(fingerprint(split.select(np.arange(1, len(split)))))
+    moved = Split(pixel_split.items, np.roll(pixel_split.labels, 1), "pixels")
+    prints.add(fingerprint(moved))
+    assert len(prints) == 9
+    assert all(len(text) == 64 for text in prints)
+
+
+def test_fingerprint_of_files_is_of_their_content(file_split, tmp_path):
+    path = tmp_path / "x.jpg"
+    items = file_split.items[:1].copy()
+    path.write_bytes(pathlib.Path(items[0].decode()).read_bytes())
+    items[0] = str(path).encode()
+    copy = Split(items, file_split.labels[:1], "files")
+    assert fingerprint(copy) == fingerprint(file_split.select(np.arange(1)))
+    path.write_bytes(b"other")
+    assert fingerprint(copy) != fingerprint(file_split.select(np.arange(1)))
+    path.unlink()
+    with pytest.raises(UserError, match=r"x\.jpg' cannot be read"):
+        fingerprint(copy)

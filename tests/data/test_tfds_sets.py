@@ -1,0 +1,201 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from spos_tf.data import tfds_sets
+from spos_tf.data.examples import Split, StreamSplit
+from spos_tf.data.pipeline import evaluation_arrays, training_batches
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.reading import reading_errors
+from spos_tf.data.sources import load_source
+from spos_tf.data.splits import carve, fingerprint
+from spos_tf.errors import UserError
+
+OPTIONS = PreprocessingOptions(
+    image_size=16, augmentation="imagenet", shuffle_window=8
+)
+PHOTO = (None, None, 3)
+
+
+@pytest.fixture
+def prepare(tmp_path, photos):
+    """Prepares a set under `tmp_path`: image i of a split has class i % 3."""
+
+    def prepare(name, splits, shape=PHOTO, **features):
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=shape),
+                "label": tfds.features.ClassLabel(num_classes=3),
+                **features,
+            }
+        )
+
+        class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+            VERSION = tfds.core.Version("1.0.0")
+
+            def _info(self):
+                return self.dataset_info_from_configs(features=features)
+
+            def _split_generators(self, manager):
+                return {
+                    split: self._generate_examples(count)
+                    for split, count in splits.items()
+                }
+
+            def _generate_examples(self, count):
+                for index in range(count):
+                    image = tf.io.decode_jpeg(photos[index % 12]).numpy()
+                    if shape != PHOTO:
+                        image = np.full(shape, index, np.uint8)
+                    yield index, {"image": image, "label": index % 3}
+
+        Builder.name = name
+        builder = Builder(data_dir=tmp_path)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(num_shards=3)
+        )
+        return builder
+
+    return prepare
+
+
+def test_photos_stay_encoded_and_gray_becomes_rgb(prepare, tmp_path):
+    prepare("photo_set", {"train": 24, "validation": 6})
+    source = load_source("photo_set", data_dir=str(tmp_path))
+    assert isinstance(source.train, Split)
+    assert (source.train.kind, len(source.train)) == ("encoded", 24)
+    assert (source.test.name, len(source.test)) == ("test", 6)
+    np.testing.assert_array_equal(np.bincount(source.train.labels), [8] * 3)
+
+    prepare("gray_set", {"train": 12, "test": 3}, shape=(5, 4, 1))
+    source = load_source("gray_set", data_dir=str(tmp_path))
+    assert source.train.items.shape == (12, 5, 4, 3)
+    np.testing.assert_array_equal(
+        source.train.items[:, 0, 0, 2] % 3, source.train.labels
+    )
+
+
+def test_a_large_set_is_streamed(prepare, tmp_path):
+    prepare("large_set", {"train": 36, "test": 6})
+    folder = str(tmp_path)
+    memory = load_source("large_set", data_dir=folder)
+    stream = load_source("large_set", data_dir=folder, memory_limit_bytes=100)
+    assert isinstance(stream.train, StreamSplit)
+    assert len(stream.train) == 36
+    encoded, labels = zip(
+        *stream.train.records().as_numpy_iterator(), strict=True
+    )
+    assert list(encoded) == list(memory.train.items)
+    np.testing.assert_array_equal(labels, memory.train.labels)
+    # From the middle of a file on, the order is the same.
+    rest = [data for data, _ in stream.train.records(17).as_numpy_iterator()]
+    assert rest == list(encoded[17:])
+
+    carved = carve(stream, holdout_per_class=4)
+    expected = carve(memory, holdout_per_class=4)
+    for part in ("train", "search"):
+        images, labels = evaluation_arrays(getattr(carved, part), OPTIONS)
+        images2, labels2 = evaluation_arrays(getattr(expected, part), OPTIONS)
+        np.testing.assert_array_equal(images, images2)
+        np.testing.assert_array_equal(labels, labels2)
+    assert fingerprint(carved.train) != fingerprint(carved.search)
+
+    def steps(start):
+        dataset = training_batches(
+            carved.train,
+            OPTIONS,
+            batch_size=5,
+            start_step=start,
+            num_steps=12,
+            seed=0,
+        )
+        return list(dataset.as_numpy_iterator())
+
+    run = steps(0)
+    for one, two in zip(run[7:], steps(7), strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_a_label_out_of_range_is_refused(prepare, tmp_path):
+    prepare("bad_set", {"train": 12, "test": 3})
+    (file,) = pathlib.Path(tmp_path).glob("bad_set/*/features.json")
+    features = json.loads(file.read_text())
+    label = features["featuresDict"]["features"]["label"]["classLabel"]
+    label["numClasses"] = "2"
+    file.write_text(json.dumps(features))
+    for names in file.parent.glob("label.labels.txt"):
+        names.unlink()
+    folder = str(tmp_path)
+    with pytest.raises(UserError, match=r"\[0, 2\); image \d+ has 2"):
+        load_source("bad_set", data_dir=folder)
+    stream = load_source("bad_set", data_dir=folder, memory_limit_bytes=1)
+    wrong = r"\(Labels are in \[0, 2\); a record has\] \[2\]"
+    with (
+        pytest.raises(UserError, match=wrong),
+        reading_errors(stream.train),
+    ):
+        evaluation_arrays(stream.train, OPTIONS)
+    with pytest.raises(UserError, match=wrong):
+        carve(stream, holdout_per_class=1)
+
+
+def test_a_damaged_file_is_refused(prepare, tmp_path):
+    prepare("torn_set", {"train": 12, "test": 3})
+    (file,) = pathlib.Path(tmp_path).glob("torn_set/*/*-train*-00000-of*")
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match=r"cannot be read .*Prepare it again"):
+        load_source("torn_set", data_dir=str(tmp_path))
+
+
+def test_other_kinds_of_sets_are_refused(prepare, tmp_path):
+    folder = str(tmp_path)
+    prepare("lonely_set", {"train": 3}, shape=(2, 2, 3))
+    with pytest.raises(UserError, match="has \\['train'\\]"):
+        load_source("lonely_set", data_dir=folder)
+    prepare(
+        "number_set",
+        {"train": 3, "test": 3},
+        shape=(2, 2, 3),
+        label=tfds.features.Scalar(np.int64),
+    )
+    with pytest.raises(UserError, match="has \\['image', 'label'\\]"):
+        load_source("number_set", data_dir=folder)
+
+
+def test_unknown_names_say_what_can_be_given(tmp_path):
+    with pytest.raises(UserError, match="Unknown data set 'cifr10'") as error:
+        load_source("cifr10", data_dir=str(tmp_path))
+    assert "such as 'cifar10'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unprepared_set_says_how_to_prepare_it(tmp_path, monkeypatch):
+    def no_network(*arguments):
+        raise OSError("no network")
+
+    monkeypatch.setattr(tfds_sets.socket, "getaddrinfo", no_network)
+    monkeypatch.setattr(tfds_sets.urllib.request, "getproxies", dict)
+    for name in ("cifar10", "imagenet2012"):
+        with pytest.raises(UserError, match=f"tfds build {name}") as error:
+            load_source(name, data_dir=str(tmp_path))
+        assert "\n" not in str(error.value)
+
+
+def test_cifar10(shared_dir):
+    folder = shared_dir / "data" / "tfds"
+    if not (folder / "cifar10").is_dir():
+        pytest.skip(f"needs a prepared CIFAR-10 under {folder}")
+    source = load_source("cifar10", data_dir=str(folder))
+    assert source.train.items.shape == (50_000, 32, 32, 3)
+    assert source.test.items.shape == (10_000, 32, 32, 3)
+    assert source.class_names[:2] == ("airplane", "automobile")
+    splits = carve(source, holdout_per_class=200)
+    np.testing.assert_array_equal(np.bincount(splits.search.labels), [200] * 10)
+    assert len(splits.train) == 48_000
+    assert splits.test is source.test

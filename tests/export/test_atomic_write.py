@@ -1,0 +1,86 @@
+import logging
+import os
+
+import pytest
+
+from spos_tf.errors import UserError
+from spos_tf.export.atomic_write import unfinished
+from spos_tf.export.silence import silenced
+
+
+def test_file_appears_whole(tmp_path):
+    path = tmp_path / "model.bin"
+    path.write_text("old")
+    with unfinished(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent.parent == tmp_path
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_replaces_a_filled_one(tmp_path):
+    path = tmp_path / "saved_model"
+    path.mkdir()
+    (path / "old").touch()
+    with unfinished(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [child.name for child in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_nothing_is_left_when_writing_fails(tmp_path, was_there):
+    path = tmp_path / "model.bin"
+    if was_there:
+        path.write_text("old")
+
+    def write():
+        with unfinished(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write()
+    assert [child.name for child in tmp_path.iterdir()] == (
+        ["model.bin"] if was_there else []
+    )
+    assert not was_there or path.read_text() == "old"
+
+
+def test_folder_stays_when_its_successor_is_missing(tmp_path):
+    path = tmp_path / "saved_model"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(FileNotFoundError), unfinished(path):
+        pass
+    assert [child.name for child in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _noise():
+    os.write(2, b"from C++\n")
+    logging.getLogger("tf2onnx").warning("from Python")
+
+
+def test_silence(capfd):
+    with silenced():
+        _noise()
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_silence_speaks_when_something_fails(capfd):
+    with pytest.raises(RuntimeError), silenced():
+        _noise()
+        raise RuntimeError
+    assert "from C++" in capfd.readouterr().err
+
+
+def test_silence_leaves_a_user_error_alone(capfd):
+    with pytest.raises(UserError), silenced():
+        _noise()
+        raise UserError("One line.")
+    assert capfd.readouterr().err == ""

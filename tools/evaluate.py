@@ -1,0 +1,89 @@
+"""Measures the accuracy of a trained network, or of an exported file of it.
+
+Example:
+  python tools/evaluate.py --work_dir=runs/cifar10 --name=winner \
+      --dataset=cifar10 --data_dir=DIR
+
+Reads work_dir/subnet/<subnet_name>/ and, with --format, the file of that
+format in work_dir/export/<name>/. Prints one JSON object on stdout.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from absl import flags
+
+import program
+import shared_flags
+import trained_subnet
+from spos_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_run()
+shared_flags.define_data()
+trained_subnet.define_subnet()
+flags.DEFINE_enum(
+    "format",
+    "keras",
+    ["keras", "saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx"],
+    "keras: the network itself. Others: the exported file, in its runtime.",
+)
+flags.DEFINE_enum(
+    "split", "test", ["train", "search", "test"], "Images to measure on."
+)
+flags.DEFINE_integer("batch_size", 256, "Images at once.", lower_bound=1)
+
+
+def _predictor(subnet):
+    from spos_tf.export import FORMATS, keras_predictor, load
+
+    if FLAGS.format == "keras":
+        return keras_predictor(subnet.model)
+    folder = pathlib.Path(FLAGS.work_dir) / "export" / FLAGS.name
+    return load(folder / FORMATS[FLAGS.format].file_name, FLAGS.format)
+
+
+def main() -> None:
+    """Prints what the flags ask for."""
+    subnet = trained_subnet.read_subnet()
+    parts = shared_flags.splits(subnet.blueprint)
+    split = getattr(parts, FLAGS.split)
+    if not len(split):
+        raise UserError(
+            f"Accuracy is measured on at least one image; split {FLAGS.split!r}"
+            " has none. Choose another --split."
+        )
+    from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.data.reading import reading_errors
+
+    predict = _predictor(subnet)
+    correct = total = 0
+    with reading_errors(split):
+        for images, labels in evaluation_batches(
+            split,
+            shared_flags.preprocessing(subnet.blueprint),
+            batch_size=FLAGS.batch_size,
+        ).as_numpy_iterator():
+            logits = predict(images)
+            if not np.isfinite(logits).all():
+                raise UserError(
+                    "Logits are finite numbers; the network gives NaN or "
+                    f"infinity among images {total} to "
+                    f"{total + len(labels) - 1} of split {FLAGS.split!r}. "
+                    "Train it again."
+                )
+            correct += int((logits.argmax(axis=1) == labels).sum())
+            total += len(labels)
+    result = {
+        "format": FLAGS.format,
+        "split": FLAGS.split,
+        "images": total,
+        "accuracy": correct / total,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    program.run(main)

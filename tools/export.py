@@ -1,0 +1,147 @@
+"""Exports a trained network and compares every file with it.
+
+Example:
+  python tools/export.py --work_dir=runs/cifar10 --name=winner \
+      --dataset=cifar10 --data_dir=DIR \
+      --formats=saved_model,tflite,tflite_float16,tflite_int8,onnx
+
+Reads work_dir/subnet/<subnet_name>/ and writes work_dir/export/<name>/: the
+files and manifest.json. Each file is loaded by its own runtime and compared
+with Keras on test images; one that computes something else fails the run, and
+then the folder is left as it was.
+"""
+
+import numpy as np
+from absl import flags, logging
+
+import program
+import run_folder
+import shared_flags
+import trained_subnet
+from spos_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_run()
+shared_flags.define_data()
+trained_subnet.define_subnet()
+flags.DEFINE_list(
+    "formats",
+    None,
+    "Of saved_model, tflite, tflite_float16, tflite_int8, onnx; all that the "
+    "space has if unset.",
+)
+flags.DEFINE_list(
+    "min_agreement",
+    ["tflite_float16=0.99", "tflite_int8=0.95"],
+    "Least share of images with the network's top class, FORMAT=SHARE; a bare "
+    "SHARE counts for both. float32 formats always have to agree on all.",
+)
+flags.DEFINE_integer(
+    "num_images", 1000, "Test images to compare on; 0 for all.", lower_bound=0
+)
+flags.DEFINE_integer(
+    "num_representative_images",
+    200,
+    "Training images that show tflite_int8 the range of every feature.",
+    lower_bound=1,
+)
+flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1)
+
+_STEPS = {"convert": "converting", "check": "comparing"}
+
+
+def _min_agreement() -> dict[str, float]:
+    limits = {"tflite_float16": 0.99, "tflite_int8": 0.95}
+    for item in FLAGS.min_agreement:
+        name, _, share = item.rpartition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = -1.0
+        if (name and name not in limits) or not 0 <= value <= 1:
+            raise UserError(
+                "--min_agreement is a share in [0, 1] or FORMAT=SHARE with a "
+                f"format of {', '.join(limits)}; got {item!r}."
+            )
+        limits.update({name: value} if name else dict.fromkeys(limits, value))
+    return limits
+
+
+def _some(split, count):
+    """A fixed random part of a split, in the split's order."""
+    if count in (0, len(split)) or count > len(split):
+        return split
+    rng = np.random.default_rng(FLAGS.seed)
+    chosen = np.sort(rng.permutation(len(split))[:count])
+    return split.select(chosen, split.name)
+
+
+def _table(manifest) -> str:
+    lines = [
+        f"{'format':15} {'bytes':>12} {'difference':>11} {'agreement':>10} "
+        f"{'accuracy':>9} {'near ties':>10}"
+    ]
+    lines += [
+        f"{name:15} {entry['bytes']:12,d} {entry['max_abs_difference']:11.2e} "
+        f"{entry['top1_agreement']:10.2%} {entry['accuracy']:9.2%} "
+        f"{entry['near_ties']:10d}"
+        for name, entry in manifest["files"].items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Writes the files that the flags ask for."""
+    min_agreement = _min_agreement()
+    subnet = trained_subnet.read_subnet()
+    blueprint = subnet.blueprint
+    formats = FLAGS.formats or blueprint.export_formats
+    from spos_tf.data.pipeline import evaluation_arrays
+    from spos_tf.data.reading import reading_errors
+    from spos_tf.export import check_formats, export_model
+
+    check_formats(
+        formats,
+        space=blueprint.search_space.name,
+        allowed=blueprint.export_formats,
+    )
+    parts = shared_flags.splits(blueprint)
+    preprocessing = shared_flags.preprocessing(blueprint)
+    representative = None
+    if "tflite_int8" in formats:
+        count = min(FLAGS.num_representative_images, len(parts.train))
+        with reading_errors(parts.train):
+            representative, _ = evaluation_arrays(
+                parts.recalibration(count, FLAGS.seed), preprocessing
+            )
+    with reading_errors(parts.test):
+        images, labels = evaluation_arrays(
+            _some(parts.test, FLAGS.num_images), preprocessing
+        )
+
+    def progress(name, step, index):
+        if step in _STEPS:
+            logging.info(
+                "[%s/%s] %s %s", index + 1, len(formats), _STEPS[step], name
+            )
+
+    with run_folder.open_run("export", "export") as folder:
+        manifest = export_model(
+            subnet.model,
+            architecture=subnet.architecture,
+            formats=formats,
+            folder=folder,
+            images=images,
+            labels=labels,
+            representative_images=representative,
+            min_agreement=min_agreement,
+            batch_size=FLAGS.batch_size,
+            progress=progress,
+        )
+    print(_table(manifest))
+    print(f"{len(images)} test images; files and manifest.json in {folder}")
+
+
+if __name__ == "__main__":
+    program.run(main)

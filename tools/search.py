@@ -1,0 +1,286 @@
+"""Searches a trained supernet under hard limits (paper, Algorithm 1).
+
+Example:
+  python tools/search.py --work_dir=runs/cifar10 --name=evolution \
+      --dataset=cifar10 --data_dir=DIR --max_macs=9.2e6
+
+Reads work_dir/supernet/<supernet_name>/ and writes work_dir/search/<name>/:
+record.jsonl (every evaluation, at once), best.json, search.png and
+search.flags. Start it again to go on where it stopped. Scores are shared with
+other searches of the same supernet in work_dir/search/scores.jsonl.
+"""
+
+import pathlib
+import time
+
+import tqdm
+from absl import flags, logging
+
+import program
+import run_folder
+import shared_flags
+import trained_supernet
+from spos_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_run()
+shared_flags.define_space()
+shared_flags.define_data()
+trained_supernet.define_supernet()
+flags.DEFINE_enum(
+    "strategy",
+    "evolution",
+    ["evolution", "random"],
+    "evolution: Algorithm 1. random: as many random candidates.",
+)
+flags.DEFINE_integer("population", 50, "Candidates a generation, P.")
+flags.DEFINE_integer("generations", 20, "Generations, T.")
+flags.DEFINE_integer("top_k", 10, "Parents of a generation, k.")
+flags.DEFINE_integer("crossover", None, "Offspring by crossover, n; P/2.")
+flags.DEFINE_integer("mutation", None, "Offspring by mutation, m; P/2.")
+flags.DEFINE_float(
+    "mutation_probability", 0.1, "That a choice is redrawn in mutation."
+)
+flags.DEFINE_float("max_macs", None, "Most multiply-adds, inclusive.")
+flags.DEFINE_float("min_macs", None, "Fewest multiply-adds, inclusive.")
+flags.DEFINE_float("max_params", None, "Most weights, inclusive.")
+flags.DEFINE_float("min_params", None, "Fewest weights, inclusive.")
+flags.DEFINE_multi_string(
+    "constraint", [], "Repeatable; any cost, for example 'macs<=330e6'."
+)
+flags.DEFINE_integer(
+    "recalibration_images",
+    20_000,
+    "Training images that batch norm is recalibrated on for every candidate.",
+    lower_bound=1,
+)
+flags.DEFINE_integer(
+    "evaluation_batch_size", 200, "Images at once.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "threads", None, "Threads of the evaluator; all cores if unset."
+)
+
+# Batches of more bytes are read anew for every candidate.
+_CACHE_BYTES = 4 << 30
+
+
+def _limits() -> list[tuple[str, float | None, float | None]]:
+    from spos_tf.cost.constraint import parse_constraint
+
+    shorthands = [
+        (cost, FLAGS[f"min_{cost}"].value, FLAGS[f"max_{cost}"].value)
+        for cost in ("macs", "params")
+    ]
+    return [
+        limit
+        for limit in (*shorthands, *map(parse_constraint, FLAGS.constraint))
+        if limit[1:] != (None, None)
+    ]
+
+
+def _constraints(tables):
+    from spos_tf.cost.constraint import Constraint
+    from spos_tf.cost.table import COSTS
+
+    constraints = []
+    for name, minimum, maximum in _limits():
+        if name not in tables:
+            raise UserError(
+                f"Unknown cost {name!r}. The costs are: {', '.join(COSTS)}."
+            )
+        constraints.append(
+            Constraint(tables[name], minimum=minimum, maximum=maximum)
+        )
+    return constraints
+
+
+def _algorithm(space, constraints):
+    from spos_tf.search.evolution import Evolution, EvolutionOptions
+    from spos_tf.search.random_search import RandomSearch
+
+    options = EvolutionOptions(
+        population=FLAGS.population,
+        generations=FLAGS.generations,
+        top_k=FLAGS.top_k,
+        crossover=FLAGS.crossover,
+        mutation=FLAGS.mutation,
+        mutation_probability=FLAGS.mutation_probability,
+        seed=FLAGS.seed,
+    )
+    kind = Evolution if FLAGS.strategy == "evolution" else RandomSearch
+    return kind(space, constraints, options), options
+
+
+def _check_holdout(description) -> None:
+    trained = description.get("holdout_per_class", 0)
+    if not 0 < FLAGS.holdout_per_class <= trained:
+        raise UserError(
+            "Candidates are scored on training images that the supernet has "
+            f"not seen: it was trained with --holdout_per_class={trained}; "
+            f"got {FLAGS.holdout_per_class}."
+        )
+
+
+def _batches(split, preprocessing):
+    """The split's batches, in memory where they fit."""
+    from spos_tf.data.pipeline import evaluation_batches
+
+    batches = evaluation_batches(
+        split, preprocessing, batch_size=FLAGS.evaluation_batch_size
+    )
+    size = len(split) * 12 * preprocessing.image_size**2
+    return list(batches) if size <= _CACHE_BYTES else batches
+
+
+def _evaluator(trained, parts, preprocessing):
+    from spos_tf.networks.supernet import Supernet
+    from spos_tf.networks.transfer import load_weights
+    from spos_tf.search.evaluator import Evaluator
+
+    wanted = FLAGS.recalibration_images
+    if wanted > len(parts.train):
+        raise UserError(
+            f"--recalibration_images={wanted} is more than the "
+            f"{len(parts.train)} training images. Lower it."
+        )
+    recalibration = parts.recalibration(wanted, FLAGS.seed)
+    supernet = Supernet(trained.blueprint)
+    load_weights(supernet, trained.weights)
+    evaluator = Evaluator(
+        supernet,
+        _batches(recalibration, preprocessing),
+        _batches(parts.search, preprocessing),
+    )
+    return evaluator, recalibration
+
+
+def _siblings(folder) -> dict[str, list]:
+    """Records of this search and of the other strategy's, for the plot."""
+    from spos_tf.search.record import read_record
+
+    records = {FLAGS.strategy: read_record(folder / "record.jsonl")}
+    same = [
+        f"--{name}={FLAGS[name].value}"
+        for name in ("supernet_name", "seed", "population", "generations")
+    ]
+    for other in sorted(folder.parent.glob("*/search.flags")):
+        lines = set(other.read_text("utf-8").splitlines())
+        strategies = [
+            line.removeprefix("--strategy=")
+            for line in lines
+            if line.startswith("--strategy=")
+        ]
+        record = other.parent / "record.jsonl"
+        if (
+            strategies
+            and strategies[0] not in records
+            and lines.issuperset(same)
+            and record.exists()
+        ):
+            records[strategies[0]] = read_record(record)
+    return records
+
+
+def main() -> None:
+    """Searches and writes what it found."""
+    trained = trained_supernet.read_supernet(FLAGS.work_dir)
+    blueprint = trained.blueprint
+    space = blueprint.search_space
+    _check_holdout(trained.description)
+
+    from spos_tf.analysis.plots import plot_search
+    from spos_tf.cost.table import COSTS, cost_table
+    from spos_tf.data.reading import reading_errors
+    from spos_tf.data.splits import fingerprint
+    from spos_tf.search.driver import run_search
+    from spos_tf.search.memo import ScoreMemo
+    from spos_tf.search.record import Record, write_best
+
+    tables = {name: cost_table(blueprint, name) for name in COSTS}
+    algorithm, options = _algorithm(space, _constraints(tables))
+
+    import tensorflow as tf
+
+    if FLAGS.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
+    tf.config.experimental.enable_op_determinism()
+    preprocessing = shared_flags.preprocessing(blueprint)
+    parts = shared_flags.splits(blueprint)
+    evaluator, recalibration = _evaluator(trained, parts, preprocessing)
+    images = len(recalibration) + len(parts.search)
+
+    with (
+        run_folder.open_run("search", "search") as folder,
+        reading_errors(parts.search),
+        tqdm.tqdm(
+            total=options.population * options.generations,
+            desc=FLAGS.strategy,
+            unit="path",
+        ) as bar,
+    ):
+        memo = ScoreMemo(
+            folder.parent / "scores.jsonl",
+            trained.fingerprint(),
+            fingerprint(recalibration),
+            fingerprint(parts.search),
+            preprocessing,
+            FLAGS.evaluation_batch_size,
+            FLAGS.threads,
+        )
+
+        def evaluate(encodings):
+            for position, encoding in enumerate(encodings):
+                start = time.perf_counter()
+                accuracy = memo.get(encoding)
+                if accuracy is None:
+                    accuracy = evaluator(encoding)
+                    memo.put(encoding, accuracy)
+                yield position, accuracy, time.perf_counter() - start
+
+        best = 0.0
+
+        def on_candidate(candidate, generation_size, resumed):
+            del generation_size
+            nonlocal best
+            best = max(best, candidate.accuracy)
+            speed = (
+                ""
+                if resumed or candidate.seconds == 0
+                else f", {images / candidate.seconds:.0f} images/s"
+            )
+            bar.set_postfix_str(
+                f"generation {candidate.generation + 1}, best {best:.2%}"
+                f"{speed}",
+                refresh=False,
+            )
+            bar.update()
+
+        winner = run_search(
+            algorithm,
+            evaluate,
+            space=space,
+            cost_functions=tables,
+            record=Record.open(folder / "record.jsonl"),
+            on_candidate=on_candidate,
+        )
+        write_best(
+            folder / "best.json", blueprint.architecture(winner.encoding), winner
+        )
+        plot_search(_siblings(folder), folder / "search.png")
+    if algorithm.stopped_early:
+        logging.info("%s", algorithm.stopped_early)
+    costs = ", ".join(f"{k} {v:,}" for k, v in winner.costs.items())
+    logging.info(
+        "Best: %s, accuracy %.2f %%, %s; see %s.",
+        ",".join(map(str, winner.encoding)),
+        100 * winner.accuracy,
+        costs,
+        pathlib.Path(folder) / "best.json",
+    )
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,149 @@
+"""Flags that tools share, and the objects they turn into.
+
+Importing defines nothing: a tool calls the `define_` functions it needs. The
+defaults are the paper's ImageNet run. Heavy imports are inside functions so
+that `--help` and `--only_check_args` answer at once.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from spos_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from spos_tf.data.preprocessing import PreprocessingOptions
+    from spos_tf.data.splits import Splits
+    from spos_tf.networks.blueprint import Blueprint
+
+FLAGS = flags.FLAGS
+
+
+def define_run() -> None:
+    """--work_dir, --name, --seed."""
+    flags.DEFINE_string("work_dir", None, "Folder of all results.")
+    flags.DEFINE_string(
+        "name", "default", "Sub-folder of this run, below the tool's own."
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+    flags.mark_flag_as_required("work_dir")
+
+
+def define_space() -> None:
+    """--search_space, --preset, --image_size, --num_classes, ..."""
+    flags.DEFINE_string("search_space", "shufflenet_blocks", "Search space.")
+    flags.DEFINE_string(
+        "preset",
+        None,
+        "Size of the networks: imagenet (default), cifar or demo.",
+    )
+    flags.DEFINE_integer(
+        "image_size", None, "Height and width in pixels; the preset's if unset."
+    )
+    flags.DEFINE_integer("num_classes", None, "Classes; the preset's if unset.")
+    flags.DEFINE_string(
+        "space_arguments",
+        "{}",
+        "Further arguments of the space as a JSON object, for example "
+        "'{\"stage_widths\": [32, 64, 128, 256]}'.",
+    )
+
+
+def space_arguments() -> dict[str, Any]:
+    """The space's arguments that the flags give.
+
+    Raises:
+        UserError: --space_arguments is not a JSON object.
+    """
+    try:
+        further = json.loads(FLAGS.space_arguments)
+    except ValueError:
+        further = None
+    if not isinstance(further, dict):
+        raise UserError(
+            "--space_arguments is a JSON object; got "
+            f"{FLAGS.space_arguments!r}."
+        )
+    named = {
+        name: FLAGS[name].value
+        for name in ("preset", "image_size", "num_classes")
+        if FLAGS[name].value is not None
+    }
+    return {**further, **named}
+
+
+def blueprint() -> "Blueprint":
+    """The blueprint that the flags name."""
+    from spos_tf.spaces import build_blueprint
+
+    return build_blueprint(FLAGS.search_space, **space_arguments())
+
+
+def define_data() -> None:
+    """--dataset, --data_dir, --holdout_per_class, augmentation."""
+    flags.DEFINE_string(
+        "dataset",
+        "imagenet2012",
+        "digits, folder:PATH (PATH/{train,test}/<class>/*), or any TFDS "
+        "image-classification set.",
+    )
+    flags.DEFINE_string("data_dir", None, "Where TFDS sets are prepared.")
+    flags.DEFINE_float(
+        "test_fraction",
+        0.0,
+        "Share of a folder:PATH without train and test folders that is test.",
+    )
+    flags.DEFINE_integer(
+        "holdout_per_class",
+        50,
+        "Training images a class held out to score paths in the search.",
+    )
+    flags.DEFINE_enum(
+        "augmentation",
+        "imagenet",
+        ["imagenet", "cifar", "shift", "none"],
+        "imagenet: random resized crop, colour jitter, flip. cifar: pad 4, "
+        "crop, flip. shift: pad 1, crop.",
+    )
+    flags.DEFINE_float("color_jitter", 0.4, "Strength, imagenet only.")
+    flags.DEFINE_integer(
+        "eval_resize",
+        None,
+        "Short side in pixels before evaluation's centre crop.",
+    )
+
+
+def splits(blueprint: "Blueprint") -> "Splits":
+    """Loads the data and holds the search split out.
+
+    Raises:
+        UserError: The data cannot be had, or has other classes.
+    """
+    from spos_tf.data.sources import load_source
+    from spos_tf.data.splits import carve
+
+    source = load_source(
+        FLAGS.dataset,
+        data_dir=FLAGS.data_dir,
+        test_fraction=FLAGS.test_fraction,
+    )
+    if source.num_classes != blueprint.num_classes:
+        raise UserError(
+            f"Data set {FLAGS.dataset!r} has {source.num_classes} classes; "
+            f"the network has {blueprint.num_classes}. Pass "
+            f"--num_classes={source.num_classes}."
+        )
+    return carve(source, holdout_per_class=FLAGS.holdout_per_class)
+
+
+def preprocessing(blueprint: "Blueprint") -> "PreprocessingOptions":
+    """How images become inputs of the blueprint's networks."""
+    from spos_tf.data.preprocessing import PreprocessingOptions
+
+    return PreprocessingOptions(
+        image_size=blueprint.image_size,
+        augmentation=FLAGS.augmentation,
+        color_jitter=FLAGS.color_jitter,
+        eval_resize=FLAGS.eval_resize,
+    )

@@ -1,0 +1,203 @@
+"""Trains a single-path supernet (paper, section 3.1, equation 8).
+
+Example:
+  python tools/train_supernet.py \
+      --flagfile=saved_configs/train_supernet/cifar10.flags \
+      --work_dir=runs/cifar10 --data_dir=DIR
+
+Writes work_dir/supernet/<name>/: checkpoints/, train_supernet.flags and
+TensorBoard events. Start it again to go on where it stopped.
+"""
+
+import numpy as np
+from absl import flags, logging
+
+import program
+import run_folder
+import shared_flags
+import training_flags
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_run()
+shared_flags.define_space()
+shared_flags.define_data()
+training_flags.define_training(steps=150_000)
+flags.DEFINE_enum(
+    "sampler",
+    "uniform_constraint",
+    ["uniform", "uniform_constraint", "strict_fairness"],
+    "uniform: every option alike. uniform_constraint: a cost range drawn "
+    "uniformly, then a path inside it (the paper's). strict_fairness: over m "
+    "steps each of m options once.",
+)
+flags.DEFINE_string(
+    "constraint_cost", "macs", "Cost of --sampler=uniform_constraint."
+)
+flags.DEFINE_string(
+    "constraint_ranges",
+    None,
+    "FROM:TO:STEP, for example 290e6:360e6:10e6 (the official code's, and the "
+    "default at the imagenet preset); otherwise 7 equal ranges between the "
+    "1st and 99th percentile of random paths.",
+)
+flags.DEFINE_integer(
+    "validation_paths", 3, "Fixed random paths that validation scores."
+)
+
+
+def _ranges(blueprint, cost):
+    from spos_tf.training.samplers import default_ranges, parse_ranges
+
+    text = FLAGS.constraint_ranges
+    if text is None and not blueprint.space_arguments:
+        text = "290e6:360e6:10e6"
+    if text is not None:
+        return parse_ranges(text)
+    return default_ranges(blueprint.search_space, cost, seed=FLAGS.seed)
+
+
+def _sampler(blueprint):
+    from spos_tf.cost.table import cost_table
+    from spos_tf.training import samplers
+
+    space = blueprint.search_space
+    if FLAGS.sampler == "uniform":
+        return samplers.UniformSampler(space, seed=FLAGS.seed)
+    if FLAGS.sampler == "strict_fairness":
+        return samplers.StrictFairnessSampler(space, seed=FLAGS.seed)
+    cost = cost_table(blueprint, FLAGS.constraint_cost)
+    ranges = _ranges(blueprint, cost)
+    logging.info(
+        "Paths are drawn from %s ranges of %s: %s",
+        len(ranges),
+        cost.name,
+        ", ".join(f"{low:,.0f} to {high:,.0f}" for low, high in ranges),
+    )
+    return samplers.ConstraintSampler(space, cost, ranges, seed=FLAGS.seed)
+
+
+def _validation(blueprint, supernet, parts, preprocessing):
+    """Mean accuracy of a few fixed paths, recalibrated."""
+    from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.search.evaluator import Evaluator
+
+    if not FLAGS.validate_every or not FLAGS.holdout_per_class:
+        return None
+    evaluator = Evaluator(
+        supernet,
+        evaluation_batches(
+            parts.recalibration(min(2000, len(parts.train)), FLAGS.seed),
+            preprocessing,
+            batch_size=200,
+        ),
+        evaluation_batches(parts.search, preprocessing, batch_size=200),
+    )
+    paths = blueprint.search_space.sample(
+        np.random.default_rng(FLAGS.seed), FLAGS.validation_paths
+    )
+
+    def validate():
+        scores = [evaluator(path) for path in paths]
+        named = {f"path{i}": score for i, score in enumerate(scores)}
+        return {**named, "accuracy": float(np.mean(scores))}
+
+    return validate
+
+
+def _log_marginals(space, counts):
+    """How often each option was drawn: constraint sampling skews it."""
+    for choice, row in zip(space.choices, counts, strict=True):
+        total = max(int(row.sum()), 1)
+        shares = ", ".join(
+            f"{option} {count / total:.1%}"
+            for option, count in zip(choice.options, row, strict=False)
+        )
+        logging.info("Share of steps of %s: %s", choice.name, shares)
+
+
+def main() -> None:
+    blueprint = shared_flags.blueprint()
+    options = training_flags.loop_options()
+    preprocessing = shared_flags.preprocessing(blueprint)
+    strategy = training_flags.prepare_backend()
+    parts = shared_flags.splits(blueprint)
+    sampler = _sampler(blueprint)
+
+    import tensorflow as tf
+
+    from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
+    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.networks.supernet import Supernet
+    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+    from spos_tf.training.run_state import RunState
+    from spos_tf.training.session import run_training
+    from spos_tf.training.step import make_train_step
+
+    replicas = strategy.num_replicas_in_sync
+    synchronized = FLAGS.batch_norm == "synchronized"
+    with strategy.scope():
+        supernet = Supernet(
+            blueprint,
+            seed=FLAGS.seed,
+            norm=SynchronizedBatchNorm(replicas)
+            if synchronized
+            else BatchNorm(),
+        )
+        variables = supernet.named_variables
+        optimizer = path_optimizer(
+            training_flags.optimizer(),
+            list(variables.values()),
+            [supernet.gates[name] for name in variables],
+            l2=FLAGS.l2,
+            l2_filter=is_kernel,
+        )
+
+    def forward(images, path, step):
+        seed = tf.stack([tf.constant(FLAGS.seed, tf.int64), step])
+        return supernet(images, path, dropout_seed=seed)
+
+    train_step = make_train_step(
+        forward,
+        list(variables.values()),
+        optimizer,
+        sampler=sampler,
+        global_batch_size=FLAGS.batch_size,
+        label_smoothing=FLAGS.label_smoothing,
+        strategy=strategy,
+    )
+    state = RunState(
+        variables,
+        optimizer,
+        {
+            "kind": "supernet",
+            "search_space": blueprint.search_space.name,
+            "space_arguments": plain_arguments(blueprint.space_arguments),
+            "dataset": FLAGS.dataset,
+            "holdout_per_class": FLAGS.holdout_per_class,
+        },
+    )
+    space = blueprint.search_space
+    counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
+    with run_folder.open_run(
+        "train_supernet", "supernet", free=training_flags.FREE
+    ) as folder:
+        run_training(
+            train_step,
+            state,
+            split=parts.train,
+            preprocessing=preprocessing,
+            options=options,
+            seed=FLAGS.seed,
+            folder=folder,
+            strategy=strategy,
+            keep_checkpoints=FLAGS.keep_checkpoints,
+            path_counts=counts,
+            validate=_validation(blueprint, supernet, parts, preprocessing),
+            inform=logging.info,
+        )
+    _log_marginals(space, counts)
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,101 @@
+"""The supernet that a tool takes from `work_dir/supernet/<name>/`."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from absl import flags, logging
+
+import shared_flags
+from spos_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from spos_tf.networks.blueprint import Blueprint
+
+FLAGS = flags.FLAGS
+
+
+def define_supernet() -> None:
+    """--supernet_name."""
+    flags.DEFINE_string(
+        "supernet_name", "default", "Sub-folder below work_dir/supernet."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedSupernet:
+    """Weights of a supernet and what they are of.
+
+    Attributes:
+        blueprint: The description.
+        weights: By name; see `Supernet.named_variables`.
+        step: Training steps done.
+        description: What the training run wrote of itself.
+    """
+
+    blueprint: "Blueprint"
+    weights: Mapping[str, "np.ndarray"]
+    step: int
+    description: Mapping[str, Any]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        digest = hashlib.sha256()
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(self.weights[name].tobytes())
+        return digest.hexdigest()
+
+
+def read_supernet(work_dir: str) -> TrainedSupernet:
+    """Reads the newest checkpoint of the supernet that the flags name.
+
+    Raises:
+        UserError: There is none, it is damaged, it is no supernet's, or the
+            space's flags name another.
+    """
+    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.spaces import build_blueprint
+    from spos_tf.training.checkpoints import latest_checkpoint
+
+    folder = (
+        pathlib.Path(work_dir) / "supernet" / FLAGS.supernet_name
+    ) / "checkpoints"
+    found = latest_checkpoint(folder, warn=logging.warning)
+    if found is None:
+        raise UserError(
+            f"There is no supernet checkpoint in {str(folder)!r}. Run "
+            "tools/train_supernet.py first, or name one by --supernet_name."
+        )
+    kind = found.description.get("kind")
+    if kind != "supernet":
+        raise UserError(
+            f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
+            f"kind {kind!r}."
+        )
+    blueprint = build_blueprint(
+        found.description["search_space"],
+        **found.description["space_arguments"],
+    )
+    if FLAGS["search_space"].present or shared_flags.space_arguments():
+        asked = shared_flags.blueprint()
+        if (
+            asked.search_space.name != blueprint.search_space.name
+            or plain_arguments(asked.space_arguments)
+            != plain_arguments(blueprint.space_arguments)
+        ):
+            raise UserError(
+                "The supernet is of space "
+                f"{blueprint.search_space.name!r} with "
+                f"{plain_arguments(blueprint.space_arguments)}; the flags say "
+                f"{asked.search_space.name!r} with "
+                f"{plain_arguments(asked.space_arguments)}. Leave the space's "
+                "flags out, or choose another supernet."
+            )
+    return TrainedSupernet(
+        blueprint, found.weights(), found.step, found.description
+    )

@@ -1,0 +1,156 @@
+"""Flags of the two training tools, and the objects they turn into."""
+
+import json
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from spos_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from spos_tf.training.loop import LoopOptions
+
+FLAGS = flags.FLAGS
+
+# Flags that do not change the result: a run may go on with other values.
+FREE = (
+    "log_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "validate_every",
+    "validation_paths",
+)
+
+
+def define_training(*, steps: int) -> None:
+    """Optimizer, schedule, distribution and bookkeeping."""
+    flags.DEFINE_integer("steps", steps, "Training steps of the whole run.")
+    flags.DEFINE_integer("batch_size", 1024, "Images a step, all replicas.")
+    flags.DEFINE_float("learning_rate", 0.5, "Highest learning rate.")
+    flags.DEFINE_enum(
+        "schedule",
+        "linear",
+        ["linear", "cosine", "constant"],
+        "How the rate decays to zero.",
+    )
+    flags.DEFINE_integer("warmup_steps", 0, "Steps from zero to the peak.")
+    flags.DEFINE_string("optimizer", "sgd", "Any Keras optimizer's name.")
+    flags.DEFINE_string(
+        "optimizer_arguments",
+        '{"momentum": 0.9}',
+        "Its further arguments as a JSON object; Keras's decoupled "
+        "weight_decay and clipping are among them.",
+    )
+    flags.DEFINE_float(
+        "l2",
+        4e-5,
+        "Coupled L2 of conv, depthwise and dense kernels, added to the "
+        "gradient before momentum: the paper's weight decay.",
+    )
+    flags.DEFINE_float("label_smoothing", 0.1, "Label smoothing, 0 to 1.")
+    flags.DEFINE_enum(
+        "dtype_policy",
+        "float32",
+        ["float32", "mixed_float16", "mixed_bfloat16"],
+        "Precision of the computation; weights are float32.",
+    )
+    flags.DEFINE_enum(
+        "distribution",
+        None,
+        ["one_device", "mirrored"],
+        "mirrored: all GPUs of this machine. Unset: mirrored where there are "
+        "several GPUs.",
+    )
+    flags.DEFINE_enum(
+        "batch_norm",
+        "replica",
+        ["replica", "synchronized"],
+        "Whether batch norm sees its replica's images or everybody's.",
+    )
+    flags.DEFINE_bool(
+        "deterministic",
+        True,
+        "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "
+        "no deterministic form.",
+    )
+    flags.DEFINE_integer("log_every", 50, "Steps between reports.")
+    flags.DEFINE_integer("checkpoint_every", 1000, "Steps a checkpoint.")
+    flags.DEFINE_integer("keep_checkpoints", 3, "Newest checkpoints kept.")
+    flags.DEFINE_integer(
+        "validate_every", 5000, "Steps between validations; 0: never."
+    )
+
+
+def loop_options() -> "LoopOptions":
+    """The loop's numbers, checked."""
+    from spos_tf.training.loop import LoopOptions
+
+    if not 0 <= FLAGS.label_smoothing < 1:
+        raise UserError(
+            f"--label_smoothing is in [0, 1); got {FLAGS.label_smoothing}."
+        )
+    if FLAGS.keep_checkpoints < 1:
+        raise UserError(
+            f"--keep_checkpoints is at least 1; got {FLAGS.keep_checkpoints}."
+        )
+    return LoopOptions(
+        steps=FLAGS.steps,
+        batch_size=FLAGS.batch_size,
+        log_every=FLAGS.log_every,
+        checkpoint_every=FLAGS.checkpoint_every,
+        validate_every=FLAGS.validate_every,
+    )
+
+
+def prepare_backend() -> "tf.distribute.Strategy":
+    """Sets seeds, determinism and precision; returns the strategy.
+
+    Raises:
+        UserError: The batch does not divide by the replicas.
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    if FLAGS.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(FLAGS.dtype_policy)
+    kind = FLAGS.distribution
+    if kind is None:
+        several = len(tf.config.list_logical_devices("GPU")) > 1
+        kind = "mirrored" if several else "one_device"
+    if kind == "one_device":
+        return tf.distribute.get_strategy()
+    devices = [
+        device.name
+        for device in tf.config.list_logical_devices("GPU")
+        or tf.config.list_logical_devices("CPU")
+    ]
+    if FLAGS.batch_size % len(devices):
+        raise UserError(
+            "--batch_size divides by the number of devices; got "
+            f"{FLAGS.batch_size} and {len(devices)} devices."
+        )
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def optimizer() -> "keras.optimizers.Optimizer":
+    """The Keras optimizer that the flags name, not built yet."""
+    from spos_tf.training.optimization import LearningRate, make_optimizer
+
+    try:
+        arguments = json.loads(FLAGS.optimizer_arguments)
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise UserError(
+            "--optimizer_arguments is a JSON object; got "
+            f"{FLAGS.optimizer_arguments!r}."
+        )
+    rate = LearningRate(
+        FLAGS.schedule, FLAGS.learning_rate, FLAGS.steps, FLAGS.warmup_steps
+    )
+    return make_optimizer(FLAGS.optimizer, rate, arguments)
