@@ -1,4 +1,4 @@
-"""Measures the accuracy of a trained network, or of an exported file of it.
+r"""Measures the accuracy of a trained network, or of an exported file of it.
 
 Example:
   python tools/evaluate.py --work_dir=runs/cifar10 --name=winner \

@@ -1,4 +1,4 @@
-"""Exports a trained network and compares every file with it.
+r"""Exports a trained network and compares every file with it.
 
 Example:
   python tools/export.py --work_dir=runs/cifar10 --name=winner \

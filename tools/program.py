@@ -1,12 +1,71 @@
-"""How every tool starts and how it ends on a mistake of the user's."""
+"""How every tool starts, what it prints, and how it ends on a mistake."""
 
+import contextlib
+import importlib.abc
+import importlib.machinery
+import logging as python_logging
 import os
+import pathlib
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import types
+from collections.abc import Callable, Iterator, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
+from spos_tf import errors
 from spos_tf.errors import UserError
+
+_OUR_FOLDERS = tuple(
+    f"{pathlib.Path(file).resolve().parent}{os.sep}"
+    for file in (__file__, errors.__file__)
+)
+_NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
+
+
+# Tools, and what they share, by the names that absl knows modules by.
+_TOOLS = {path.stem for path in pathlib.Path(__file__).parent.glob("*.py")}
+
+
+def own_flags() -> list[flags.Flag]:
+    """Flags that tools define, sorted; libraries define flags of their own."""
+    modules = flags.FLAGS.flags_by_module_dict()
+    return sorted(
+        (
+            flag
+            for module in modules
+            if pathlib.Path(module).stem in _TOOLS
+            for flag in modules[module]
+        ),
+        key=lambda flag: flag.name,
+    )
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses flags and runs `main`.
+
+    A `UserError`, and what the system refuses (permissions, full disk), is
+    one line on stderr and exit code 2. Anything else is a bug and keeps its
+    traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
+    """
+    # Read by TensorFlow's C++ code while it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.meta_path.insert(0, _QuietTensorFlow())
+
+    def guarded(argv: Sequence[str]) -> None:
+        del argv
+        _set_up_logging()
+        try:
+            main()
+        except UserError as error:
+            _refuse(str(error))
+        except OSError as error:
+            # No errno: not the system's word, so a bug.
+            if error.errno is None:
+                raise
+            _refuse(str(error))
+
+    app.run(guarded, flags_parser=_parse)
 
 
 def _refuse(message: str) -> None:
@@ -16,6 +75,9 @@ def _refuse(message: str) -> None:
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
+    for flag in own_flags():
+        # --help shows the flags of the program, the shared ones too.
+        flags.FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
         rest = flags.FLAGS(argv)
     except (flags.Error, OSError) as error:
@@ -28,26 +90,89 @@ def _parse(argv: Sequence[str]) -> list[str]:
     return rest
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses flags and runs `main`.
+def _set_up_logging() -> None:
+    handler = logging.get_absl_handler()
+    handler.setFormatter(_ShortFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(_is_ours_or_a_warning)
 
-    A `UserError`, and what the system refuses (permissions, full disk), is
-    one line on stderr and exit code 2. Anything else is a bug and keeps its
-    traceback.
+
+def _is_ours_or_a_warning(record: python_logging.LogRecord) -> bool:
+    # TFDS logs through absl too, and says where each data set lies.
+    is_ours = record.pathname.startswith(_OUR_FOLDERS)
+    return is_ours or record.levelno >= python_logging.WARNING
+
+
+class _ShortFormatter(python_logging.Formatter):
+    """The time and the message; a warning says that it is one."""
+
+    def formatMessage(self, record: python_logging.LogRecord) -> str:
+        if record.levelno >= python_logging.WARNING:
+            record.message = f"{record.levelname}: {record.message}"
+        return super().formatMessage(record)
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Makes the first import of TensorFlow, by whomever, a quiet one.
+
+    Its C++ code writes to file descriptor 2 while it is imported and while it
+    looks for GPUs, whatever the log level.
     """
-    # TensorFlow's C++ logs say nothing about a run; ours do.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    def guarded(argv: Sequence[str]) -> None:
-        del argv
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None,
+        target: types.ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_quietly(module: types.ModuleType) -> None:
+            with _stderr_held_back() as show:
+                execute(module)
+                gpus = module.config.list_physical_devices("GPU")
+                if not gpus and _expects_gpus():
+                    show()
+
+        # Loaders are objects of one module each.
+        spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
+        return spec
+
+
+def _expects_gpus() -> bool:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    return _NVIDIA_DRIVER.exists() and visible not in ("", "-1")
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[Callable[[], None]]:
+    """Holds back file descriptor 2, and shows it if the block raises.
+
+    Yields:
+        A function that shows what was held back so far.
+    """
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+
+        def show() -> None:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(real, held.read())
+            held.truncate(0)
+
         try:
-            main()
-        except UserError as error:
-            _refuse(str(error))
-        except OSError as error:
-            # No errno: not the system's word, so a bug.
-            if error.errno is None:
-                raise
-            _refuse(str(error))
-
-    app.run(guarded, flags_parser=_parse)
+            yield show
+        except BaseException:
+            show()
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)

@@ -2,12 +2,13 @@
 
 import contextlib
 import fcntl
-import os
 import pathlib
+import shutil
 from collections.abc import Iterable, Iterator
 
 from absl import flags
 
+import program
 from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -34,10 +35,11 @@ def open_run(
         UserError: The folder cannot be written, another run is in it, or it
             holds a run with other flags.
     """
-    if pathlib.Path(FLAGS.name).name != FLAGS.name:
+    if FLAGS.name in ("", "..") or pathlib.Path(FLAGS.name).name != FLAGS.name:
         raise UserError(f"--name is a plain folder name; got {FLAGS.name!r}.")
     folder = pathlib.Path(FLAGS.work_dir) / stage / FLAGS.name
     made = [p for p in (folder, *folder.parents) if not p.exists()]
+    present = list(folder.iterdir()) if folder.is_dir() else []
     flags_file = folder / f"{tool}.flags"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,50 +58,35 @@ def open_run(
                 "choose another --name."
             ) from None
         first = not flags_file.exists()
-        if first:
-            _write(flags_file, "".join(f"{line}\n" for line in _lines()))
-        else:
+        if not first:
             _compare(flags_file, {*_PATHS, *free})
         try:
+            if first:
+                _write(flags_file)
             yield folder
         except BaseException:
             if first:
-                _remove_if_empty(folder, flags_file, made)
+                _remove_traces(folder, flags_file, made, present)
             raise
 
 
-def _own_flags() -> list[flags.Flag]:
-    modules = FLAGS.flags_by_module_dict()
-    ours = [m for m in modules if not m.startswith("absl")]
-    return sorted(
-        (flag for module in ours for flag in modules[module]),
-        key=lambda flag: flag.name,
-    )
-
-
-def _lines() -> list[str]:
-    return [
-        line for flag in _own_flags() for line in flag.serialize().splitlines()
-    ]
+def _lines() -> dict[str, list[str]]:
+    """A flagfile's lines for every flag of ours; none where it is unset."""
+    return {
+        flag.name: flag.serialize().splitlines() for flag in program.own_flags()
+    }
 
 
 def _compare(flags_file: pathlib.Path, free: set[str]) -> None:
-    before = set(flags_file.read_text("utf-8").splitlines())
-    changed = [
-        flag.name
-        for flag in _own_flags()
-        if flag.name not in free
-        and not set(flag.serialize().splitlines()) <= before
+    now = _lines()
+    before: dict[str, list[str]] = {}
+    for line in flags_file.read_text("utf-8", "replace").splitlines():
+        before.setdefault(_flag_name(line), []).append(line)
+    different = [
+        name
+        for name in sorted({*before, *now} - free)
+        if before.get(name, []) != now.get(name, [])
     ]
-    # An unset flag serialises to nothing: look for one that was set before.
-    now = set(_lines())
-    gone = {
-        line.removeprefix("--").removeprefix("no").split("=")[0]
-        if line.removeprefix("--").split("=")[0] not in FLAGS
-        else line.removeprefix("--").split("=")[0]
-        for line in before - now
-    }
-    different = sorted({*changed, *(gone - free)})
     if different:
         raise UserError(
             f"{str(flags_file.parent)!r} holds a run with other values of "
@@ -109,26 +96,39 @@ def _compare(flags_file: pathlib.Path, free: set[str]) -> None:
         )
 
 
-def _write(path: pathlib.Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+def _flag_name(line: str) -> str:
+    """`--batch_size=8`, `--deterministic` or `--nodeterministic`."""
+    name = line.removeprefix("--").partition("=")[0]
+    return name if name in FLAGS else name.removeprefix("no")
 
 
-def _remove_if_empty(
-    folder: pathlib.Path, flags_file: pathlib.Path, made: list[pathlib.Path]
+def _write(flags_file: pathlib.Path) -> None:
+    lines = [line for some in _lines().values() for line in some]
+    partial = flags_file.with_name(f".{flags_file.name}.partial")
+    try:
+        partial.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        partial.replace(flags_file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _remove_traces(
+    folder: pathlib.Path,
+    flags_file: pathlib.Path,
+    made: list[pathlib.Path],
+    present: list[pathlib.Path],
 ) -> None:
     """Leaves nothing behind where a first run failed before any result."""
-    kept = {flags_file.name, ".lock", "events"}
-    if {path.name for path in folder.iterdir()} - kept:
+    # What a run writes before it has a result.
+    names = (flags_file.name, ".lock", "events", "architecture.json")
+    own = {folder / name for name in names} - set(present)
+    if set(folder.iterdir()) - own - set(present):
         return
-    events = folder / "events"
-    if events.exists():
-        for path in events.iterdir():
-            path.unlink()
-        events.rmdir()
-    flags_file.unlink(missing_ok=True)
-    os.unlink(folder / ".lock")
+    for path in own:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     for path in made:
         with contextlib.suppress(OSError):
             path.rmdir()

@@ -1,4 +1,4 @@
-"""Searches a trained supernet under hard limits (paper, Algorithm 1).
+r"""Searches a trained supernet under hard limits (paper, Algorithm 1).
 
 Example:
   python tools/search.py --work_dir=runs/cifar10 --name=evolution \

@@ -80,7 +80,7 @@ def blueprint() -> "Blueprint":
     return build_blueprint(FLAGS.search_space, **space_arguments())
 
 
-def define_data() -> None:
+def define_data(*, holdout_per_class: int = 50) -> None:
     """--dataset, --data_dir, --holdout_per_class, augmentation."""
     flags.DEFINE_string(
         "dataset",
@@ -96,7 +96,7 @@ def define_data() -> None:
     )
     flags.DEFINE_integer(
         "holdout_per_class",
-        50,
+        holdout_per_class,
         "Training images a class held out to score paths in the search.",
     )
     flags.DEFINE_enum(

@@ -1,4 +1,4 @@
-"""Trains a single-path supernet (paper, section 3.1, equation 8).
+r"""Trains a single-path supernet (paper, section 3.1, equation 8).
 
 Example:
   python tools/train_supernet.py \
@@ -41,6 +41,14 @@ flags.DEFINE_string(
     "default at the imagenet preset); otherwise 7 equal ranges between the "
     "1st and 99th percentile of random paths.",
 )
+flags.DEFINE_enum(
+    "initialization",
+    "independent",
+    ["independent", "aligned"],
+    "independent: every option starts with weights of its own (official). "
+    "aligned: the options of a choice start alike, larger kernels as the 3x3 "
+    "one with zeros around; learns faster where steps are few.",
+)
 flags.DEFINE_integer(
     "validation_paths", 3, "Fixed random paths that validation scores."
 )
@@ -68,13 +76,14 @@ def _sampler(blueprint):
         return samplers.StrictFairnessSampler(space, seed=FLAGS.seed)
     cost = cost_table(blueprint, FLAGS.constraint_cost)
     ranges = _ranges(blueprint, cost)
+    sampler = samplers.ConstraintSampler(space, cost, ranges, seed=FLAGS.seed)
     logging.info(
         "Paths are drawn from %s ranges of %s: %s",
         len(ranges),
         cost.name,
         ", ".join(f"{low:,.0f} to {high:,.0f}" for low, high in ranges),
     )
-    return samplers.ConstraintSampler(space, cost, ranges, seed=FLAGS.seed)
+    return sampler
 
 
 def _validation(blueprint, supernet, parts, preprocessing):
@@ -117,8 +126,16 @@ def _log_marginals(space, counts):
 
 
 def main() -> None:
+    """Trains, or goes on training, what the flags ask for."""
     blueprint = shared_flags.blueprint()
     options = training_flags.loop_options()
+    with run_folder.open_run(
+        "train_supernet", "supernet", free=training_flags.FREE
+    ) as folder:
+        _train(blueprint, options, folder)
+
+
+def _train(blueprint, options, folder):
     preprocessing = shared_flags.preprocessing(blueprint)
     strategy = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
@@ -140,6 +157,7 @@ def main() -> None:
         supernet = Supernet(
             blueprint,
             seed=FLAGS.seed,
+            aligned=FLAGS.initialization == "aligned",
             norm=SynchronizedBatchNorm(replicas)
             if synchronized
             else BatchNorm(),
@@ -179,23 +197,20 @@ def main() -> None:
     )
     space = blueprint.search_space
     counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
-    with run_folder.open_run(
-        "train_supernet", "supernet", free=training_flags.FREE
-    ) as folder:
-        run_training(
-            train_step,
-            state,
-            split=parts.train,
-            preprocessing=preprocessing,
-            options=options,
-            seed=FLAGS.seed,
-            folder=folder,
-            strategy=strategy,
-            keep_checkpoints=FLAGS.keep_checkpoints,
-            path_counts=counts,
-            validate=_validation(blueprint, supernet, parts, preprocessing),
-            inform=logging.info,
-        )
+    run_training(
+        train_step,
+        state,
+        split=parts.train,
+        preprocessing=preprocessing,
+        options=options,
+        seed=FLAGS.seed,
+        folder=folder,
+        strategy=strategy,
+        keep_checkpoints=FLAGS.keep_checkpoints,
+        path_counts=counts,
+        validate=_validation(blueprint, supernet, parts, preprocessing),
+        inform=logging.info,
+    )
     _log_marginals(space, counts)
 
 

@@ -153,4 +153,10 @@ def optimizer() -> "keras.optimizers.Optimizer":
     rate = LearningRate(
         FLAGS.schedule, FLAGS.learning_rate, FLAGS.steps, FLAGS.warmup_steps
     )
-    return make_optimizer(FLAGS.optimizer, rate, arguments)
+    made = make_optimizer(FLAGS.optimizer, rate, arguments)
+    if FLAGS.dtype_policy == "mixed_float16":
+        import keras
+
+        # Small gradients would be zeros in float16.
+        return keras.optimizers.LossScaleOptimizer(made)
+    return made

@@ -43,9 +43,9 @@ class CostTable:
         encodings = np.asarray(encodings)
         # take() on the flat table is several times faster than 2-d indexing.
         offsets = np.arange(self.table.shape[0]) * self.table.shape[1]
-        return self.constant + self.table.ravel().take(encodings + offsets).sum(
-            axis=-1
-        )
+        parts = self.table.ravel().take(encodings + offsets)
+        total: npt.NDArray[np.int64] = self.constant + parts.sum(axis=-1)
+        return total
 
     @functools.cached_property
     def minimum(self) -> int:

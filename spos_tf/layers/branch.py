@@ -3,6 +3,7 @@
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,20 +19,36 @@ class Branch(keras.layers.Layer):
     Args:
         block: The description.
         seed: Seed of the initial weights; the weights depend on it and on
-            `name` alone, not on the order of building.
+            `initial_name` alone, not on the order of building.
         name: Distinct in the supernet.
+        initial_name: Branches with the same one start with equal weights
+            where their operations agree in name and shape, and a larger
+            depthwise kernel starts as the 3x3 one with zeros around it;
+            `name` and plain kernels if None.
     """
 
-    def __init__(self, block: Block, *, seed: int, name: str) -> None:
+    def __init__(
+        self,
+        block: Block,
+        *,
+        seed: int,
+        name: str,
+        initial_name: str | None = None,
+    ) -> None:
         # autocast would cast statistics to half precision as well.
         super().__init__(name=name, autocast=False)
         self._block = block
         self._seed = seed
+        self._initial_name = initial_name
         self.batch_norm_channels = 0
         self.operations: dict[str, keras.layers.Layer] = {}
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        ops = _Builder(self.name, self._seed)
+        ops = _Builder(
+            self._initial_name or self.name,
+            self._seed,
+            aligned=self._initial_name is not None,
+        )
         self._block(ops, tuple(input_shape[1:]))
         self.operations = ops.operations
         self.batch_norm_channels = sum(
@@ -60,15 +77,28 @@ class Branch(keras.layers.Layer):
 class _Builder(ShapeOps):
     """Makes a Keras layer for every weighted operation."""
 
-    def __init__(self, path: str, seed: int) -> None:
+    def __init__(self, path: str, seed: int, *, aligned: bool) -> None:
         super().__init__()
         self._path = path
         self._seed = seed
+        self._aligned = aligned
         self.operations: dict[str, keras.layers.Layer] = {}
 
-    def _initializer(self, name: str, stddev: float) -> object:
+    def _initializer(self, name: str, stddev: float) -> Any:
         seed = zlib.crc32(f"{self._seed}/{self._path}/{name}".encode())
         return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
+
+    def _depthwise_initializer(self, name: str) -> Any:
+        normal = self._initializer(name, 1.0)
+
+        def centred(shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
+            margin = (shape[0] - 3) // 2
+            return tf.pad(
+                normal((3, 3, *shape[2:]), dtype),
+                [[margin, margin], [margin, margin], [0, 0], [0, 0]],
+            )
+
+        return centred if self._aligned else normal
 
     def _add(self, layer: keras.layers.Layer, name: str, x: Shape) -> None:
         layer.build((None, *x))
@@ -104,7 +134,7 @@ class _Builder(ShapeOps):
             strides,
             padding="same",
             use_bias=False,
-            depthwise_initializer=self._initializer(name, 1.0),
+            depthwise_initializer=self._depthwise_initializer(name),
             name=name,
         )
         self._add(layer, name, x)

@@ -28,10 +28,17 @@ class BatchNorm:
 
 
 class SynchronizedBatchNorm:
-    """Normalises with the batch of all replicas together."""
+    """Normalises with the batch of all replicas together.
+
+    Made in the strategy's scope.
+
+    Args:
+        num_replicas: Replicas of the strategy.
+    """
 
     def __init__(self, num_replicas: int) -> None:
         self._num_replicas = num_replicas
+        self._token = tf.Variable(0.0, trainable=False)
 
     def __call__(self, x: tf.Tensor, epsilon: float, name: str) -> tf.Tensor:
         local = tf.cast(x, tf.float32)
@@ -42,7 +49,7 @@ class SynchronizedBatchNorm:
             ]
         )
         mean, square = tf.unstack(
-            mean_over_replicas(moments, self._num_replicas, name)
+            mean_over_replicas(moments, self._num_replicas, name, self._token)
         )
         scale = tf.math.rsqrt(square - tf.square(mean) + epsilon)
         return tf.cast((local - mean) * scale, x.dtype)

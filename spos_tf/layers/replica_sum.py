@@ -8,7 +8,9 @@ import tensorflow as tf
 _GROUP_KEY = 1_000_003
 
 
-def mean_over_replicas(x: tf.Tensor, num_replicas: int, name: str) -> tf.Tensor:
+def mean_over_replicas(
+    x: tf.Tensor, num_replicas: int, name: str, token: tf.Variable
+) -> tf.Tensor:
     """Averages a tensor over replicas, with its gradient.
 
     `tf.distribute`'s own all-reduce meets in Python (`merge_call`) and
@@ -19,30 +21,41 @@ def mean_over_replicas(x: tf.Tensor, num_replicas: int, name: str) -> tf.Tensor:
         x: Any float tensor, one a replica.
         num_replicas: Replicas that take part.
         name: Distinct for every place in the network; it pairs the replicas.
+        token: A variable of the replica's own. A function runs its stateful
+            operations one after the other, so that one replica would wait
+            for ever for another that is to run after it, unless what they
+            touch is distinct.
 
     Returns:
         The mean, the same on every replica.
     """
     if num_replicas == 1:
         return x
+    # The gradient of a branch may refer to what the branch has captured, not
+    # to a variable anew.
+    handle = tf.compat.v1.get_default_graph().capture(token.handle)
 
     @tf.custom_gradient
     def reduce(x: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _collective(upstream, num_replicas, f"{name}/gradient")
+            return _collective(
+                upstream, num_replicas, f"{name}/gradient", handle
+            )
 
-        return _collective(x, num_replicas, name), gradient
+        return _collective(x, num_replicas, name, handle), gradient
 
     return reduce(x)
 
 
-def _collective(x: tf.Tensor, num_replicas: int, name: str) -> tf.Tensor:
+def _collective(
+    x: tf.Tensor, num_replicas: int, name: str, token: tf.Tensor
+) -> tf.Tensor:
     return tf.raw_ops.CollectiveReduceV2(
         input=x,
         group_size=num_replicas,
         group_key=_GROUP_KEY,
         instance_key=zlib.crc32(name.encode()) & 0x3FFFFFFF,
-        ordering_token=[],
+        ordering_token=[token],
         merge_op="Add",
         final_op="Div",
     )

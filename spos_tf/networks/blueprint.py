@@ -123,12 +123,13 @@ class Blueprint:
                 f"This run is about space {self.search_space.name!r}; the "
                 f"architecture is of space {architecture.search_space!r}."
             )
-        if plain_arguments(architecture.space_arguments) != plain_arguments(self.space_arguments):
+        theirs = plain_arguments(architecture.space_arguments)
+        ours = plain_arguments(self.space_arguments)
+        if theirs != ours:
             raise UserError(
-                "The architecture was made for space arguments "
-                f"{plain_arguments(architecture.space_arguments)}; this run has "
-                f"{plain_arguments(self.space_arguments)}. Use the same --preset, "
-                "--image_size and --num_classes."
+                f"The architecture was made for space arguments {theirs}; "
+                f"this run has {ours}. Use the same --preset, --image_size "
+                "and --num_classes."
             )
         return self.search_space.encode(architecture.choices)
 

@@ -30,6 +30,11 @@ class Supernet(keras.layers.Layer):
     Args:
         blueprint: The description.
         seed: Seed of the initial weights.
+        aligned: Whether the options of a choice start as alike as they can
+            be: equal weights where their operations agree, larger depthwise
+            kernels as the 3x3 one with zeros around. Paths then agree in what
+            a channel means, and short trainings get much further; the
+            official code draws every option anew.
         norm: How batch norm normalises in training; `BatchNorm()` or
             `SynchronizedBatchNorm(replicas)`.
     """
@@ -39,6 +44,7 @@ class Supernet(keras.layers.Layer):
         blueprint: Blueprint,
         *,
         seed: int = 0,
+        aligned: bool = False,
         norm: PathNorm | None = None,
     ) -> None:
         super().__init__(name="supernet", autocast=False)
@@ -53,7 +59,12 @@ class Supernet(keras.layers.Layer):
             branches = []
             for option, block in enumerate(segment.branches):
                 name = branch_name(blueprint, segment.name, option)
-                branch = Branch(block, seed=seed, name=name)
+                branch = Branch(
+                    block,
+                    seed=seed,
+                    name=name,
+                    initial_name=segment.name if aligned else None,
+                )
                 branch.build((None, *shape))
                 branches.append(branch)
             self._branches.append(branches)

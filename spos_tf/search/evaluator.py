@@ -57,8 +57,12 @@ class Evaluator:
 
         Returns:
             A float32 `[2, channels]` a segment: mean and variance.
+
+        Raises:
+            UserError: The encoding is not one of the space, there are no
+                images, or a moment is not finite.
         """
-        path = tf.constant(encoding, tf.int32)
+        path = self._path(encoding)
         pooled: list[npt.NDArray[np.float64]] = []
         total = 0
         for images, _ in self._recalibration:
@@ -76,6 +80,8 @@ class Evaluator:
             total += count
         if not total:
             raise UserError("Recalibration needs at least one image; got none.")
+        if not all(np.isfinite(m).all() for m in pooled):
+            raise UserError(_not_finite(encoding))
         return [
             tf.cast(statistics, tf.float32)
             for statistics in statistics_from_moments(
@@ -93,18 +99,15 @@ class Evaluator:
             statistics: From `recalibrate` for the same encoding.
 
         Raises:
-            UserError: The split is empty, or a logit is not finite.
+            UserError: The encoding is not one of the space, the split is
+                empty, or a logit is not finite.
         """
-        path = tf.constant(encoding, tf.int32)
+        path = self._path(encoding)
         hits = total = 0
         for images, labels in self._scoring:
             correct, finite = self._hits(images, labels, path, statistics)
             if not bool(finite):
-                raise UserError(
-                    f"Path {np.asarray(encoding).tolist()} gives logits that "
-                    "are not finite: the supernet has diverged, or an image "
-                    "is not finite."
-                )
+                raise UserError(_not_finite(encoding))
             hits += int(correct)
             total += int(images.shape[0])
         if not total:
@@ -115,6 +118,10 @@ class Evaluator:
         """Recalibrates, then scores."""
         return self.score(encoding, self.recalibrate(encoding))
 
+    def _path(self, encoding: npt.ArrayLike) -> tf.Tensor:
+        space = self._supernet.blueprint.search_space
+        return tf.constant(space.check(encoding))
+
     def _count_hits(
         self,
         images: tf.Tensor,
@@ -124,7 +131,17 @@ class Evaluator:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._supernet(images, path, statistics=statistics)
         hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+        # The images too: on CPU a batch norm fused with its ReLU makes 0 of
+        # NaN.
+        finite = [tf.reduce_all(tf.math.is_finite(x)) for x in (images, logits)]
         return (
             tf.reduce_sum(tf.cast(hits, tf.int32)),
-            tf.reduce_all(tf.math.is_finite(logits)),
+            tf.logical_and(*finite),
         )
+
+
+def _not_finite(encoding: npt.ArrayLike) -> str:
+    return (
+        f"Path {np.asarray(encoding).tolist()} gives values that are not "
+        "finite: the supernet has diverged, or an image is not finite."
+    )

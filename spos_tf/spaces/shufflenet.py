@@ -49,10 +49,10 @@ PRESETS = {
         num_classes=10,
         stem_width=16,
         stem_stride=1,
-        stage_widths=(32, 64, 128, 256),
+        stage_widths=(24, 48, 96, 192),
         stage_repeats=(4, 4, 8, 4),
         stage_strides=(2, 2, 2, 1),
-        last_width=512,
+        last_width=256,
         dropout=0.1,
         input_kind="standard",
     ),
@@ -106,7 +106,7 @@ def shufflenet_blocks(
     Raises:
         UserError: A value is out of its range.
     """
-    given = {
+    given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, (list, tuple)) else value
         for name, value in locals().copy().items()
         if name != "preset" and value is not None
@@ -168,6 +168,12 @@ SPACES = {"shufflenet_blocks": shufflenet_blocks}
 
 
 def _check(macro: Macro) -> None:
+    for name in ("stage_widths", "stage_repeats", "stage_strides"):
+        value = getattr(macro, name)
+        if not isinstance(value, tuple) or not value:
+            raise UserError(
+                f"{name} is a list of one number a stage; got {value!r}."
+            )
     stages = len(macro.stage_widths)
     if not len(macro.stage_repeats) == len(macro.stage_strides) == stages:
         raise UserError(
@@ -193,7 +199,8 @@ def _check(macro: Macro) -> None:
     for stride in (macro.stem_stride, *macro.stage_strides):
         if stride not in (1, 2):
             raise UserError(f"Strides are 1 or 2; got {stride!r}.")
-    if not 0 <= macro.dropout < 1:
+    number = isinstance(macro.dropout, (int, float))
+    if not number or not 0 <= macro.dropout < 1:
         raise UserError(f"A dropout rate is in [0, 1); got {macro.dropout!r}.")
     if macro.input_kind not in INPUT_KINDS:
         raise UserError(

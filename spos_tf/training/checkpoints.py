@@ -65,9 +65,11 @@ def write_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:
-                np.savez(
-                    file, **{_DESCRIPTION: np.array(text)}, **checkpoint.arrays
-                )
+                arrays: dict[str, Any] = {
+                    _DESCRIPTION: np.array(text),
+                    **checkpoint.arrays,
+                }
+                np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -90,7 +92,11 @@ def read_checkpoint(path: pathlib.Path) -> Checkpoint:
         UserError: Missing, truncated, corrupt, or not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Given a name, numpy leaves a damaged file open.
+        with (
+            path.open("rb") as stream,
+            np.load(stream, allow_pickle=False) as file,
+        ):
             # Reading an entry verifies its CRC.
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays.pop(_DESCRIPTION)))
@@ -128,15 +134,19 @@ def latest_checkpoint(
     Raises:
         UserError: There are checkpoints and all are damaged.
     """
-    paths = sorted(folder.glob(_PATTERN), reverse=True)
-    for path in paths:
+    damaged: list[str] = []
+    for path in sorted(folder.glob(_PATTERN), reverse=True):
         try:
-            return read_checkpoint(path)
+            found = read_checkpoint(path)
         except UserError as error:
-            warn(f"{error} Falling back to the one before.")
-    if paths:
+            damaged.append(str(error))
+            continue
+        for line in damaged:
+            warn(f"{line} Falling back to the one before.")
+        return found
+    if damaged:
         raise UserError(
-            f"All {len(paths)} checkpoints in {str(folder)!r} are damaged. "
+            f"All {len(damaged)} checkpoints in {str(folder)!r} are damaged. "
             "Delete the folder to start anew."
         )
     return None

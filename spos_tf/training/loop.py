@@ -87,10 +87,8 @@ def run_loop(
         pending.append(train_step(batch, tf.constant(done - 1, tf.int64)))
         last = done == options.steps
         checkpoint = last or done % options.checkpoint_every == 0
-        validation = (
-            validate is not None
-            and options.validate_every
-            and (last or done % options.validate_every == 0)
+        validation = options.validate_every and (
+            last or done % options.validate_every == 0
         )
         if checkpoint or validation or done % options.log_every == 0:
             scalars = _read(pending, last_read, path_counts)
@@ -103,7 +101,7 @@ def run_loop(
             last_read = done
         if checkpoint:
             save(done)
-        if validation:
+        if validate is not None and validation:
             reporter.validation(done, validate())
         if not pending:
             # Saving and validating are not training time.
@@ -123,7 +121,8 @@ def _read(
             )
     for result in results:
         path = np.asarray(result.path)
-        path_counts[np.arange(len(path)), path] += 1
+        if len(path):
+            path_counts[np.arange(len(path)), path] += 1
     return {
         "loss": float(np.mean(losses)),
         "accuracy": float(np.mean([float(r.accuracy) for r in results])),

@@ -28,7 +28,8 @@ def path_optimizer(
     advance in every step.
 
     Args:
-        optimizer: Any Keras optimizer, not built yet.
+        optimizer: Any Keras optimizer, not built yet; `LossScaleOptimizer`
+            too.
         variables: All trainable variables.
         gates: One a variable.
         l2: Coupled L2: `l2 * variable` is added to the gradient before
@@ -43,18 +44,18 @@ def path_optimizer(
         UserError: The optimizer averages weights or accumulates gradients
             over steps, which mixes paths.
     """
-    config = optimizer.get_config()
+    scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    inner = optimizer.inner_optimizer if scales_loss else optimizer
+    config = inner.get_config()
     for option in ("use_ema", "gradient_accumulation_steps"):
         if config.get(option) and any(gates):
             raise UserError(
                 f"A supernet's optimizer cannot have {option}: it would mix "
                 "the paths of several steps. Leave it out."
             )
-    kind = type(optimizer)
-    gated = type(f"Path{kind.__name__}", (_PathGated, kind), {}).from_config(
-        config
-    )
-    gated.build(list(variables))
+    kind = type(inner)
+    gated_kind: Any = type(f"Path{kind.__name__}", (_PathGated, kind), {})
+    gated = gated_kind.from_config(config)
     gated.set_gates(
         gates,
         [
@@ -62,10 +63,21 @@ def path_optimizer(
             for variable in variables
         ],
     )
+    if scales_loss:
+        gated = _PathLossScale(
+            gated,
+            initial_scale=optimizer.initial_scale,
+            dynamic_growth_steps=optimizer.dynamic_growth_steps,
+        )
+    gated.build(list(variables))
     return gated
 
 
-class _PathGated:
+# What `_PathGated` calls is the Keras optimizer's that it is joined with.
+_Mixin: Any = object
+
+
+class _PathGated(_Mixin):
     """Overrides what Keras calls once a variable."""
 
     def set_gates(self, gates: Sequence[Gate], l2: Sequence[float]) -> None:
@@ -83,9 +95,13 @@ class _PathGated:
                 strategy they are summed over replicas.
             path: int32 `[num_choices]`; None where nothing is gated.
         """
-        self._path = path
+        self.set_path(path)
         self.apply(gradients)
-        self._path = None
+        self.set_path(None)
+
+    def set_path(self, path: tf.Tensor | None) -> None:
+        """Gates the updates from here on; see `apply_on_path`."""
+        self._path = path
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         # Moved into update_step, where the gate is.
@@ -115,6 +131,27 @@ class _PathGated:
             return
         position, option = gate
         tf.cond(tf.equal(self._path[position], option), update, lambda: None)
+
+
+class _PathLossScale(keras.optimizers.LossScaleOptimizer):
+    """Scales the loss for float16; the optimizer inside is gated."""
+
+    def apply_on_path(
+        self, gradients: Sequence[tf.Tensor], path: tf.Tensor | None
+    ) -> None:
+        """See `_PathGated.apply_on_path`; skips steps that overflow."""
+        self.inner_optimizer.set_path(path)
+        self.apply(gradients)
+        self.inner_optimizer.set_path(None)
+
+    def check_finite(self, grads: Sequence[tf.Tensor]) -> tf.Tensor:
+        # Keras asks one replica and takes its word for all.
+        finite = super().check_finite(grads)
+        replica = tf.distribute.get_replica_context()
+        overflows = replica.all_reduce(
+            tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)
+        )
+        return tf.equal(overflows, 0.0)
 
 
 def is_kernel(variable: keras.Variable) -> bool:

@@ -58,6 +58,14 @@ class RunState:
                     f"The checkpoint has {key} {found!r}; this run has "
                     f"{wanted!r}. Choose another --name or --work_dir."
                 )
+        for name in checkpoint.arrays:
+            ours = name.startswith(("weights/", "optimizer/"))
+            if ours and name not in self._variables:
+                raise UserError(
+                    f"The checkpoint has {name!r}, which this run has not: "
+                    "its network or optimizer is another. Choose another "
+                    "--name or --work_dir."
+                )
         for name, variable in self._variables.items():
             value = checkpoint.arrays.get(name)
             shape = tuple(variable.shape)

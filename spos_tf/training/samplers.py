@@ -145,22 +145,22 @@ class StrictFairnessSampler:
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        options = tf.constant(self._num_options, tf.int64)
         step = tf.cast(step, tf.int64)
-        count = len(self._num_options)
-        period = step // options
-        seeds = tf.stack(
-            [
-                tf.fill([count], tf.constant(self._seed, tf.int64)),
-                tf.range(count, dtype=tf.int64),
-                period,
-            ],
-            axis=1,
-        )
-        path = tf.random.experimental.index_shuffle(
-            step % options, tf.cast(seeds, tf.int32), options - 1
-        )
-        return Draw(tf.cast(path, tf.int32), tf.constant(False))
+        positions, drawn = [], []
+        for count in np.unique(self._num_options).tolist():
+            group = np.flatnonzero(self._num_options == count)
+            # Distinct for every number of options and period of it.
+            period = (step // count) * 2**20 + count
+            # The order of uniform draws is a random order of the options.
+            # (`index_shuffle` favours some orders of few things.)
+            draws = tf.random.stateless_uniform(
+                [len(group), count], _seed(self._seed, period)
+            )
+            drawn.append(tf.argsort(draws)[:, step % count])
+            positions.append(group)
+        inverse = np.argsort(np.concatenate(positions))
+        path = tf.gather(tf.concat(drawn, axis=0), inverse)
+        return Draw(path, tf.constant(False))
 
 
 def default_ranges(
@@ -171,7 +171,8 @@ def default_ranges(
     Seven, as the official code has from 290 M to 360 M.
     """
     costs = cost(space.sample(np.random.default_rng(seed), 20_000))
-    edges = np.linspace(*np.percentile(costs, [1, 99]), count + 1)
+    low, high = np.percentile(costs, [1, 99])
+    edges = np.linspace(low, high, count + 1)
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from spos_tf.training.samplers import Sampler
@@ -16,7 +17,8 @@ class StepResult(NamedTuple):
     """What a step reports, on the device until someone reads it.
 
     Attributes:
-        loss: float32 scalar, mean over the global batch.
+        loss: float32 scalar, mean over the global batch; NaN where an image
+            or a gradient was not finite.
         accuracy: float32 scalar, the same.
         path: int32 `[num_choices]`, `[0]` without a sampler.
         fallback: bool scalar, see `samplers.Draw`.
@@ -42,7 +44,8 @@ def make_train_step(
 
     Args:
         forward: The network in training mode.
-        variables: Trainable variables, in the optimizer's order.
+        variables: Trainable variables, in the optimizer's order; those of
+            the first layer come first.
         optimizer: From `path_optimizer`.
         sampler: Draws the path; None for a network without one.
         global_batch_size: Images a step over all replicas.
@@ -53,6 +56,7 @@ def make_train_step(
         A function of ((images, labels), int64 step) with one trace.
     """
     trainable = [variable.value for variable in variables]
+    scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     def replica_step(
         images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
@@ -79,6 +83,13 @@ def make_train_step(
             trainable,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+        # On CPU a batch norm fused with its ReLU makes 0 of NaN, so that the
+        # loss stays finite. The gradient of the first layer, through which
+        # all others go, does not. (Scaled for float16 it may overflow; then
+        # the optimizer skips the step.)
+        suspect = images if scales_loss else gradients[0]
+        finite = tf.reduce_all(tf.math.is_finite(suspect))
+        loss = tf.where(finite, loss, np.nan)
         optimizer.apply_on_path(gradients, path)
         hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
         return StepResult(

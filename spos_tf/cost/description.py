@@ -1,0 +1,80 @@
+"""A network, or a whole space, in numbers: what `describe` prints."""
+
+import math
+from typing import Any
+
+import numpy.typing as npt
+
+from spos_tf.cost.counts import network_cost, segment_costs
+from spos_tf.networks.blueprint import Blueprint, plain_arguments
+
+
+def describe(
+    blueprint: Blueprint, encoding: npt.ArrayLike | None = None
+) -> dict[str, Any]:
+    """Describes one network of a space, or the space without an encoding.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+
+    Returns:
+        The JSON object of `tools/describe.py --format=json`; see
+        `docs/contracts.md`. `slots` are the parts with a choice; totals count
+        the fixed parts (stem, head) too.
+
+    Raises:
+        UserError: The encoding is not one of this space.
+    """
+    space = blueprint.search_space
+    result: dict[str, Any] = {
+        "search_space": space.name,
+        "space_arguments": plain_arguments(blueprint.space_arguments),
+        "num_choices": space.num_choices,
+        "size_log10": math.log10(space.size),
+        "encoding": None,
+        "architecture": None,
+        "macs": None,
+        "params": None,
+        "params_without_bn": None,
+        "bit_ops": None,
+        "slots": _slots(blueprint, encoding),
+    }
+    if encoding is not None:
+        cost = network_cost(blueprint, encoding)
+        architecture = blueprint.architecture(encoding).to_dict()
+        architecture["space_arguments"] = result["space_arguments"]
+        result["encoding"] = space.check(encoding).tolist()
+        result["architecture"] = architecture
+        result["macs"] = cost.macs
+        result["params"] = cost.params
+        result["params_without_bn"] = cost.params_without_bn
+    return result
+
+
+def _slots(
+    blueprint: Blueprint, encoding: npt.ArrayLike | None
+) -> list[dict[str, Any]]:
+    space = blueprint.search_space
+    chosen = None if encoding is None else space.decode(encoding)
+    costs = None if encoding is None else segment_costs(blueprint, encoding)
+    shapes = (*blueprint.input_shapes, (blueprint.num_classes,))
+    return [
+        {
+            "name": segment.name,
+            "choices": {
+                segment.choice.rpartition(".")[2]: {
+                    "options": list(
+                        space.choices[space.position(segment.choice)].options
+                    ),
+                    "chosen": chosen and chosen[segment.choice],
+                }
+            },
+            "input_shape": list(shapes[index]),
+            "output_shape": list(shapes[index + 1]),
+            "macs": costs and costs[index].macs,
+            "params": costs and costs[index].params,
+        }
+        for index, segment in enumerate(blueprint.segments)
+        if segment.choice is not None
+    ]

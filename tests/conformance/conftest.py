@@ -1,0 +1,88 @@
+"""Every registered space at its smallest legal arguments.
+
+A new space needs an entry in `SMALLEST`; all tests here then run over it.
+"""
+
+import numpy as np
+import pytest
+
+# Without dropout: it is random in a stand-alone network's training mode.
+SMALLEST = {
+    "shufflenet_blocks": {
+        "preset": "demo",
+        "stage_widths": [12, 16],
+        "stage_repeats": [1, 2],
+        "last_width": 16,
+        "dropout": 0.0,
+    },
+}
+
+
+def _smallest(name):
+    if name not in SMALLEST:
+        pytest.fail(
+            f"Search space {name!r} has no smallest arguments: add them to "
+            "SMALLEST in tests/conformance/conftest.py."
+        )
+    return SMALLEST[name]
+
+
+def pytest_generate_tests(metafunc):
+    if "space_name" in metafunc.fixturenames:
+        from spos_tf.spaces import space_names
+
+        metafunc.parametrize("space_name", space_names(), scope="module")
+
+
+@pytest.fixture(scope="session")
+def smallest():
+    """From a space's name to its smallest arguments."""
+    return _smallest
+
+
+@pytest.fixture(scope="module")
+def blueprint(space_name, smallest):
+    from spos_tf.spaces import build_blueprint
+
+    return build_blueprint(space_name, **smallest(space_name))
+
+
+@pytest.fixture(scope="module")
+def supernet(blueprint):
+    from spos_tf.networks.supernet import Supernet
+
+    return Supernet(blueprint, seed=3)
+
+
+@pytest.fixture(scope="module")
+def batches(blueprint):
+    """Three batches (images, labels) that no batch norm finds alike."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    shape = (16, *blueprint.input_shape)
+    return [
+        (
+            tf.constant(rng.uniform(0, high, shape), tf.float32),
+            tf.constant(rng.integers(0, blueprint.num_classes, 16), tf.int32),
+        )
+        for high in (255, 200, 150)
+    ]
+
+
+@pytest.fixture(scope="module")
+def covering(blueprint):
+    """Encodings that together hold every option of every choice."""
+    options = blueprint.search_space.num_options
+    shift = np.arange(len(options))
+    return [
+        ((index + shift) % options).astype(np.int32)
+        for index in range(options.max())
+    ]
+
+
+@pytest.fixture(scope="module")
+def evaluator(supernet, batches):
+    from spos_tf.search.evaluator import Evaluator
+
+    return Evaluator(supernet, batches, batches)

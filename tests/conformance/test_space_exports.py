@@ -1,0 +1,86 @@
+"""Every search space to every format it lists, and to no other."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from spos_tf.errors import UserError
+from spos_tf.export import FORMATS, export_model, exporting
+from spos_tf.networks.subnet import build_subnet
+from spos_tf.networks.transfer import inherit_weights
+
+# Random weights tell nothing about accuracy: what int8 and float16 keep is
+# asked of trained networks (tests/export, the demo).
+ANY_AGREEMENT = {name: 0.0 for name, f in FORMATS.items() if not f.is_exact}
+
+
+@pytest.fixture(scope="module")
+def inherited(blueprint, supernet, evaluator, covering, batches):
+    """(architecture, network, images, labels) of a path of the supernet."""
+    encoding = covering[-1]
+    subnet = build_subnet(blueprint, encoding)
+    inherit_weights(
+        subnet,
+        blueprint,
+        encoding,
+        supernet.named_variables,
+        evaluator.recalibrate(encoding),
+    )
+    images = np.concatenate([images for images, _ in batches])
+    classifier = subnet.layers[-1]
+    # Logits of a few units, apart from each other: initial weights give
+    # 0.01, where every row would be a near tie.
+    spread = np.asarray(subnet(images)).std(axis=0).mean()
+    classifier.kernel.assign(classifier.kernel / spread)
+    labels = np.asarray(subnet(images)).argmax(axis=1)
+    return blueprint.architecture(encoding), subnet, images, labels
+
+
+def _export(inherited, folder, formats):
+    architecture, subnet, images, labels = inherited
+    return export_model(
+        subnet,
+        architecture=architecture,
+        formats=formats,
+        folder=folder,
+        images=images,
+        labels=labels,
+        representative_images=images,
+        min_agreement=ANY_AGREEMENT,
+    )
+
+
+def test_every_listed_format_gives_the_same_numbers(
+    blueprint, inherited, tmp_path
+):
+    """`export_model` raises where an exact format's logits are others."""
+    manifest = _export(inherited, tmp_path, blueprint.export_formats)
+    assert tuple(manifest["files"]) == blueprint.export_formats
+    assert manifest["architecture"] == inherited[0].to_dict()
+    for name, entry in manifest["files"].items():
+        assert (tmp_path / entry["path"]).exists()
+        # Rows too close to call are left out; most are not.
+        assert entry["near_ties"] < len(inherited[2]) / 4
+        if FORMATS[name].is_exact:
+            assert entry["top1_agreement"] == 1.0
+
+
+def test_formats_are_known_and_there_is_one(blueprint):
+    assert blueprint.export_formats
+    assert set(blueprint.export_formats) <= set(FORMATS)
+
+
+def test_a_format_that_is_not_listed_is_refused(
+    blueprint, inherited, tmp_path, monkeypatch
+):
+    # Also where the space lists all: as if it listed but its first.
+    listed = blueprint.export_formats
+    if set(listed) == set(FORMATS):
+        listed = listed[:1]
+        less = dataclasses.replace(blueprint, export_formats=listed)
+        monkeypatch.setattr(exporting, "blueprint_of", lambda _: less)
+    for name in set(FORMATS) - set(listed):
+        with pytest.raises(UserError, match=f"cannot be exported to '{name}'"):
+            _export(inherited, tmp_path / "out", [listed[0], name])
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,169 @@
+"""What holds for every search space."""
+
+import json
+
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies as st
+
+from layer_count import count_layers
+from spos_tf.cost.table import COSTS, cost_table
+from spos_tf.networks.subnet import build_subnet
+from spos_tf.networks.transfer import inherit_weights
+from spos_tf.search.evaluator import Evaluator
+from spos_tf.space import Architecture
+from spos_tf.spaces import blueprint_of
+
+
+def _close(found, expected):
+    """Whether logits are equal up to float32 sums in another order.
+
+    Errors of 1e-6 a layer grow through a few dozen normalised layers; other
+    weights give differences of the logits' own size.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert np.isfinite(found).all() and np.ptp(expected) > 0
+    return np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+def _differ(found, expected):
+    found, expected = np.asarray(found), np.asarray(expected)
+    return np.abs(found - expected).max() > 0.1 * np.abs(expected).max()
+
+
+def _neighbours(blueprint, encoding):
+    """One other encoding a choice, with that choice changed."""
+    options = blueprint.search_space.num_options
+    for position, count in enumerate(options):
+        if count > 1:
+            other = encoding.copy()
+            other[position] = (other[position] + 1) % count
+            yield other
+
+
+def test_a_space_without_smallest_arguments_fails_and_says_where(smallest):
+    with pytest.raises(pytest.fail.Exception, match=r"'new'.*conftest.py"):
+        smallest("new")
+
+
+@hypothesis.given(st.integers(0, 2**32 - 1))
+@hypothesis.settings(max_examples=10)
+def test_encodings_names_and_json_are_inverse(blueprint, seed):
+    space = blueprint.search_space
+    for encoding in space.sample(np.random.default_rng(seed), 2):
+        assert np.array_equal(space.encode(space.decode(encoding)), encoding)
+        text = blueprint.architecture(encoding).to_json()
+        read = Architecture.from_dict(json.loads(text), source="test")
+        assert blueprint_of(read) == blueprint
+        again = blueprint.encode(read)
+        assert np.array_equal(again, encoding)
+        assert again.dtype == np.int32
+
+
+def test_one_trace_serves_all_paths(blueprint, supernet, batches):
+    space = blueprint.search_space
+    forward = tf.function(
+        lambda images, path: supernet(images, path), autograph=False
+    )
+    paths = space.sample(np.random.default_rng(0), 12)
+    logits = [forward(batches[0][0], tf.constant(path)) for path in paths]
+    assert forward.experimental_get_tracing_count() == 1
+    assert len({one.numpy().tobytes() for one in logits}) == len(
+        np.unique(paths, axis=0)
+    )
+    assert logits[0].shape == (16, blueprint.num_classes)
+
+
+def test_a_path_equals_its_network_in_training_and_another_does_not(
+    blueprint, supernet, covering, batches
+):
+    images = batches[0][0]
+    forward = tf.function(supernet, autograph=False)
+    for encoding in covering:
+        subnet = build_subnet(blueprint, encoding, seed=9)
+        before = subnet(images, training=True)
+        expected = forward(images, tf.constant(encoding))
+        assert _differ(before, expected)
+        inherit_weights(subnet, blueprint, encoding, supernet.named_variables)
+        found = subnet(images, training=True)
+        assert _close(found, expected)
+        for other in _neighbours(blueprint, encoding):
+            assert _differ(found, forward(images, tf.constant(other)))
+
+
+def test_a_path_equals_its_network_in_inference_and_another_does_not(
+    blueprint, supernet, covering, batches, evaluator
+):
+    images = batches[1][0]
+    forward = tf.function(supernet, autograph=False)
+    for encoding in covering:
+        statistics = evaluator.recalibrate(encoding)
+        subnet = build_subnet(blueprint, encoding, seed=9)
+        inherit_weights(
+            subnet, blueprint, encoding, supernet.named_variables, statistics
+        )
+        found = subnet(images, training=False)
+        path = tf.constant(encoding)
+        assert _close(found, forward(images, path, statistics=statistics))
+        assert not _close(found, subnet(images, training=True))
+        other = next(_neighbours(blueprint, encoding))
+        theirs = evaluator.recalibrate(other)
+        path = tf.constant(other)
+        assert _differ(found, forward(images, path, statistics=theirs))
+
+
+def test_the_table_equals_a_count_over_the_layers(blueprint):
+    space = blueprint.search_space
+    for encoding in space.sample(np.random.default_rng(5), 4):
+        subnet = build_subnet(blueprint, encoding)
+        counted = count_layers(subnet)
+        for name in COSTS:
+            assert cost_table(blueprint, name)(encoding) == counted[name]
+
+
+def test_recalibration_changes_statistics_and_nothing_else(
+    supernet, evaluator, covering, batches
+):
+    before = {
+        name: variable.numpy().copy()
+        for name, variable in supernet.named_variables.items()
+    }
+    # Other images give other statistics ...
+    other = Evaluator(supernet, batches[:1], batches)
+    for encoding in covering:
+        one, two = evaluator.recalibrate(encoding), other.recalibrate(encoding)
+        assert not np.array_equal(one[0], two[0])
+        evaluator.score(encoding, one)
+    # ... and the network, all of it, stays to the bit.
+    assert len(supernet.variables) == len(before)
+    for name, variable in supernet.named_variables.items():
+        assert variable.numpy().tobytes() == before[name].tobytes(), name
+
+
+def test_scores_do_not_depend_on_what_was_scored_before(
+    blueprint, supernet, evaluator, batches
+):
+    space = blueprint.search_space
+    candidates = space.sample(np.random.default_rng(8), 6)
+
+    def outcomes(evaluator, order):
+        found = {}
+        for index in order:
+            statistics = evaluator.recalibrate(candidates[index])
+            found[index] = (
+                [s.numpy().tobytes() for s in statistics],
+                evaluator.score(candidates[index], statistics),
+                evaluator(candidates[index]),
+            )
+        return found
+
+    first = outcomes(evaluator, range(6))
+    assert outcomes(evaluator, [4, 0, 5, 2, 1, 3]) == first
+    # Nor on an evaluator's past: a fresh one begins with the last.
+    fresh = Evaluator(supernet, batches, batches)
+    assert outcomes(fresh, [5]) == {5: first[5]}
+    for _, score, called in first.values():
+        assert score == called
+    assert len({score for _, score, _ in first.values()}) > 1

@@ -1,0 +1,122 @@
+"""Batch norm whose statistics are values."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spos_tf.layers.path_norm import (
+    BatchNorm,
+    CollectingBatchNorm,
+    GivenBatchNorm,
+    SynchronizedBatchNorm,
+    fused_batch_norm,
+)
+
+# float32 sums over 128 values in another order: a few units in the last
+# place of values up to 3.
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+@pytest.fixture
+def x():
+    rng = np.random.default_rng(0)
+    return rng.normal(3.0, 2.0, (8, 4, 4, 6)).astype(np.float32)
+
+
+def _normal(x, epsilon=1e-5):
+    x = x.astype(np.float64)
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    return (x - mean) / np.sqrt(variance + epsilon)
+
+
+@pytest.mark.parametrize("kind", ["replica", "synchronized", "collecting"])
+def test_the_batch_is_normalised_like_keras_does(x, kind):
+    norm = {
+        "replica": BatchNorm,
+        "synchronized": lambda: SynchronizedBatchNorm(1),
+        "collecting": CollectingBatchNorm,
+    }[kind]()
+    y = norm(tf.constant(x), 1e-5, "bn").numpy()
+    theirs = keras.layers.BatchNormalization(
+        epsilon=1e-5, center=False, scale=False
+    )(x, training=True)
+    np.testing.assert_allclose(y, theirs, **CLOSE)
+    np.testing.assert_allclose(y, _normal(x), **CLOSE)
+
+
+@pytest.mark.parametrize("norm", [BatchNorm(), SynchronizedBatchNorm(1)])
+def test_gradients_are_those_of_keras(x, norm):
+    weights = tf.constant(
+        np.random.default_rng(1).normal(size=x.shape), "float32"
+    )
+    layer = keras.layers.BatchNormalization(
+        epsilon=1e-5, center=False, scale=False
+    )
+    found = []
+    for run in (
+        lambda value: norm(value, 1e-5, "bn"),
+        lambda value: layer(value, training=True),
+    ):
+        value = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            loss = tf.reduce_sum(weights * run(value) ** 2)
+        found.append(tape.gradient(loss, value))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)
+
+
+def test_the_variance_is_the_populations(x):
+    _, mean, variance = fused_batch_norm(tf.constant(x), 1e-5)
+    np.testing.assert_allclose(mean, x.mean((0, 1, 2)), **CLOSE)
+    # Bessel's correction would be a factor of 128 / 127.
+    np.testing.assert_allclose(variance, x.var((0, 1, 2)), rtol=1e-4)
+
+
+def test_moments_are_collected_in_order_and_padded(x):
+    norm = CollectingBatchNorm()
+    assert not np.any(norm.moments(3))
+    norm(tf.constant(x), 1e-5, "one")
+    norm(tf.constant(x[..., :2] + 1), 1e-5, "two")
+    moments = norm.moments(10).numpy()
+    assert moments.shape == (2, 10)
+    both = np.concatenate([x, x[..., :2] + 1], axis=-1).astype(np.float64)
+    np.testing.assert_allclose(moments[0, :8], both.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(
+        moments[1, :8], (both**2).mean((0, 1, 2)), rtol=1e-5
+    )
+    assert not moments[:, 8:].any()
+
+
+def test_given_statistics_are_used_in_order(x):
+    statistics = np.array(
+        [[1.0, 2, 3, 4, 5, 6, 7, 8], [4.0, 1, 9, 1, 1, 2, 2, 3]], np.float32
+    )
+    norm = GivenBatchNorm(tf.constant(statistics))
+    first = norm(tf.constant(x[..., :6]), 1e-5, "one")
+    second = norm(tf.constant(x[..., :2]), 1e-5, "two")
+    mean, variance = statistics
+    for y, source, part in (
+        (first, x, slice(0, 6)),
+        (second, x[..., :2], slice(6, 8)),
+    ):
+        expected = (source - mean[part]) / np.sqrt(variance[part] + 1e-5)
+        np.testing.assert_allclose(y, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_features_keep_float32_moments(x, dtype):
+    half = tf.cast(x, dtype)
+    y, mean, variance = fused_batch_norm(half, 1e-5)
+    assert y.dtype == half.dtype
+    assert mean.dtype == variance.dtype == tf.float32
+    exact = tf.cast(half, tf.float32).numpy()
+    # Were the moments in half precision, 1e-3 would be out of reach.
+    np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(variance, exact.var((0, 1, 2)), rtol=1e-3)
+    given = GivenBatchNorm(tf.stack([mean, variance]))(half, 1e-5, "bn")
+    assert given.dtype == half.dtype
+    # One rounding to 8 bits (bfloat16) of values up to 4.
+    np.testing.assert_allclose(
+        tf.cast(given, tf.float32), tf.cast(y, tf.float32), atol=4 / 128
+    )

@@ -1,0 +1,79 @@
+"""The description, and what is refused."""
+
+import dataclasses
+
+import pytest
+
+from spos_tf.errors import UserError
+from spos_tf.layers.blocks import Head, ShuffleBlock
+from spos_tf.networks.blueprint import Blueprint, Segment
+from spos_tf.space import Architecture, Choice, SearchSpace
+from spos_tf.spaces import build_blueprint
+
+
+@pytest.fixture
+def blueprint():
+    return build_blueprint(
+        "shufflenet_blocks",
+        preset="demo",
+        stage_widths=[12, 16],
+        stage_repeats=[1, 2],
+    )
+
+
+def test_shapes_follow_the_strides(blueprint):
+    assert blueprint.input_shapes == (
+        (8, 8, 3),
+        (8, 8, 8),
+        (8, 8, 12),
+        (4, 4, 16),
+        (4, 4, 16),
+    )
+
+
+def test_a_path_names_a_branch_a_segment(blueprint):
+    assert blueprint.chosen([3, 0, 2]) == (0, 3, 0, 2, 0)
+    with pytest.raises(UserError, match="3 integers"):
+        blueprint.chosen([3, 0])
+
+
+def test_branches_agree_on_the_shape():
+    choice = Choice("stage1.block1.op", ("a", "b"))
+    wrong = Blueprint(
+        SearchSpace("wrong", (choice,)),
+        {},
+        8,
+        10,
+        (
+            Segment(
+                "stage1.block1",
+                (
+                    ShuffleBlock("3x3", 8, 4, projects=True),
+                    ShuffleBlock("3x3", 12, 4, projects=True),
+                ),
+                choice.name,
+            ),
+            Segment("head", (Head(4, 10),)),
+        ),
+    )
+    with pytest.raises(ValueError, match=r"'stage1.block1' disagree"):
+        _ = wrong.input_shapes
+
+
+def test_encoding_an_architecture_undoes_naming_it(blueprint):
+    architecture = blueprint.architecture([3, 0, 2])
+    assert architecture.choices["stage2.block2.op"] == "7x7"
+    assert blueprint.encode(architecture).tolist() == [3, 0, 2]
+    # As it comes back from a file: lists instead of tuples.
+    again = Architecture.from_dict(architecture.to_dict(), source="test")
+    assert blueprint.encode(again).tolist() == [3, 0, 2]
+
+
+def test_an_architecture_of_another_network_is_refused(blueprint):
+    architecture = blueprint.architecture([0, 0, 0])
+    with pytest.raises(UserError, match=r"'shufflenet_blocks'.*'other'"):
+        blueprint.encode(
+            dataclasses.replace(architecture, search_space="other")
+        )
+    with pytest.raises(UserError, match=r"space arguments \{\}.*--preset"):
+        blueprint.encode(dataclasses.replace(architecture, space_arguments={}))

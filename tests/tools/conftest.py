@@ -1,0 +1,57 @@
+"""How the tests here run a tool."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from source_tree import REPO
+
+
+@pytest.fixture(scope="session")
+def tool_process():
+    """A process with TensorFlow in it that runs tools; see `tool_runs`."""
+    with subprocess.Popen(
+        [sys.executable, REPO / "tests" / "tools" / "tool_runs.py"],
+        cwd=REPO,
+        env={
+            **os.environ,
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            # The conftest of pytest is not this process's.
+            "PYTHONWARNINGS": "ignore",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def run_tool(tool_process, tmp_path_factory):
+    """`run_tool("search", "--seed=1")` -> a `subprocess.CompletedProcess`."""
+
+    def run(tool, *arguments):
+        folder = tmp_path_factory.mktemp("output")
+        run = {
+            "tool": str(REPO / "tools" / f"{tool}.py"),
+            "arguments": [str(argument) for argument in arguments],
+            "stdout": str(folder / "stdout"),
+            "stderr": str(folder / "stderr"),
+        }
+        tool_process.stdin.write(json.dumps(run) + "\n")
+        tool_process.stdin.flush()
+        code = int(tool_process.stdout.readline())
+        return subprocess.CompletedProcess(
+            [tool, *arguments],
+            code,
+            (folder / "stdout").read_text("utf-8"),
+            (folder / "stderr").read_text("utf-8"),
+        )
+
+    return run

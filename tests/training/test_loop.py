@@ -1,0 +1,143 @@
+"""The loop: when it reports, validates, saves and stops."""
+
+import numpy as np
+import pytest
+
+from spos_tf.errors import UserError
+from spos_tf.training.loop import LoopOptions, run_loop
+from spos_tf.training.step import StepResult
+
+
+class _Log:
+    """Writes down everything that happens, in order."""
+
+    def __init__(self, losses=None):
+        self.events = []
+        self.scalars = {}
+        self._losses = losses or {}
+
+    def train_step(self, batch, step):
+        step = int(step)
+        assert batch == f"batch {step}"
+        self.events.append(("step", step))
+        loss = np.float32(self._losses.get(step, step + 1.0))
+        path = np.array([step % 2, step % 3], np.int32)
+        return StepResult(loss, np.float32(0.5), path, np.bool_(step % 2))
+
+    def save(self, step):
+        self.events.append(("save", step))
+
+    def validate(self):
+        self.events.append(("validate",))
+        return {"accuracy": 0.25}
+
+    def progress(self, step, scalars):
+        self.events.append(("progress", step))
+        self.scalars[step] = scalars
+
+    def validation(self, step, scalars):
+        assert scalars == {"accuracy": 0.25}
+        self.events.append(("validation", step))
+
+    def at(self, kind):
+        return [event[1] for event in self.events if event[0] == kind]
+
+
+def _run(log, start=0, validate=True, **options):
+    options = LoopOptions(**{"steps": 10, "batch_size": 4, **options})
+    counts = np.zeros((2, 3), np.int64)
+    run_loop(
+        log.train_step,
+        (f"batch {step}" for step in range(start, options.steps)),
+        start_step=start,
+        options=options,
+        path_counts=counts,
+        save=log.save,
+        validate=log.validate if validate else None,
+        reporter=log,
+    )
+    return counts
+
+
+def test_each_thing_comes_at_its_steps_and_at_the_end():
+    log = _Log()
+    _run(log, log_every=3, checkpoint_every=4, validate_every=6)
+    assert log.at("step") == list(range(10))
+    assert log.at("save") == [4, 8, 10]
+    assert log.at("validation") == [6, 10]
+    assert log.at("progress") == [3, 4, 6, 8, 9, 10]
+    # Of one step: first what was read, then the checkpoint.
+    at_10 = log.events[log.events.index(("progress", 10)) :]
+    assert at_10 == [
+        ("progress", 10),
+        ("save", 10),
+        ("validate",),
+        ("validation", 10),
+    ]
+
+
+def test_a_run_that_goes_on_keeps_the_rhythm():
+    log = _Log()
+    _run(log, start=5, log_every=3, checkpoint_every=4, validate_every=6)
+    assert log.at("step") == [5, 6, 7, 8, 9]
+    assert log.at("save") == [8, 10]
+    assert log.at("validation") == [6, 10]
+
+
+def test_a_finished_run_does_nothing():
+    log = _Log()
+    _run(log, start=10)
+    assert log.events == []
+
+
+def test_zero_and_none_mean_no_validation():
+    for arguments in ({"validate_every": 0}, {"validate": False}):
+        log = _Log()
+        _run(log, **{"validate_every": 2, **arguments})
+        assert not log.at("validation")
+        assert not log.at("validate")
+
+
+def test_reports_are_means_since_the_last():
+    log = _Log()
+    _run(log, log_every=4, checkpoint_every=100)
+    assert [log.scalars[step]["loss"] for step in (4, 8, 10)] == [2.5, 6.5, 9.5]
+    assert log.scalars[4]["accuracy"] == 0.5
+    assert log.scalars[4]["sampler_fallbacks"] == 0.5
+    assert log.scalars[4]["images_per_second"] > 0
+
+
+def test_every_path_is_counted_once():
+    counts = _run(_Log(), log_every=4, checkpoint_every=3, validate_every=5)
+    assert counts.tolist() == [[5, 5, 0], [4, 3, 3]]
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf, -np.inf])
+def test_a_loss_that_is_not_finite_stops_the_run_unsaved(loss):
+    log = _Log(losses={5: loss})
+    with pytest.raises(UserError, match="between steps 5 and 6") as caught:
+        _run(log, log_every=4, checkpoint_every=2, validate_every=2)
+    assert str(loss) in str(caught.value)
+    assert log.at("save") == [2, 4]
+    assert log.at("validation") == [2, 4]
+    assert log.at("step")[-1] == 5
+
+
+def test_steps_are_named_from_the_start_of_the_run():
+    log = _Log(losses={7: np.nan})
+    with pytest.raises(UserError, match="between steps 7 and 8"):
+        _run(log, start=5, log_every=100)
+    assert not log.at("save")
+
+
+@pytest.mark.parametrize(
+    "name", ["steps", "batch_size", "log_every", "checkpoint_every"]
+)
+def test_numbers_are_positive(name):
+    with pytest.raises(UserError, match=f"--{name} is at least 1; got 0"):
+        LoopOptions(**{"steps": 1, "batch_size": 1, name: 0})
+
+
+def test_a_negative_validation_interval_is_refused():
+    with pytest.raises(UserError, match="--validate_every is at least 0"):
+        LoopOptions(steps=1, batch_size=1, validate_every=-1)

@@ -1,0 +1,258 @@
+"""Optimizers that move only what is on the path."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.training.optimization import LearningRate, make_optimizer
+from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+
+GATES = [None, (0, 0), (0, 1), (1, 0), (1, 2)]
+OPTIMIZERS = {
+    "sgd": ("sgd", {"momentum": 0.9}),
+    "sgd, nesterov, clipped": (
+        "sgd",
+        {"momentum": 0.9, "nesterov": True, "clipnorm": 0.5},
+    ),
+    "sgd, decayed": ("sgd", {"momentum": 0.9, "weight_decay": 0.1}),
+    "adamw": ("adamw", {"weight_decay": 0.1}),
+    "adamw, clipped": ("adamw", {"weight_decay": 0.1, "clipnorm": 0.5}),
+    "nadam": ("nadam", {}),
+    "nadam, decayed, clipped": (
+        "nadam",
+        {"weight_decay": 0.1, "clipnorm": 0.5},
+    ),
+}
+
+
+def _variables():
+    rng = np.random.default_rng(0)
+    return [
+        keras.Variable(rng.normal(size=(3, 2)), dtype="float32", name=f"v{i}")
+        for i in range(len(GATES))
+    ]
+
+
+def _gradients(step, scale=1.0):
+    rng = np.random.default_rng(100 + step)
+    return [
+        tf.constant(scale * rng.normal(size=(3, 2)), tf.float32) for _ in GATES
+    ]
+
+
+def _optimizer(name):
+    kind, arguments = OPTIMIZERS[name]
+    return make_optimizer(kind, 0.05, arguments)
+
+
+def _slots(optimizer):
+    """Lists of one variable a weight."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    names = ("momentums", "_momentums", "_velocities")
+    found = [getattr(optimizer, n) for n in names if hasattr(optimizer, n)]
+    assert found
+    return found
+
+
+def _state(variables, optimizer, index):
+    return [v[index].numpy() for v in (variables, *_slots(optimizer))]
+
+
+def _same(before, after):
+    return all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_off_the_path_stays_bit_identical(name, scaled):
+    """Slots and decay too, though the gradients are not zero here."""
+    variables, optimizer = _variables(), _optimizer(name)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    gated = path_optimizer(optimizer, variables, GATES, l2=0.01)
+    paths = [[0, 0], [1, 2], [1, 1], [0, 2]]
+    for step, path in enumerate(paths):
+        before = [_state(variables, gated, i) for i in range(len(GATES))]
+        gated.apply_on_path(_gradients(step), tf.constant(path))
+        for index, gate in enumerate(GATES):
+            on_path = gate is None or path[gate[0]] == gate[1]
+            after = _state(variables, gated, index)
+            assert _same(before[index], after) != on_path, (step, gate)
+            if on_path:
+                assert not np.array_equal(before[index][0], after[0])
+    assert int(gated.iterations) == len(paths)
+
+
+def test_counters_that_all_share_advance_without_them():
+    variables = _variables()
+    gated = path_optimizer(_optimizer("nadam"), variables, [(0, 0)] * 5)
+    before = float(gated._u_product)
+    gated.apply_on_path(_gradients(0), tf.constant([1, 1]))
+    assert int(gated.iterations) == 1
+    assert float(gated._u_product) < before
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_with_everything_on_the_path_it_is_plain_keras_to_the_bit(name):
+    ours, theirs = _variables(), _variables()
+    gated = path_optimizer(
+        _optimizer(name), ours, [None, (0, 0), (0, 0), (1, 2), (1, 2)]
+    )
+    plain = _optimizer(name)
+    plain.build(theirs)
+    assert len(gated.variables) == len(plain.variables)
+    for step in range(5):
+        gated.apply_on_path(_gradients(step), tf.constant([0, 2]))
+        plain.apply(_gradients(step))
+        for a, b in zip(
+            [*ours, *gated.variables], [*theirs, *plain.variables], strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_without_a_path_nothing_is_gated():
+    ours, theirs = _variables(), _variables()
+    one = path_optimizer(_optimizer("sgd"), ours, GATES)
+    two = path_optimizer(_optimizer("sgd"), theirs, [None] * 5)
+    one.apply_on_path(_gradients(0), None)
+    two.apply_on_path(_gradients(0), None)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_coupled_l2_is_that_of_pytorch():
+    """buffer = 0.9 buffer + (g + l2 w); w -= rate * buffer; on the path."""
+    variables = _variables()
+    gated = path_optimizer(_optimizer("sgd"), variables, GATES, l2=0.03)
+    weights = [v.numpy().astype(np.float64) for v in variables]
+    buffers = [np.zeros_like(w) for w in weights]
+    for step, path in enumerate([[0, 0], [1, 2], [0, 2], [0, 0], [1, 0]]):
+        gradients = _gradients(step)
+        gated.apply_on_path(gradients, tf.constant(path))
+        for i, gate in enumerate(GATES):
+            if gate is None or path[gate[0]] == gate[1]:
+                gradient = gradients[i].numpy() + 0.03 * weights[i]
+                buffers[i] = 0.9 * buffers[i] + gradient
+                weights[i] -= 0.05 * buffers[i]
+    for variable, expected in zip(variables, weights, strict=True):
+        # Ours is float32, the formula here float64; five steps.
+        np.testing.assert_allclose(variable, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_l2_can_leave_out_what_is_no_kernel():
+    kernel = keras.Variable(np.ones((2, 2)), dtype="float32")
+    bias = keras.Variable(np.ones(2), dtype="float32")
+    gated = path_optimizer(
+        make_optimizer("sgd", 0.5, {}),
+        [kernel, bias],
+        [None, None],
+        l2=0.5,
+        l2_filter=is_kernel,
+    )
+    zeros = [tf.zeros([2, 2]), tf.zeros([2])]
+    gated.apply_on_path(zeros, tf.constant([0]))
+    np.testing.assert_array_equal(kernel, np.full((2, 2), 0.75))
+    np.testing.assert_array_equal(bias, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"use_ema": True}, {"gradient_accumulation_steps": 4}],
+    ids=["use_ema", "gradient_accumulation_steps"],
+)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_what_would_mix_paths_is_refused(arguments, scaled):
+    optimizer = make_optimizer("sgd", 0.05, arguments)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    name = next(iter(arguments))
+    with pytest.raises(UserError, match=f"cannot have {name}"):
+        path_optimizer(optimizer, _variables(), GATES)
+    # A network without choices may average.
+    path_optimizer(optimizer, _variables(), [None] * 5)
+
+
+def test_the_schedule_goes_on_with_the_steps():
+    variables = _variables()
+    schedule = LearningRate("linear", 1.0, 10)
+    gated = path_optimizer(
+        make_optimizer("sgd", schedule, {}), variables, GATES
+    )
+    for step in range(4):
+        assert float(gated.learning_rate) == pytest.approx(1 - step / 10)
+        gated.apply_on_path(_gradients(step), tf.constant([0, 0]))
+
+
+def _scaled(scale):
+    variables = _variables()
+    inner = _optimizer("sgd")
+    gated = path_optimizer(
+        keras.optimizers.LossScaleOptimizer(inner, initial_scale=scale),
+        variables,
+        GATES,
+        l2=0.01,
+    )
+    return variables, gated
+
+
+def test_loss_scaling_changes_nothing_but_the_range():
+    ours, scaled = _scaled(2.0**10)
+    theirs = _variables()
+    plain = path_optimizer(_optimizer("sgd"), theirs, GATES, l2=0.01)
+    assert float(scaled.scale_loss(tf.constant(3.0))) == 3 * 2.0**10
+    for step in range(3):
+        path = tf.constant([step % 2, 2])
+        scaled.apply_on_path(_gradients(step, 2.0**10), path)
+        plain.apply_on_path(_gradients(step), path)
+    for a, b in zip(ours, theirs, strict=True):
+        # A power of two: dividing by it rounds nothing.
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_overflow_skips_the_step_and_halves_the_scale():
+    variables, scaled = _scaled(2.0**10)
+    before = [v.numpy() for v in variables]
+    gradients = _gradients(0)
+    gradients[3] *= np.inf
+    scaled.apply_on_path(gradients, tf.constant([0, 0]))
+    for value, variable in zip(before, variables, strict=True):
+        np.testing.assert_array_equal(value, variable)
+    assert int(scaled.iterations) == 0
+    assert float(scaled.scale_loss(tf.constant(1.0))) == 2.0**9
+
+
+def test_the_state_of_loss_scaling_is_among_the_variables():
+    """Else a run that goes on would start from another scale."""
+    _, scaled = _scaled(2.0**10)
+    values = [v.numpy() for v in scaled.variables]
+    assert any(value.shape == () and value == 2.0**10 for value in values)
+    # Its own iteration and rate, the scale and the steps since it changed.
+    assert len(values) == 4 + len(scaled.inner_optimizer.variables)
+
+
+@pytest.mark.parametrize(
+    "policy, kind",
+    [
+        ("float32", keras.optimizers.SGD),
+        ("mixed_bfloat16", keras.optimizers.SGD),
+        ("mixed_float16", keras.optimizers.LossScaleOptimizer),
+    ],
+)
+def test_tools_scale_the_loss_of_float16_alone(monkeypatch, policy, kind):
+    import training_flags
+
+    values = types.SimpleNamespace(
+        optimizer="sgd",
+        optimizer_arguments='{"momentum": 0.9}',
+        schedule="linear",
+        learning_rate=0.5,
+        steps=10,
+        warmup_steps=0,
+        dtype_policy=policy,
+    )
+    monkeypatch.setattr(training_flags, "FLAGS", values)
+    assert type(training_flags.optimizer()) is kind

@@ -1,0 +1,144 @@
+r"""Prints what a search space, or one network of it, consists of and costs.
+
+Example:
+  python tools/describe.py --search_space=shufflenet_blocks \
+      --encoding=2,1,0,1,2,0,2,0,2,0,2,3,0,0,0,0,3,2,3,3 --format=json
+
+Builds no network, so it answers at once. With --format=json standard output
+holds one JSON object and nothing else.
+"""
+
+import json
+from typing import Any
+
+from absl import flags
+
+import program
+import shared_flags
+from spos_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_space()
+flags.DEFINE_string(
+    "encoding", None, "Comma-separated option indices of a network."
+)
+flags.DEFINE_string(
+    "architecture",
+    None,
+    "Architecture file of a network, instead of --encoding; a best.json is "
+    "one. The space is the file's.",
+)
+flags.DEFINE_bool("list", False, "Only name the search spaces.")
+flags.DEFINE_enum(
+    "format",
+    "table",
+    ["table", "json"],
+    "table: for people. json: for programs.",
+)
+
+
+def _described() -> dict[str, Any]:
+    from spos_tf.cost.description import describe
+    from spos_tf.space import Architecture
+    from spos_tf.space.search_space import parse_encoding
+    from spos_tf.spaces import build_blueprint
+
+    if FLAGS.encoding is not None and FLAGS.architecture is not None:
+        raise UserError("Give --encoding or --architecture, not both.")
+    if FLAGS.architecture is None:
+        blueprint = shared_flags.blueprint()
+        if FLAGS.encoding is None:
+            return describe(blueprint)
+        return describe(blueprint, parse_encoding(FLAGS.encoding))
+    architecture = Architecture.read(FLAGS.architecture)
+    # A flag that says the same as the file is welcome, another is refused.
+    name = architecture.search_space
+    if FLAGS["search_space"].present:
+        name = FLAGS.search_space
+    arguments = {
+        **architecture.space_arguments,
+        **shared_flags.space_arguments(),
+    }
+    blueprint = build_blueprint(name, **arguments)
+    return describe(blueprint, blueprint.encode(architecture))
+
+
+def _table(data: dict[str, Any]) -> str:
+    arguments = json.dumps(data["space_arguments"])
+    lines = [
+        f"space     {data['search_space']}, arguments {arguments}",
+        f"choices   {data['num_choices']}, "
+        f"10^{data['size_log10']:.2f} networks",
+    ]
+    one = data["encoding"] is not None
+    if one:
+        encoding = ",".join(map(str, data["encoding"]))
+        lines += [
+            f"encoding  {encoding}",
+            f"MACs      {data['macs']:,}",
+            f"params    {data['params']:,} ({data['params_without_bn']:,} "
+            "without batch norm)",
+        ]
+    lines += ["", _row("slot", "choice", "input", "output", "MACs", "params")]
+    for slot in data["slots"]:
+        choices = " ".join(
+            str(choice["chosen"])
+            if one
+            else f"{name}: {'|'.join(map(str, choice['options']))}"
+            for name, choice in slot["choices"].items()
+        )
+        counts = (
+            [f"{slot[key]:,}" for key in ("macs", "params")]
+            if one
+            else ["", ""]
+        )
+        lines.append(
+            _row(
+                slot["name"],
+                choices,
+                "x".join(map(str, slot["input_shape"])),
+                "x".join(map(str, slot["output_shape"])),
+                *counts,
+            )
+        )
+    if one:
+        fixed = [
+            data[key] - sum(slot[key] for slot in data["slots"])
+            for key in ("macs", "params")
+        ]
+        lines.append(_row("the rest", "", "", "", *[f"{n:,}" for n in fixed]))
+    return "\n".join(lines)
+
+
+def _row(*cells: str) -> str:
+    name, choices, input_shape, output_shape, macs, params = cells
+    return (
+        f"{name:15} {choices:25} {input_shape:>11} {output_shape:>11} "
+        f"{macs:>13} {params:>11}"
+    ).rstrip()
+
+
+def _list() -> str:
+    from spos_tf.spaces import preset_names, space_names
+
+    if FLAGS.format == "json":
+        return json.dumps(space_names())
+    return "\n".join(
+        f"{name:25} presets {', '.join(preset_names(name))}"
+        for name in space_names()
+    )
+
+
+def main() -> None:
+    """Prints what the flags ask for."""
+    if FLAGS.list:
+        print(_list())
+    elif FLAGS.format == "json":
+        print(json.dumps(_described()))
+    else:
+        print(_table(_described()))
+
+
+if __name__ == "__main__":
+    program.run(main)

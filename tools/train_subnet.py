@@ -1,0 +1,282 @@
+r"""Trains a final network, from scratch or from the supernet's weights.
+
+Example:
+  python tools/train_subnet.py \
+      --flagfile=saved_configs/train_subnet/cifar10.flags \
+      --work_dir=runs/cifar10 --data_dir=DIR --name=winner \
+      --search_name=evolution
+
+Reads an architecture (work_dir/search/<search_name>/best.json, or what
+--architecture or --encoding name) and writes work_dir/subnet/<name>/:
+subnet.keras (a plain Keras model), architecture.json, metrics.json,
+checkpoints/ and TensorBoard events. Start it again to go on where it stopped.
+"""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+from absl import flags, logging
+
+import program
+import run_folder
+import shared_flags
+import trained_supernet
+import training_flags
+from spos_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+shared_flags.define_run()
+shared_flags.define_space()
+shared_flags.define_data(holdout_per_class=0)
+training_flags.define_training(steps=300_000)
+trained_supernet.define_supernet()
+flags.DEFINE_string(
+    "architecture", None, "Architecture file, for example a best.json."
+)
+flags.DEFINE_string(
+    "encoding", None, "Comma-separated option indices, instead of a file."
+)
+flags.DEFINE_string(
+    "search_name",
+    "default",
+    "Without --architecture and --encoding: the search whose best.json is "
+    "trained.",
+)
+flags.DEFINE_float(
+    "fit_macs",
+    None,
+    "Scale all stage widths by one factor to the most multiply-adds at or "
+    "below this.",
+)
+flags.DEFINE_string(
+    "inherit_from",
+    None,
+    "Work_dir of a supernet whose weights the network starts with.",
+)
+
+
+def _described():
+    """Blueprint and encoding that the flags name, before --fit_macs."""
+    from spos_tf.space import Architecture
+    from spos_tf.space.search_space import parse_encoding
+    from spos_tf.spaces import blueprint_of
+
+    if FLAGS.encoding and FLAGS.architecture:
+        raise UserError("Give --encoding or --architecture, not both.")
+    if FLAGS.encoding:
+        blueprint = shared_flags.blueprint()
+        encoding = blueprint.search_space.check(parse_encoding(FLAGS.encoding))
+        return blueprint, encoding
+    best = pathlib.Path(FLAGS.work_dir) / "search" / FLAGS.search_name
+    path = FLAGS.architecture or best / "best.json"
+    architecture = Architecture.read(path)
+    blueprint = blueprint_of(architecture)
+    if FLAGS["search_space"].present or shared_flags.space_arguments():
+        blueprint = shared_flags.blueprint()
+    return blueprint, blueprint.encode(architecture)
+
+
+def _fitted(blueprint, encoding):
+    """The blueprint with stage widths scaled to --fit_macs."""
+    from spos_tf.cost.counts import network_cost
+    from spos_tf.cost.fit import fit_stage_widths
+    from spos_tf.spaces import build_blueprint
+
+    if FLAGS.fit_macs is None:
+        return blueprint
+    if not blueprint.stage_widths:
+        raise UserError(
+            f"--fit_macs scales stage_widths; space "
+            f"{blueprint.search_space.name!r} has none."
+        )
+    arguments = {
+        name: value
+        for name, value in blueprint.space_arguments.items()
+        if name != "stage_widths"
+    }
+
+    def build(widths):
+        return build_blueprint(
+            blueprint.search_space.name, **arguments, stage_widths=widths
+        )
+
+    fitted = fit_stage_widths(
+        build, blueprint.stage_widths, encoding, FLAGS.fit_macs
+    )
+    logging.info(
+        "Stage widths %s scaled to %s: %s MACs.",
+        blueprint.stage_widths,
+        fitted.stage_widths,
+        f"{network_cost(fitted, encoding).macs:,}",
+    )
+    return fitted
+
+
+def _inherit(model, blueprint, encoding, parts, preprocessing):
+    """Sets the supernet's weights and this path's batch-norm statistics."""
+    from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.networks.supernet import Supernet
+    from spos_tf.networks.transfer import inherit_weights, load_weights
+    from spos_tf.search.evaluator import Evaluator
+
+    trained = trained_supernet.read_supernet(FLAGS.inherit_from)
+    if plain_arguments(trained.blueprint.space_arguments) != plain_arguments(
+        blueprint.space_arguments
+    ):
+        raise UserError(
+            "Weights are inherited by a network of the supernet's own "
+            f"arguments {plain_arguments(trained.blueprint.space_arguments)}; "
+            f"this one has {plain_arguments(blueprint.space_arguments)}."
+        )
+    supernet = Supernet(trained.blueprint)
+    load_weights(supernet, trained.weights)
+    count = min(2000, len(parts.train))
+    batches = evaluation_batches(
+        parts.recalibration(count, FLAGS.seed), preprocessing, batch_size=200
+    )
+    statistics = Evaluator(supernet, batches, []).recalibrate(encoding)
+    inherit_weights(model, blueprint, encoding, trained.weights, statistics)
+
+
+def _accuracy(model, split, preprocessing) -> float:
+    """Share of a split's images that the model classifies correctly."""
+    import tensorflow as tf
+
+    from spos_tf.data.pipeline import evaluation_batches
+
+    predict = tf.function(
+        lambda images: model(images, training=False),
+        autograph=False,
+        reduce_retracing=True,
+    )
+    hits = total = 0
+    for images, labels in evaluation_batches(
+        split, preprocessing, batch_size=200
+    ):
+        hits += int(np.sum(np.argmax(predict(images), -1) == labels.numpy()))
+        total += len(labels)
+    return hits / total
+
+
+def _write(path: pathlib.Path, write) -> None:
+    """Writes a file under its final name at once, or not at all."""
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Trains, then writes the network and its figures."""
+    blueprint, encoding = _described()
+    blueprint = _fitted(blueprint, encoding)
+    options = training_flags.loop_options()
+    preprocessing = shared_flags.preprocessing(blueprint)
+    strategy = training_flags.prepare_backend()
+    parts = shared_flags.splits(blueprint)
+
+    from spos_tf.cost.counts import network_cost
+    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.networks.subnet import build_subnet
+    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+    from spos_tf.training.run_state import RunState
+    from spos_tf.training.session import run_training
+    from spos_tf.training.step import make_train_step
+
+    architecture = blueprint.architecture(encoding)
+    with strategy.scope():
+        model = build_subnet(
+            blueprint,
+            encoding,
+            seed=FLAGS.seed,
+            synchronized=FLAGS.batch_norm == "synchronized",
+        )
+        trainable = model.trainable_variables
+        optimizer = path_optimizer(
+            training_flags.optimizer(),
+            trainable,
+            [None] * len(trainable),
+            l2=FLAGS.l2,
+            l2_filter=is_kernel,
+        )
+    if FLAGS.inherit_from:
+        _inherit(model, blueprint, encoding, parts, preprocessing)
+    train_step = make_train_step(
+        lambda images, path, step: model(images, training=True),
+        trainable,
+        optimizer,
+        sampler=None,
+        global_batch_size=FLAGS.batch_size,
+        label_smoothing=FLAGS.label_smoothing,
+        strategy=strategy,
+    )
+    state = RunState(
+        {variable.path: variable for variable in model.variables},
+        optimizer,
+        {
+            "kind": "subnet",
+            "search_space": blueprint.search_space.name,
+            "space_arguments": plain_arguments(blueprint.space_arguments),
+            "encoding": encoding.tolist(),
+        },
+    )
+    started = time.perf_counter()
+    with run_folder.open_run(
+        "train_subnet", "subnet", free=training_flags.FREE
+    ) as folder:
+        _write(
+            folder / "architecture.json",
+            lambda path: path.write_text(architecture.to_json(), "utf-8"),
+        )
+        run_training(
+            train_step,
+            state,
+            split=parts.train,
+            preprocessing=preprocessing,
+            options=options,
+            seed=FLAGS.seed,
+            folder=folder,
+            strategy=strategy,
+            keep_checkpoints=FLAGS.keep_checkpoints,
+            path_counts=np.zeros((0, 0), np.int64),
+            validate=lambda: {
+                "accuracy": _accuracy(model, parts.test, preprocessing)
+            },
+            inform=logging.info,
+        )
+        _write(
+            folder / "subnet.keras", lambda path: model.save(path.as_posix())
+        )
+        cost = network_cost(blueprint, encoding)
+        metrics = {
+            "encoding": encoding.tolist(),
+            "macs": cost.macs,
+            "params": cost.params,
+            "test_accuracy": _accuracy(model, parts.test, preprocessing),
+            "test_images": len(parts.test),
+            "steps": options.steps,
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        _write(
+            folder / "metrics.json",
+            lambda path: path.write_text(
+                json.dumps(metrics, indent=2) + "\n", "utf-8"
+            ),
+        )
+    logging.info(
+        "Test accuracy %.2f %% with %s MACs and %s weights; see %s.",
+        100 * metrics["test_accuracy"],
+        f"{cost.macs:,}",
+        f"{cost.params:,}",
+        folder,
+    )
+
+
+if __name__ == "__main__":
+    program.run(main)
