@@ -82,16 +82,12 @@ def _summary(work_dir: pathlib.Path) -> str:
         ("weights", f"{metrics['params']:,}"),
         (
             "path in the supernet (search split)",
-            f"{best['accuracy']:.2%}  (best random path {random['accuracy']:.2%})",
+            f"{best['accuracy']:.2%}  "
+            f"(best of the random search {random['accuracy']:.2%})",
         ),
         ("retrained (test split)", f"{metrics['test_accuracy']:.2%}"),
         *(
-            (
-                f"{name} (on its {manifest['num_images']} test images)"
-                if "num_images" in manifest
-                else name,
-                f"{entry['accuracy']:.2%}  ({entry['bytes']:,} bytes)",
-            )
+            (name, f"{entry['accuracy']:.2%}  ({entry['bytes']:,} bytes)")
             for name, entry in manifest["files"].items()
         ),
     ]

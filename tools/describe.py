@@ -40,9 +40,7 @@ flags.DEFINE_enum(
 
 def _described() -> dict[str, Any]:
     from spos_tf.cost.description import describe
-    from spos_tf.space import Architecture
     from spos_tf.space.search_space import parse_encoding
-    from spos_tf.spaces import build_blueprint
 
     if FLAGS.encoding is not None and FLAGS.architecture is not None:
         raise UserError("Give --encoding or --architecture, not both.")
@@ -51,17 +49,7 @@ def _described() -> dict[str, Any]:
         if FLAGS.encoding is None:
             return describe(blueprint)
         return describe(blueprint, parse_encoding(FLAGS.encoding))
-    architecture = Architecture.read(FLAGS.architecture)
-    # A flag that says the same as the file is welcome, another is refused.
-    name = architecture.search_space
-    if FLAGS["search_space"].present:
-        name = FLAGS.search_space
-    arguments = {
-        **architecture.space_arguments,
-        **shared_flags.space_arguments(),
-    }
-    blueprint = build_blueprint(name, **arguments)
-    return describe(blueprint, blueprint.encode(architecture))
+    return describe(*shared_flags.network_of(FLAGS.architecture))
 
 
 def _table(data: dict[str, Any]) -> str:

@@ -185,6 +185,11 @@ def _siblings(folder) -> dict[str, list]:
 
 def main() -> None:
     """Searches and writes what it found."""
+    with run_folder.open_run("search", "search") as folder:
+        _search(folder)
+
+
+def _search(folder: pathlib.Path) -> None:
     trained = trained_supernet.read_supernet(FLAGS.work_dir)
     blueprint = trained.blueprint
     space = blueprint.search_space
@@ -213,7 +218,6 @@ def main() -> None:
     images = len(recalibration) + len(parts.search)
 
     with (
-        run_folder.open_run("search", "search") as folder,
         reading_errors(parts.search),
         tqdm.tqdm(
             total=options.population * options.generations,
@@ -267,7 +271,9 @@ def main() -> None:
             on_candidate=on_candidate,
         )
         write_best(
-            folder / "best.json", blueprint.architecture(winner.encoding), winner
+            folder / "best.json",
+            blueprint.architecture(winner.encoding),
+            winner,
         )
         plot_search(_siblings(folder), folder / "search.png")
     if algorithm.stopped_early:
@@ -278,7 +284,7 @@ def main() -> None:
         ",".join(map(str, winner.encoding)),
         100 * winner.accuracy,
         costs,
-        pathlib.Path(folder) / "best.json",
+        folder / "best.json",
     )
 
 

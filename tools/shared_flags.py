@@ -6,13 +6,17 @@ that `--help` and `--only_check_args` answer at once.
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
 from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
+    import pathlib
+
+    import numpy as np
+
     from spos_tf.data.preprocessing import PreprocessingOptions
     from spos_tf.data.splits import Splits
     from spos_tf.networks.blueprint import Blueprint
@@ -78,6 +82,39 @@ def blueprint() -> "Blueprint":
     from spos_tf.spaces import build_blueprint
 
     return build_blueprint(FLAGS.search_space, **space_arguments())
+
+
+def network_of(path: "str | pathlib.Path") -> "Network":
+    """Reads an architecture file; the space is the file's.
+
+    A flag that says the same as the file is welcome, another is refused.
+
+    Raises:
+        UserError: The file is none, or contradicts the flags.
+    """
+    from spos_tf.space import Architecture
+    from spos_tf.spaces import build_blueprint
+
+    architecture = Architecture.read(path)
+    name = architecture.search_space
+    if FLAGS["search_space"].present:
+        name = FLAGS.search_space
+    found = build_blueprint(
+        name, **{**architecture.space_arguments, **space_arguments()}
+    )
+    return Network(found, found.encode(architecture))
+
+
+class Network(NamedTuple):
+    """One network of a family.
+
+    Attributes:
+        blueprint: The family.
+        encoding: int32 `[num_choices]`.
+    """
+
+    blueprint: "Blueprint"
+    encoding: "np.ndarray"
 
 
 def define_data(*, holdout_per_class: int = 50) -> None:

@@ -60,9 +60,7 @@ flags.DEFINE_string(
 
 def _described():
     """Blueprint and encoding that the flags name, before --fit_macs."""
-    from spos_tf.space import Architecture
     from spos_tf.space.search_space import parse_encoding
-    from spos_tf.spaces import blueprint_of
 
     if FLAGS.encoding and FLAGS.architecture:
         raise UserError("Give --encoding or --architecture, not both.")
@@ -71,12 +69,7 @@ def _described():
         encoding = blueprint.search_space.check(parse_encoding(FLAGS.encoding))
         return blueprint, encoding
     best = pathlib.Path(FLAGS.work_dir) / "search" / FLAGS.search_name
-    path = FLAGS.architecture or best / "best.json"
-    architecture = Architecture.read(path)
-    blueprint = blueprint_of(architecture)
-    if FLAGS["search_space"].present or shared_flags.space_arguments():
-        blueprint = shared_flags.blueprint()
-    return blueprint, blueprint.encode(architecture)
+    return shared_flags.network_of(FLAGS.architecture or best / "best.json")
 
 
 def _fitted(blueprint, encoding):
@@ -174,6 +167,13 @@ def _write(path: pathlib.Path, write) -> None:
 
 def main() -> None:
     """Trains, then writes the network and its figures."""
+    with run_folder.open_run(
+        "train_subnet", "subnet", free=training_flags.FREE
+    ) as folder:
+        _train(folder)
+
+
+def _train(folder: pathlib.Path) -> None:
     blueprint, encoding = _described()
     blueprint = _fitted(blueprint, encoding)
     options = training_flags.loop_options()
@@ -227,48 +227,43 @@ def main() -> None:
         },
     )
     started = time.perf_counter()
-    with run_folder.open_run(
-        "train_subnet", "subnet", free=training_flags.FREE
-    ) as folder:
-        _write(
-            folder / "architecture.json",
-            lambda path: path.write_text(architecture.to_json(), "utf-8"),
-        )
-        run_training(
-            train_step,
-            state,
-            split=parts.train,
-            preprocessing=preprocessing,
-            options=options,
-            seed=FLAGS.seed,
-            folder=folder,
-            strategy=strategy,
-            keep_checkpoints=FLAGS.keep_checkpoints,
-            path_counts=np.zeros((0, 0), np.int64),
-            validate=lambda: {
-                "accuracy": _accuracy(model, parts.test, preprocessing)
-            },
-            inform=logging.info,
-        )
-        _write(
-            folder / "subnet.keras", lambda path: model.save(path.as_posix())
-        )
-        cost = network_cost(blueprint, encoding)
-        metrics = {
-            "encoding": encoding.tolist(),
-            "macs": cost.macs,
-            "params": cost.params,
-            "test_accuracy": _accuracy(model, parts.test, preprocessing),
-            "test_images": len(parts.test),
-            "steps": options.steps,
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-        _write(
-            folder / "metrics.json",
-            lambda path: path.write_text(
-                json.dumps(metrics, indent=2) + "\n", "utf-8"
-            ),
-        )
+    _write(
+        folder / "architecture.json",
+        lambda path: path.write_text(architecture.to_json(), "utf-8"),
+    )
+    run_training(
+        train_step,
+        state,
+        split=parts.train,
+        preprocessing=preprocessing,
+        options=options,
+        seed=FLAGS.seed,
+        folder=folder,
+        strategy=strategy,
+        keep_checkpoints=FLAGS.keep_checkpoints,
+        path_counts=np.zeros((0, 0), np.int64),
+        validate=lambda: {
+            "accuracy": _accuracy(model, parts.test, preprocessing)
+        },
+        inform=logging.info,
+    )
+    _write(folder / "subnet.keras", lambda path: model.save(path.as_posix()))
+    cost = network_cost(blueprint, encoding)
+    metrics = {
+        "encoding": encoding.tolist(),
+        "macs": cost.macs,
+        "params": cost.params,
+        "test_accuracy": _accuracy(model, parts.test, preprocessing),
+        "test_images": len(parts.test),
+        "steps": options.steps,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    _write(
+        folder / "metrics.json",
+        lambda path: path.write_text(
+            json.dumps(metrics, indent=2) + "\n", "utf-8"
+        ),
+    )
     logging.info(
         "Test accuracy %.2f %% with %s MACs and %s weights; see %s.",
         100 * metrics["test_accuracy"],

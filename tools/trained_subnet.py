@@ -54,9 +54,6 @@ def read_subnet() -> TrainedSubnet:
         UserError: A file is missing or damaged, or the space's flags name
             another network family than the architecture file.
     """
-    from spos_tf.space import Architecture
-    from spos_tf.spaces import blueprint_of
-
     folder = subnet_folder()
     path = folder / "subnet.keras"
     if not path.is_file():
@@ -64,13 +61,10 @@ def read_subnet() -> TrainedSubnet:
             f"A trained network is needed; there is none at {str(path)!r}. "
             "Run tools/train_subnet.py, or name one by --subnet_name."
         )
-    architecture = Architecture.read(
+    blueprint, encoding = shared_flags.network_of(
         FLAGS.architecture or folder / "architecture.json"
     )
-    blueprint = blueprint_of(architecture)
-    if FLAGS["search_space"].present or shared_flags.space_arguments():
-        blueprint = shared_flags.blueprint()
-    blueprint.encode(architecture)
+    architecture = blueprint.architecture(encoding)
     return TrainedSubnet(_load(path), architecture, blueprint)
 
 
