@@ -216,8 +216,8 @@ def test_buildifier_agrees(repo_dir):
     if not buildifier:
         pytest.skip(
             "no buildifier on PATH or in $BUILDIFIER (to get one: npm install "
-            "--prefix /tmp/bf @bazel/buildifier, then "
-            "BUILDIFIER=/tmp/bf/node_modules/.bin/buildifier)"
+            "--prefix DIR @bazel/buildifier, then "
+            "BUILDIFIER=DIR/node_modules/.bin/buildifier)"
         )
     result = subprocess.run(
         [buildifier, "-mode=check", "-lint=warn", "BUILD"],

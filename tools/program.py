@@ -64,6 +64,10 @@ def run(main: Callable[[], None]) -> None:
             if error.errno is None:
                 raise
             _refuse(str(error))
+        except KeyboardInterrupt:
+            print("Stopped. Start it again to go on.", file=sys.stderr)
+            # The shell's code for a program that Ctrl-C ended.
+            sys.exit(130)
 
     app.run(guarded, flags_parser=_parse)
 

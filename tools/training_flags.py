@@ -76,6 +76,9 @@ def define_training(*, steps: int) -> None:
         "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "
         "no deterministic form.",
     )
+    flags.DEFINE_integer(
+        "threads", None, "CPU threads of the run; all cores if unset."
+    )
     flags.DEFINE_integer("log_every", 50, "Steps between reports.")
     flags.DEFINE_integer("checkpoint_every", 1000, "Steps a checkpoint.")
     flags.DEFINE_integer("keep_checkpoints", 3, "Newest checkpoints kept.")
@@ -114,6 +117,9 @@ def prepare_backend() -> "tf.distribute.Strategy":
     import keras
     import tensorflow as tf
 
+    if FLAGS.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
     keras.utils.set_random_seed(FLAGS.seed)
     if FLAGS.deterministic:
         tf.config.experimental.enable_op_determinism()
