@@ -175,7 +175,6 @@ def main(argv):
         "export",
         "--name=winner_seed0",
         "--dataset=cifar10",
-        "--augmentation=cifar",
         "--num_images=0",
         "--min_agreement=0.9",
         config=False,

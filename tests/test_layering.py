@@ -36,16 +36,18 @@ TENSOR_LIBRARIES = {
 MAY_RUN_NETWORKS = {"spos_tf/search/evaluator.py"}
 ROOMS_WITHOUT_A_SUBJECT = {"utils", "common", "base", "helpers", "misc"}
 MAX_LINES = 400
+# Modules beside the packages, open to all of them.
+GROUND = ("", "errors", "atomic_write")
 
 Broken = Iterator[tuple[int, str]]
 
 
 def imports_upwards_or_sideways(module: Module) -> Broken:
-    """A package imports only packages on lower floors, and errors."""
+    """A package imports only packages on lower floors, and the ground."""
     if not module.path.startswith("spos_tf/"):
         return
     own = _package(module.name)
-    if own not in FLOOR and own not in ("", "errors"):
+    if own not in FLOOR and own not in GROUND:
         yield 1, f"the package {own!r} is on no floor"
         return
     programs = {m.name for m in modules("tools")} | {"tools"}
@@ -55,7 +57,7 @@ def imports_upwards_or_sideways(module: Module) -> Broken:
         if not name.startswith("spos_tf."):
             continue
         other = _package(name)
-        if other in (own, "errors"):
+        if other in (own, *GROUND):
             continue
         if FLOOR.get(other, len(FLOORS)) >= FLOOR.get(own, 0):
             yield line, f"{own or 'spos_tf'} imports {name}"

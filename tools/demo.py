@@ -47,7 +47,6 @@ def _commands() -> list[list[str]]:
             "export",
             "--name=winner",
             "--dataset=digits",
-            "--augmentation=shift",
             config=False,
         ),
     ]

@@ -22,7 +22,7 @@ from spos_tf.errors import UserError
 FLAGS = flags.FLAGS
 
 shared_flags.define_run()
-shared_flags.define_data()
+shared_flags.define_data(holdout_per_class=0)
 trained_subnet.define_subnet()
 flags.DEFINE_enum(
     "format",
@@ -31,7 +31,10 @@ flags.DEFINE_enum(
     "keras: the network itself. Others: the exported file, in its runtime.",
 )
 flags.DEFINE_enum(
-    "split", "test", ["train", "search", "test"], "Images to measure on."
+    "split",
+    "test",
+    ["train", "search", "test"],
+    "Images to measure on. search needs the --holdout_per_class of the search.",
 )
 flags.DEFINE_integer("batch_size", 256, "Images at once.", lower_bound=1)
 
@@ -51,31 +54,31 @@ def main() -> None:
     parts = shared_flags.splits(subnet.blueprint)
     split = getattr(parts, FLAGS.split)
     if not len(split):
+        way_out = "Choose another --split."
+        if FLAGS.split == "search":
+            way_out = "Pass the --holdout_per_class of the search."
         raise UserError(
             f"Accuracy is measured on at least one image; split {FLAGS.split!r}"
-            " has none. Choose another --split."
+            f" has none. {way_out}"
         )
     from spos_tf.data.pipeline import evaluation_batches
-    from spos_tf.data.reading import reading_errors
 
     predict = _predictor(subnet)
     correct = total = 0
-    with reading_errors(split):
-        for images, labels in evaluation_batches(
-            split,
-            shared_flags.preprocessing(subnet.blueprint),
-            batch_size=FLAGS.batch_size,
-        ).as_numpy_iterator():
-            logits = predict(images)
-            if not np.isfinite(logits).all():
-                raise UserError(
-                    "Logits are finite numbers; the network gives NaN or "
-                    f"infinity among images {total} to "
-                    f"{total + len(labels) - 1} of split {FLAGS.split!r}. "
-                    "Train it again."
-                )
-            correct += int((logits.argmax(axis=1) == labels).sum())
-            total += len(labels)
+    for images, labels in evaluation_batches(
+        split,
+        shared_flags.preprocessing(subnet.blueprint),
+        batch_size=FLAGS.batch_size,
+    ).as_numpy_iterator():
+        logits = predict(images)
+        if not np.isfinite(logits).all():
+            raise UserError(
+                "Logits are finite numbers; the network gives NaN or infinity "
+                f"among images {total} to {total + len(labels) - 1} of split "
+                f"{FLAGS.split!r}. Train it again."
+            )
+        correct += int((logits.argmax(axis=1) == labels).sum())
+        total += len(labels)
     result = {
         "format": FLAGS.format,
         "split": FLAGS.split,

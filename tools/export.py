@@ -8,8 +8,12 @@ Example:
 Reads work_dir/subnet/<subnet_name>/ and writes work_dir/export/<name>/: the
 files and manifest.json. Each file is loaded by its own runtime and compared
 with Keras on test images; one that computes something else fails the run, and
-then the folder is left as it was.
+then the folder is left as it was. Otherwise it holds exactly what this run
+made: a format of an earlier run that is not among --formats is removed.
 """
+
+import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 from absl import flags, logging
@@ -23,7 +27,8 @@ from spos_tf.errors import UserError
 FLAGS = flags.FLAGS
 
 shared_flags.define_run()
-shared_flags.define_data()
+# No image has to be held out: nothing is searched here.
+shared_flags.define_data(holdout_per_class=0)
 trained_subnet.define_subnet()
 flags.DEFINE_list(
     "formats",
@@ -38,7 +43,11 @@ flags.DEFINE_list(
     "SHARE counts for both. float32 formats always have to agree on all.",
 )
 flags.DEFINE_integer(
-    "num_images", 1000, "Test images to compare on; 0 for all.", lower_bound=0
+    "num_images",
+    2000,
+    "Test images to compare on, chosen at random; 0 for all. They are in "
+    "memory at once.",
+    lower_bound=0,
 )
 flags.DEFINE_integer(
     "num_representative_images",
@@ -48,6 +57,14 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1)
 
+# Flags that a run in the same folder may change: it makes every file anew.
+_FREE = (
+    "batch_size",
+    "formats",
+    "min_agreement",
+    "num_images",
+    "num_representative_images",
+)
 _STEPS = {"convert": "converting", "check": "comparing"}
 
 
@@ -77,6 +94,17 @@ def _some(split, count):
     return split.select(chosen, split.name)
 
 
+def _other_files(folder: pathlib.Path, formats: Iterable[str]) -> list[str]:
+    """Files there of formats that are not asked for now."""
+    from spos_tf.export import FORMATS
+
+    return [
+        known.file_name
+        for name, known in FORMATS.items()
+        if name not in formats and (folder / known.file_name).exists()
+    ]
+
+
 def _table(manifest) -> str:
     lines = [
         f"{'format':15} {'bytes':>12} {'difference':>11} {'agreement':>10} "
@@ -98,7 +126,6 @@ def main() -> None:
     blueprint = subnet.blueprint
     formats = FLAGS.formats or blueprint.export_formats
     from spos_tf.data.pipeline import evaluation_arrays
-    from spos_tf.data.reading import reading_errors
     from spos_tf.export import check_formats, export_model
 
     check_formats(
@@ -111,14 +138,12 @@ def main() -> None:
     representative = None
     if "tflite_int8" in formats:
         count = min(FLAGS.num_representative_images, len(parts.train))
-        with reading_errors(parts.train):
-            representative, _ = evaluation_arrays(
-                parts.recalibration(count, FLAGS.seed), preprocessing
-            )
-    with reading_errors(parts.test):
-        images, labels = evaluation_arrays(
-            _some(parts.test, FLAGS.num_images), preprocessing
+        representative, _ = evaluation_arrays(
+            parts.recalibration(count, FLAGS.seed), preprocessing
         )
+    images, labels = evaluation_arrays(
+        _some(parts.test, FLAGS.num_images), preprocessing
+    )
 
     def progress(name, step, index):
         if step in _STEPS:
@@ -126,7 +151,8 @@ def main() -> None:
                 "[%s/%s] %s %s", index + 1, len(formats), _STEPS[step], name
             )
 
-    with run_folder.open_run("export", "export") as folder:
+    with run_folder.open_run("export", "export", free=_FREE) as folder:
+        others = _other_files(folder, formats)
         manifest = export_model(
             subnet.model,
             architecture=subnet.architecture,
@@ -138,6 +164,11 @@ def main() -> None:
             min_agreement=min_agreement,
             batch_size=FLAGS.batch_size,
             progress=progress,
+        )
+    if others:
+        logging.info(
+            "Removed %s of an earlier run, not among --formats now.",
+            ", ".join(others),
         )
     print(_table(manifest))
     print(f"{len(images)} test images; files and manifest.json in {folder}")

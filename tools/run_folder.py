@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from absl import flags
 
 import program
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
 # Where files are, and where a run is: never part of the result.
-_PATHS = ("work_dir", "name", "data_dir", "supernet_dir")
+_PATHS = ("work_dir", "name", "data_dir", "architecture", "inherit_from")
 
 
 @contextlib.contextmanager
@@ -104,12 +105,8 @@ def _flag_name(line: str) -> str:
 
 def _write(flags_file: pathlib.Path) -> None:
     lines = [line for some in _lines().values() for line in some]
-    partial = flags_file.with_name(f".{flags_file.name}.partial")
-    try:
-        partial.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        partial.replace(flags_file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with unfinished(flags_file) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
 def _remove_traces(

@@ -5,11 +5,13 @@ Example:
       --dataset=cifar10 --data_dir=DIR --max_macs=9.2e6
 
 Reads work_dir/supernet/<supernet_name>/ and writes work_dir/search/<name>/:
-record.jsonl (every evaluation, at once), best.json, search.png and
-search.flags. Start it again to go on where it stopped. Scores are shared with
-other searches of the same supernet in work_dir/search/scores.jsonl.
+record.jsonl (every evaluation, at once), best.json, search.png, search.flags
+and scored_with.json (which weights and images). Start it again to go on where
+it stopped. Scores are shared with other searches of the same supernet in
+work_dir/search/scores.jsonl.
 """
 
+import json
 import pathlib
 import time
 
@@ -20,6 +22,7 @@ import program
 import run_folder
 import shared_flags
 import trained_supernet
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -58,9 +61,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "evaluation_batch_size", 200, "Images at once.", lower_bound=1
 )
-flags.DEFINE_integer(
-    "threads", None, "Threads of the evaluator; all cores if unset."
-)
+shared_flags.define_threads()
 
 # Batches of more bytes are read anew for every candidate.
 _CACHE_BYTES = 4 << 30
@@ -113,13 +114,40 @@ def _algorithm(space, constraints):
     return kind(space, constraints, options), options
 
 
-def _check_holdout(description) -> None:
-    trained = description.get("holdout_per_class", 0)
-    if not 0 < FLAGS.holdout_per_class <= trained:
+def _check_split(trained, parts) -> None:
+    """Candidates are scored on what the supernet's training held out."""
+    from spos_tf.data.splits import fingerprint
+
+    if not len(parts.search):
         raise UserError(
-            "Candidates are scored on training images that the supernet has "
-            f"not seen: it was trained with --holdout_per_class={trained}; "
-            f"got {FLAGS.holdout_per_class}."
+            "Candidates are scored on held-out training images; "
+            "--holdout_per_class=0 leaves none. Train a supernet with some."
+        )
+    if fingerprint(parts.search) != trained.description.get("search_split"):
+        raise UserError(
+            "Candidates are scored on the images that the supernet's training "
+            "held out; these flags give others. Use its --dataset and "
+            "--test_fraction, and --holdout_per_class="
+            f"{trained.description.get('holdout_per_class')}."
+        )
+
+
+def _check_unchanged(path: pathlib.Path, scored_with: dict[str, str]) -> None:
+    """A record mixes no scores of other weights or images."""
+    if not path.exists():
+        with unfinished(path) as temporary:
+            text = json.dumps(scored_with, indent=2) + "\n"
+            temporary.write_text(text, "utf-8")
+        return
+    try:
+        before = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        before = None
+    if before != scored_with:
+        raise UserError(
+            f"The supernet or the images changed since the search in "
+            f"{str(path.parent)!r} began (see {path.name}). Choose another "
+            "--name, or delete that folder."
         )
 
 
@@ -156,30 +184,28 @@ def _evaluator(trained, parts, preprocessing):
     return evaluator, recalibration
 
 
+def _comparable(path: pathlib.Path) -> set[str]:
+    """Flags of a search that make it comparable with another strategy's."""
+    free = ("--strategy=", "--name=", "--top_k=", "--crossover=", "--mutation")
+    lines = path.read_text("utf-8").splitlines()
+    return {line for line in lines if not line.startswith(free)}
+
+
 def _siblings(folder) -> dict[str, list]:
     """Records of this search and of the other strategy's, for the plot."""
     from spos_tf.search.record import read_record
 
     records = {FLAGS.strategy: read_record(folder / "record.jsonl")}
-    same = [
-        f"--{name}={FLAGS[name].value}"
-        for name in ("supernet_name", "seed", "population", "generations")
-    ]
+    own = _comparable(folder / "search.flags")
     for other in sorted(folder.parent.glob("*/search.flags")):
-        lines = set(other.read_text("utf-8").splitlines())
-        strategies = [
-            line.removeprefix("--strategy=")
-            for line in lines
-            if line.startswith("--strategy=")
-        ]
-        record = other.parent / "record.jsonl"
-        if (
-            strategies
-            and strategies[0] not in records
-            and lines.issuperset(same)
-            and record.exists()
-        ):
-            records[strategies[0]] = read_record(record)
+        strategy = other.read_text("utf-8").partition("--strategy=")[2]
+        strategy = strategy.partition("\n")[0]
+        if strategy in records or _comparable(other) != own:
+            continue
+        try:
+            records[strategy] = read_record(other.parent / "record.jsonl")
+        except UserError as error:
+            logging.warning("%s It is left out of the plot.", error)
     return records
 
 
@@ -193,7 +219,6 @@ def _search(folder: pathlib.Path) -> None:
     trained = trained_supernet.read_supernet(FLAGS.work_dir)
     blueprint = trained.blueprint
     space = blueprint.search_space
-    _check_holdout(trained.description)
 
     from spos_tf.analysis.plots import plot_search
     from spos_tf.cost.table import COSTS, cost_table
@@ -202,18 +227,18 @@ def _search(folder: pathlib.Path) -> None:
     from spos_tf.search.driver import run_search
     from spos_tf.search.memo import ScoreMemo
     from spos_tf.search.record import Record, write_best
+    from spos_tf.space.search_space import format_encoding
 
     tables = {name: cost_table(blueprint, name) for name in COSTS}
     algorithm, options = _algorithm(space, _constraints(tables))
 
     import tensorflow as tf
 
-    if FLAGS.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
+    shared_flags.set_threads()
     tf.config.experimental.enable_op_determinism()
     preprocessing = shared_flags.preprocessing(blueprint)
     parts = shared_flags.splits(blueprint)
+    _check_split(trained, parts)
     evaluator, recalibration = _evaluator(trained, parts, preprocessing)
     images = len(recalibration) + len(parts.search)
 
@@ -225,12 +250,16 @@ def _search(folder: pathlib.Path) -> None:
             unit="path",
         ) as bar,
     ):
+        scored_with = {
+            "supernet": trained.fingerprint(),
+            "recalibration": fingerprint(recalibration),
+            "search_split": fingerprint(parts.search),
+            "preprocessing": str(preprocessing),
+        }
+        _check_unchanged(folder / "scored_with.json", scored_with)
         memo = ScoreMemo(
             folder.parent / "scores.jsonl",
-            trained.fingerprint(),
-            fingerprint(recalibration),
-            fingerprint(parts.search),
-            preprocessing,
+            *scored_with.values(),
             FLAGS.evaluation_batch_size,
             FLAGS.threads,
         )
@@ -281,7 +310,7 @@ def _search(folder: pathlib.Path) -> None:
     costs = ", ".join(f"{k} {v:,}" for k, v in winner.costs.items())
     logging.info(
         "Best: %s, accuracy %.2f %%, %s; see %s.",
-        ",".join(map(str, winner.encoding)),
+        format_encoding(winner.encoding),
         100 * winner.accuracy,
         costs,
         folder / "best.json",

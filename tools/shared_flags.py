@@ -30,8 +30,33 @@ def define_run() -> None:
     flags.DEFINE_string(
         "name", "default", "Sub-folder of this run, below the tool's own."
     )
-    flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "Seed of everything random.",
+        lower_bound=0,
+        upper_bound=2**32 - 1,
+    )
     flags.mark_flag_as_required("work_dir")
+
+
+def define_threads() -> None:
+    """--threads."""
+    flags.DEFINE_integer(
+        "threads",
+        None,
+        "CPU threads of the run; all cores if unset.",
+        lower_bound=1,
+    )
+
+
+def set_threads() -> None:
+    """Applies --threads; before TensorFlow has run anything."""
+    import tensorflow as tf
+
+    if FLAGS.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
 
 
 def define_space() -> None:
@@ -138,10 +163,11 @@ def define_data(*, holdout_per_class: int = 50) -> None:
     )
     flags.DEFINE_enum(
         "augmentation",
-        "imagenet",
+        None,
         ["imagenet", "cifar", "shift", "none"],
-        "imagenet: random resized crop, colour jitter, flip. cifar: pad 4, "
-        "crop, flip. shift: pad 1, crop.",
+        "Of training images. imagenet: random resized crop, colour jitter, "
+        "flip. cifar: pad 4, crop, flip. shift: pad 1, crop. Unset: imagenet "
+        "from 64 pixels on, cifar from 16, shift below.",
     )
     flags.DEFINE_float("color_jitter", 0.4, "Strength, imagenet only.")
     flags.DEFINE_integer(
@@ -176,11 +202,15 @@ def splits(blueprint: "Blueprint") -> "Splits":
 
 def preprocessing(blueprint: "Blueprint") -> "PreprocessingOptions":
     """How images become inputs of the blueprint's networks."""
-    from spos_tf.data.preprocessing import PreprocessingOptions
+    from spos_tf.data.preprocessing import (
+        PreprocessingOptions,
+        default_augmentation,
+    )
 
+    size = blueprint.image_size
     return PreprocessingOptions(
-        image_size=blueprint.image_size,
-        augmentation=FLAGS.augmentation,
+        image_size=size,
+        augmentation=FLAGS.augmentation or default_augmentation(size),
         color_jitter=FLAGS.color_jitter,
         eval_resize=FLAGS.eval_resize,
     )

@@ -24,6 +24,7 @@ import run_folder
 import shared_flags
 import trained_supernet
 import training_flags
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -117,13 +118,16 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
     from spos_tf.search.evaluator import Evaluator
 
     trained = trained_supernet.read_supernet(FLAGS.inherit_from)
-    if plain_arguments(trained.blueprint.space_arguments) != plain_arguments(
-        blueprint.space_arguments
-    ):
+    theirs, ours = (
+        (one.search_space.name, plain_arguments(one.space_arguments))
+        for one in (trained.blueprint, blueprint)
+    )
+    if theirs != ours:
         raise UserError(
-            "Weights are inherited by a network of the supernet's own "
-            f"arguments {plain_arguments(trained.blueprint.space_arguments)}; "
-            f"this one has {plain_arguments(blueprint.space_arguments)}."
+            "Weights are inherited by a network of the supernet's own space "
+            f"and arguments: the supernet is of {theirs[0]!r} with "
+            f"{theirs[1]}, the network of {ours[0]!r} with {ours[1]}. Leave "
+            "--inherit_from (or --fit_macs) out, or choose another supernet."
         )
     supernet = Supernet(trained.blueprint)
     load_weights(supernet, trained.weights)
@@ -133,6 +137,36 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
     )
     statistics = Evaluator(supernet, batches, []).recalibrate(encoding)
     inherit_weights(model, blueprint, encoding, trained.weights, statistics)
+
+
+def _in_float32(model, blueprint, encoding):
+    """The network as it is saved: float32, whatever it was trained in."""
+    import keras
+
+    from spos_tf.networks.subnet import build_subnet
+
+    if FLAGS.dtype_policy == "float32":
+        return model
+    keras.config.set_dtype_policy("float32")
+    plain = build_subnet(
+        blueprint,
+        encoding,
+        seed=FLAGS.seed,
+        synchronized=FLAGS.batch_norm == "synchronized",
+    )
+    for ours, trained in zip(plain.variables, model.variables, strict=True):
+        ours.assign(keras.ops.convert_to_numpy(trained.value))
+    return plain
+
+
+def _seconds_before(folder: pathlib.Path) -> float | None:
+    """What an earlier start, which ended the training, wrote down."""
+    try:
+        return json.loads((folder / "metrics.json").read_text("utf-8"))[
+            "seconds"
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _accuracy(model, split, preprocessing) -> float:
@@ -153,16 +187,6 @@ def _accuracy(model, split, preprocessing) -> float:
         hits += int(np.sum(np.argmax(predict(images), -1) == labels.numpy()))
         total += len(labels)
     return hits / total
-
-
-def _write(path: pathlib.Path, write) -> None:
-    """Writes a file under its final name at once, or not at all."""
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -205,7 +229,9 @@ def _train(folder: pathlib.Path) -> None:
             l2=FLAGS.l2,
             l2_filter=is_kernel,
         )
-    if FLAGS.inherit_from:
+    # What is gone on from has its weights, whatever became of the supernet.
+    resumed = any((folder / "checkpoints").glob("step-*.npz"))
+    if FLAGS.inherit_from and not resumed:
         _inherit(model, blueprint, encoding, parts, preprocessing)
     train_step = make_train_step(
         lambda images, path, step: model(images, training=True),
@@ -227,10 +253,8 @@ def _train(folder: pathlib.Path) -> None:
         },
     )
     started = time.perf_counter()
-    _write(
-        folder / "architecture.json",
-        lambda path: path.write_text(architecture.to_json(), "utf-8"),
-    )
+    with unfinished(folder / "architecture.json") as path:
+        path.write_text(architecture.to_json(), "utf-8")
     run_training(
         train_step,
         state,
@@ -247,7 +271,10 @@ def _train(folder: pathlib.Path) -> None:
         },
         inform=logging.info,
     )
-    _write(folder / "subnet.keras", lambda path: model.save(path.as_posix()))
+    seconds = round(time.perf_counter() - started, 1)
+    model = _in_float32(model, blueprint, encoding)
+    with unfinished(folder / "subnet.keras") as path:
+        model.save(path)
     cost = network_cost(blueprint, encoding)
     metrics = {
         "encoding": encoding.tolist(),
@@ -256,14 +283,11 @@ def _train(folder: pathlib.Path) -> None:
         "test_accuracy": _accuracy(model, parts.test, preprocessing),
         "test_images": len(parts.test),
         "steps": options.steps,
-        "seconds": round(time.perf_counter() - started, 1),
+        # Those of a start that was killed are not known.
+        "seconds": _seconds_before(folder) if resumed else seconds,
     }
-    _write(
-        folder / "metrics.json",
-        lambda path: path.write_text(
-            json.dumps(metrics, indent=2) + "\n", "utf-8"
-        ),
-    )
+    with unfinished(folder / "metrics.json") as path:
+        path.write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
     logging.info(
         "Test accuracy %.2f %% with %s MACs and %s weights; see %s.",
         100 * metrics["test_accuracy"],

@@ -50,8 +50,14 @@ flags.DEFINE_enum(
     "one with zeros around; learns faster where steps are few.",
 )
 flags.DEFINE_integer(
-    "validation_paths", 3, "Fixed random paths that validation scores."
+    "validation_paths",
+    3,
+    "Fixed random paths that validation scores.",
+    lower_bound=1,
 )
+
+# Random streams of a seed: 0 and 1 are the sampler's.
+_DROPOUT = 2
 
 
 def _ranges(blueprint, cost):
@@ -143,6 +149,7 @@ def _train(blueprint, options, folder):
 
     import tensorflow as tf
 
+    from spos_tf.data.splits import fingerprint
     from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.networks.supernet import Supernet
@@ -172,7 +179,10 @@ def _train(blueprint, options, folder):
         )
 
     def forward(images, path, step):
-        seed = tf.stack([tf.constant(FLAGS.seed, tf.int64), step])
+        # Streams of their own: not the sampler's, and one a replica.
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        stream = _DROPOUT + tf.cast(replica, tf.int64)
+        seed = tf.stack([FLAGS.seed + stream * 2**32, step])
         return supernet(images, path, dropout_seed=seed)
 
     train_step = make_train_step(
@@ -191,8 +201,9 @@ def _train(blueprint, options, folder):
             "kind": "supernet",
             "search_space": blueprint.search_space.name,
             "space_arguments": plain_arguments(blueprint.space_arguments),
-            "dataset": FLAGS.dataset,
+            "steps": FLAGS.steps,
             "holdout_per_class": FLAGS.holdout_per_class,
+            "search_split": fingerprint(parts.search),
         },
     )
     space = blueprint.search_space

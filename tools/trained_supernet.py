@@ -33,13 +33,11 @@ class TrainedSupernet:
     Attributes:
         blueprint: The description.
         weights: By name; see `Supernet.named_variables`.
-        step: Training steps done.
         description: What the training run wrote of itself.
     """
 
     blueprint: "Blueprint"
     weights: Mapping[str, "np.ndarray"]
-    step: int
     description: Mapping[str, Any]
 
     def fingerprint(self) -> str:
@@ -96,6 +94,12 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
                 f"{plain_arguments(asked.space_arguments)}. Leave the space's "
                 "flags out, or choose another supernet."
             )
-    return TrainedSupernet(
-        blueprint, found.weights(), found.step, found.description
-    )
+    steps = found.description.get("steps", found.step)
+    if found.step < steps:
+        logging.warning(
+            "The supernet in %s has done %s of its %s steps.",
+            folder,
+            found.step,
+            steps,
+        )
+    return TrainedSupernet(blueprint, found.weights(), found.description)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+import shared_flags
 from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FREE = (
 
 def define_training(*, steps: int) -> None:
     """Optimizer, schedule, distribution and bookkeeping."""
+    shared_flags.define_threads()
     flags.DEFINE_integer("steps", steps, "Training steps of the whole run.")
     flags.DEFINE_integer("batch_size", 1024, "Images a step, all replicas.")
     flags.DEFINE_float("learning_rate", 0.5, "Highest learning rate.")
@@ -49,6 +51,7 @@ def define_training(*, steps: int) -> None:
         4e-5,
         "Coupled L2 of conv, depthwise and dense kernels, added to the "
         "gradient before momentum: the paper's weight decay.",
+        lower_bound=0.0,
     )
     flags.DEFINE_float("label_smoothing", 0.1, "Label smoothing, 0 to 1.")
     flags.DEFINE_enum(
@@ -75,9 +78,6 @@ def define_training(*, steps: int) -> None:
         True,
         "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "
         "no deterministic form.",
-    )
-    flags.DEFINE_integer(
-        "threads", None, "CPU threads of the run; all cores if unset."
     )
     flags.DEFINE_integer("log_every", 50, "Steps between reports.")
     flags.DEFINE_integer("checkpoint_every", 1000, "Steps a checkpoint.")
@@ -117,9 +117,7 @@ def prepare_backend() -> "tf.distribute.Strategy":
     import keras
     import tensorflow as tf
 
-    if FLAGS.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
+    shared_flags.set_threads()
     keras.utils.set_random_seed(FLAGS.seed)
     if FLAGS.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -155,6 +153,11 @@ def optimizer() -> "keras.optimizers.Optimizer":
         raise UserError(
             "--optimizer_arguments is a JSON object; got "
             f"{FLAGS.optimizer_arguments!r}."
+        )
+    if "learning_rate" in arguments:
+        raise UserError(
+            "The rate is --learning_rate and --schedule; --optimizer_arguments "
+            f"has {arguments['learning_rate']!r} too. Leave it out there."
         )
     rate = LearningRate(
         FLAGS.schedule, FLAGS.learning_rate, FLAGS.steps, FLAGS.warmup_steps

@@ -1,6 +1,5 @@
 """Pictures of a search."""
 
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
 # Told apart by every kind of eye, and in grey by marker and line style
@@ -141,13 +141,9 @@ def _mark_generations(axes: Axes, record: Sequence[Point]) -> None:
 
 
 def _save(figure: Figure, path: pathlib.Path) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            figure.savefig(unfinished, format="png")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with unfinished(path) as temporary:
+            figure.savefig(temporary, format="png")
     except OSError as error:
         raise UserError(
             f"Cannot write {str(path)!r}: {error.strerror}."

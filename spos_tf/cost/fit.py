@@ -1,8 +1,10 @@
 """Stage widths that bring a network to a given number of multiply-adds."""
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
-import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.counts import network_cost
@@ -10,6 +12,7 @@ from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
 
 _MULTIPLE = 8
+_MAX_FACTOR = 20
 
 
 def fit_stage_widths(
@@ -21,7 +24,8 @@ def fit_stage_widths(
     """Scales all stage widths by one factor, to multiples of 8.
 
     The paper's baselines of Table 3 are adjusted so; its own widths are
-    published nowhere.
+    published nowhere. Every network that a factor of up to 20 gives is
+    tried, from the narrowest on, until one is above `macs`.
 
     Args:
         build: Makes the blueprint of given widths.
@@ -33,32 +37,62 @@ def fit_stage_widths(
         The blueprint with most MACs at or below `macs`.
 
     Raises:
-        UserError: Even the narrowest network is above.
+        UserError: Even the narrowest network is above, or `build` refuses
+            all widths; then it is what `build` raised.
     """
     best, least = None, None
-    seen = set()
-    for factor in np.geomspace(0.05, 20.0, 2001):
-        scaled = tuple(
-            max(_MULTIPLE, round(width * factor / _MULTIPLE) * _MULTIPLE)
-            for width in widths
-        )
-        if scaled in seen:
-            continue
-        seen.add(scaled)
+    refusal: UserError | None = None
+    for scaled in scaled_widths(widths):
         try:
             blueprint = build(scaled)
-        except UserError:
-            # Stages that rounding made equally wide are no network.
+        except UserError as error:
+            # Stages that rounding made equally wide are no network. What is
+            # wrong with all widths alike is raised in the end.
+            refusal = error
             continue
         count = network_cost(blueprint, encoding).macs
         least = count if least is None else min(least, count)
         if count > macs:
+            # Wider stages have more MACs: none that follows fits.
             break
         if best is None or count > best[0]:
             best = (count, blueprint)
-    if best is None:
-        raise UserError(
-            f"No scaled network has at most {macs:,.0f} MACs; the narrowest "
-            f"has {least:,}."
+    if best is not None:
+        return best[1]
+    if least is None and refusal is not None:
+        raise refusal
+    raise UserError(
+        f"No scaled network has at most {macs:,.0f} MACs; the narrowest "
+        f"has {least:,}."
+    )
+
+
+def scaled_widths(widths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """All different `widths * factor`, rounded, by rising factor up to 20.
+
+    Rounded to the nearest multiple of 8 and halves up, but never to 0. A
+    width changes where `width * factor / 8` passes a half; between two such
+    factors, one stands for all.
+
+    >>> list(scaled_widths([8, 16]))[:3]
+    [(8, 8), (8, 16), (8, 24)]
+    """
+    # In fractions: stages meet at common factors, exactly.
+    passed = {
+        Fraction(_MULTIPLE * (2 * k + 1), 2 * width)
+        for width in widths
+        for k in range(_MAX_FACTOR * width // _MULTIPLE)
+    }
+    edges = [Fraction(0), *sorted(passed), Fraction(_MAX_FACTOR)]
+    last = None
+    for low, high in itertools.pairwise(edges):
+        factor = (low + high) / 2
+        scaled = tuple(
+            max(1, math.floor(width * factor / _MULTIPLE + Fraction(1, 2)))
+            * _MULTIPLE
+            for width in widths
         )
-    return best[1]
+        # Below the first multiple the widths stay the same.
+        if scaled != last:
+            yield scaled
+        last = scaled

@@ -1,7 +1,9 @@
-"""Batches of training and of evaluation, as tf.data sets.
+"""Batches of training and of evaluation, made by tf.data.
 
-Errors inside a pipeline surface where it is iterated, as `tf.errors`; iterate
-inside `reading.reading_errors(split)` to have those of the data as UserErrors.
+Errors inside a pipeline surface where it is iterated. Batches of evaluation
+turn those of the data into UserErrors themselves. Batches of training are
+plain tf.data sets, which strategies distribute: iterate them inside
+`reading.reading_errors(split)`.
 """
 
 import numpy as np
@@ -18,6 +20,7 @@ from spos_tf.data.preprocessing import (
     resize_and_center_crop,
 )
 from spos_tf.data.randomness import augmentation_uniforms, epoch_indices
+from spos_tf.data.reading import ReadBatches
 from spos_tf.data.streams import shuffled_records
 from spos_tf.errors import UserError
 
@@ -105,17 +108,28 @@ def training_batches(
 
 def evaluation_batches(
     split: AnySplit, options: PreprocessingOptions, *, batch_size: int
-) -> tf.data.Dataset:
+) -> ReadBatches:
     """All images once, in the split's order; the last batch may be smaller.
 
     Returns:
         (images, labels): float32 `[batch, image_size, image_size, 3]`,
-        0..255, and int32 `[batch]`.
+        0..255, and int32 `[batch]`. Iterating raises a UserError that names
+        an image which cannot be read.
 
     Raises:
         UserError: the split is empty or the batch size below 1.
     """
     _check(split, batch_size)
+    return ReadBatches(
+        split,
+        _finished(_evaluation_set(split, options, batch_size)),
+        -(-len(split) // batch_size),
+    )
+
+
+def _evaluation_set(
+    split: AnySplit, options: PreprocessingOptions, batch_size: int
+) -> tf.data.Dataset:
     if isinstance(split, Split) and split.kind == "pixels":
         items, labels = _tensors(split)
         total = len(split)
@@ -126,7 +140,7 @@ def evaluation_batches(
             return images, labels[start:stop]
 
         starts = tf.data.Dataset.range(0, total, batch_size)
-        return _finished(starts.map(cut, num_parallel_calls=_AUTOTUNE))
+        return starts.map(cut, num_parallel_calls=_AUTOTUNE)
     if isinstance(split, StreamSplit):
         records = split.records()
     else:
@@ -140,7 +154,7 @@ def evaluation_batches(
         ),
         num_parallel_calls=_AUTOTUNE,
     )
-    return _finished(images.batch(batch_size))
+    return images.batch(batch_size)
 
 
 def evaluation_arrays(
@@ -153,7 +167,7 @@ def evaluation_arrays(
         and int32 `[n]`.
 
     Raises:
-        UserError: the split is empty.
+        UserError: the split is empty or an image cannot be read.
     """
     size = options.image_size
     batches = evaluation_batches(split, options, batch_size=_ARRAY_BATCH)

@@ -24,6 +24,8 @@ Augmentation = Literal["imagenet", "cifar", "shift", "none"]
 IMAGENET_DRAWS = CROP_DRAWS + JITTER_DRAWS + 1
 _CIFAR_PAD = 4
 _SHIFT_PAD = 1
+# Sides in pixels from which an image is cropped like ImageNet's, or CIFAR's.
+_LARGE, _SMALL = 64, 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,9 @@ class PreprocessingOptions:
         color_jitter: strength of brightness, contrast and saturation of
             "imagenet", in [0, 1].
         eval_resize: short side in pixels before evaluation's centre crop;
-            None is `round(image_size * 256 / 224)` for "imagenet" and
-            `image_size` for the others.
+            None is `round(image_size * 256 / 224)` from 64 pixels on and
+            `image_size` below. It does not depend on the augmentation, so
+            that all tools read an image alike.
         shuffle_window: records that are shuffled among each other where a
             data set is streamed; as many encoded images, up to three times,
             are in memory.
@@ -88,9 +91,16 @@ class PreprocessingOptions:
         """Short side in pixels to which evaluation resizes, before its crop."""
         if self.eval_resize is not None:
             return self.eval_resize
-        if self.augmentation == "imagenet":
+        if self.image_size >= _LARGE:
             return round(self.image_size * 256 / 224)
         return self.image_size
+
+
+def default_augmentation(image_size: int) -> Augmentation:
+    """What suits images of a size: photographs, thumbnails, digits."""
+    if image_size >= _LARGE:
+        return "imagenet"
+    return "cifar" if image_size >= _SMALL else "shift"
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:

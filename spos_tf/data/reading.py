@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from spos_tf.data.examples import AnySplit, Split
@@ -42,6 +43,38 @@ def reading_errors(split: AnySplit) -> Iterator[None]:
         if fault is None:
             raise
         raise UserError(fault) from error
+
+
+class ReadBatches:
+    """Batches of a split, whose iteration raises its errors as UserErrors.
+
+    May be iterated any number of times, and reads anew each time. Errors of
+    whoever iterates are not touched.
+
+    Args:
+        split: what the batches are of.
+        batches: all of them, each (images, labels).
+        length: their number.
+    """
+
+    def __init__(
+        self, split: AnySplit, batches: tf.data.Dataset, length: int
+    ) -> None:
+        self._split = split
+        self._batches = batches
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        with reading_errors(self._split):
+            yield from self._batches
+
+    def as_numpy_iterator(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same as arrays."""
+        with reading_errors(self._split):
+            yield from self._batches.as_numpy_iterator()
 
 
 def _fault(split: AnySplit, error: tf.errors.OpError) -> str | None:

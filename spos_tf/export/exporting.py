@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from spos_tf.atomic_write import put_in_place
 from spos_tf.errors import UserError
-from spos_tf.export.atomic_write import put_in_place
-from spos_tf.export.formats import Format, check_formats
+from spos_tf.export.formats import FORMATS, Format, check_formats
 from spos_tf.export.manifest import (
     FILE_NAME,
     build_manifest,
@@ -58,7 +58,8 @@ def export_model(
     """Exports a network, compares every file with it, writes manifest.json.
 
     Everything is made and checked in `folder/.unfinished` and moved at the
-    end: a failure leaves the folder as it was.
+    end: a failure leaves the folder as it was. After a success it holds these
+    formats only; files of others that were there are removed.
 
     Args:
         model: The network of `architecture`; images -> logits.
@@ -115,6 +116,9 @@ def export_model(
         manifest = build_manifest(architecture, blueprint.image_size, files)
         # A manifest never speaks of files other than those beside it.
         (target_folder / FILE_NAME).unlink(missing_ok=True)
+        for other in FORMATS.values():
+            if other not in targets:
+                _remove(target_folder / other.file_name)
         for target in targets:
             put_in_place(
                 scratch / target.file_name, target_folder / target.file_name
@@ -143,6 +147,14 @@ def _write(
             _PRECISIONS[target.name],
             representative_images=representative_images,
         )
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Removes a file or folder where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

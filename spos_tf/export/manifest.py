@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spos_tf.export.atomic_write import unfinished
+from spos_tf.atomic_write import unfinished
 from spos_tf.export.parity import Parity
 from spos_tf.space import Architecture
 
@@ -63,6 +63,7 @@ def file_entry(path: pathlib.Path, parity: Parity) -> dict[str, Any]:
         "max_abs_difference": parity.max_abs_difference,
         "top1_agreement": parity.top1_agreement,
         "accuracy": parity.accuracy,
+        "images": parity.num_images,
         "near_ties": parity.near_ties,
     }
 

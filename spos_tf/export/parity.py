@@ -124,8 +124,8 @@ def _advice(target: Format) -> str:
     if target.is_exact:
         return "Leave the format out of --formats, or report a bug."
     return (
-        "Train longer, use more representative images, or lower "
-        "--min_agreement."
+        "Train the network longer, or accept the loss by "
+        f"--min_agreement={target.name}=SHARE."
     )
 
 

@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from spos_tf.export.atomic_write import unfinished
+from spos_tf.atomic_write import unfinished
 from spos_tf.export.silence import silenced
 
 

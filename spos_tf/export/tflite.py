@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
-from spos_tf.export.atomic_write import unfinished
 from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.silence import silenced

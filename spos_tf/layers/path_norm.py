@@ -42,32 +42,32 @@ class SynchronizedBatchNorm:
 
     def __call__(self, x: tf.Tensor, epsilon: float, name: str) -> tf.Tensor:
         local = tf.cast(x, tf.float32)
-        moments = tf.stack(
-            [
-                tf.reduce_mean(local, (0, 1, 2)),
-                tf.reduce_mean(tf.square(local), (0, 1, 2)),
-            ]
+        mean = self._mean(local, f"{name}/mean")
+        # Not E[x^2] - E[x]^2, which cancels: where the mean is large, it
+        # would be noise, below zero too.
+        centred = local - mean
+        variance = self._mean(tf.square(centred), f"{name}/variance")
+        return tf.cast(centred * tf.math.rsqrt(variance + epsilon), x.dtype)
+
+    def _mean(self, x: tf.Tensor, name: str) -> tf.Tensor:
+        return mean_over_replicas(
+            tf.reduce_mean(x, (0, 1, 2)), self._num_replicas, name, self._token
         )
-        mean, square = tf.unstack(
-            mean_over_replicas(moments, self._num_replicas, name, self._token)
-        )
-        scale = tf.math.rsqrt(square - tf.square(mean) + epsilon)
-        return tf.cast((local - mean) * scale, x.dtype)
 
 
 class CollectingBatchNorm:
-    """Normalises with the batch and keeps its moments for recalibration."""
+    """Normalises with the batch and keeps its mean and variance."""
 
     def __init__(self) -> None:
         self._moments: list[tf.Tensor] = []
 
     def __call__(self, x: tf.Tensor, epsilon: float, name: str) -> tf.Tensor:
         y, mean, variance = fused_batch_norm(x, epsilon)
-        self._moments.append(tf.stack([mean, variance + tf.square(mean)]))
+        self._moments.append(tf.stack([mean, variance]))
         return y
 
     def moments(self, length: int) -> tf.Tensor:
-        """Mean of x and of x^2 of all channels so far.
+        """Mean and variance of all channels so far.
 
         Args:
             length: Channels to pad to, so that branches agree on the shape.

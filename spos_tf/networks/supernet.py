@@ -1,9 +1,11 @@
 """The network whose paths are all networks of a search space."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.layers.branch import Branch
@@ -145,9 +147,8 @@ class Supernet(keras.layers.Layer):
             selection: As in `call`.
 
         Returns:
-            A float32 `[2, channels]` a segment: mean of x and of x^2 over
-            this batch. Averaged over equal batches they are those of all
-            images; see `statistics_from_moments`.
+            A float32 `[2, channels]` a segment: mean and variance of this
+            batch. `pooled_statistics` makes those of all images of them.
         """
         x, moments = images, []
         for index, length in enumerate(self._lengths):
@@ -187,9 +188,41 @@ def branch_name(blueprint: Blueprint, segment: str, option: int) -> str:
     return f"{segment}.{label.options[option]}"
 
 
-def statistics_from_moments(moments: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Mean and variance from pooled E[x] and E[x^2], float32 `[2, n]` each."""
-    return [
-        tf.stack([m[0], tf.maximum(m[1] - tf.square(m[0]), 0.0)])
-        for m in moments
-    ]
+def pooled_statistics(
+    batches: Iterable[tuple[int, Sequence[npt.ArrayLike]]],
+) -> list[tf.Tensor]:
+    """Mean and variance of all images from those of batches.
+
+    The mean is the batches' mean; the variance is the mean of their variances
+    and the variance of their means. Batches count by their size, and all is
+    summed in double precision: E[x^2] - E[x]^2 cancels in single.
+
+    Args:
+        batches: Of each its number of images and its moments, from
+            `batch_moments` with one path.
+
+    Returns:
+        A float32 `[2, channels]` a segment; an empty list if there are no
+        batches.
+    """
+    total = 0
+    sums: list[npt.NDArray[np.float64]] = []
+    for count, moments in batches:
+        total += count
+        for index, moment in enumerate(moments):
+            mean, variance = np.asarray(moment, np.float64)
+            weighted = count * np.stack([mean, variance + mean**2])
+            if index == len(sums):
+                sums.append(weighted)
+            else:
+                sums[index] += weighted
+    pooled = []
+    for part in sums:
+        mean, square = part / total
+        # What is not finite stays so, for the caller to say; and rounding
+        # may leave a little less than no variance.
+        with np.errstate(invalid="ignore", over="ignore"):
+            variance = np.maximum(square - mean**2, 0.0)
+            both = np.stack([mean, variance]).astype(np.float32)
+        pooled.append(tf.constant(both))
+    return pooled

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.networks.supernet import Supernet, statistics_from_moments
+from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
 
@@ -49,8 +49,8 @@ class Evaluator:
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
         """Population statistics of every batch norm on the path.
 
-        Each batch is normalised with its own moments; E[x] and E[x^2] are
-        pooled over all images, not averaged exponentially.
+        Each batch is normalised with its own moments; they are pooled to
+        those of all images, not averaged exponentially.
 
         Args:
             encoding: int32 `[num_choices]`.
@@ -63,31 +63,15 @@ class Evaluator:
                 images, or a moment is not finite.
         """
         path = self._path(encoding)
-        pooled: list[npt.NDArray[np.float64]] = []
-        total = 0
-        for images, _ in self._recalibration:
-            count = int(images.shape[0])
-            # Pooled in double precision: E[x^2] - E[x]^2 cancels.
-            moments = [
-                np.asarray(m, np.float64) * count
-                for m in self._moments(images, path)
-            ]
-            pooled = (
-                [a + b for a, b in zip(pooled, moments, strict=True)]
-                if pooled
-                else moments
-            )
-            total += count
-        if not total:
+        statistics = pooled_statistics(
+            (int(images.shape[0]), self._moments(images, path))
+            for images, _ in self._recalibration
+        )
+        if not statistics:
             raise UserError("Recalibration needs at least one image; got none.")
-        if not all(np.isfinite(m).all() for m in pooled):
+        if not all(np.isfinite(s).all() for s in statistics):
             raise UserError(_not_finite(encoding))
-        return [
-            tf.cast(statistics, tf.float32)
-            for statistics in statistics_from_moments(
-                [tf.constant(m / total) for m in pooled]
-            )
-        ]
+        return statistics
 
     def score(
         self, encoding: npt.ArrayLike, statistics: list[tf.Tensor]

@@ -5,9 +5,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 from spos_tf.search.candidate import Candidate
-from spos_tf.search.generations import as_key
 from spos_tf.space import Architecture
 
 # How every line begins: only the start of one is cut off as unfinished.
@@ -37,9 +37,6 @@ class Record:
     ) -> None:
         self.path = path
         self._by_index = {one.i: one for one in candidates}
-        self._by_encoding: dict[tuple[int, ...], Candidate] = {}
-        for one in candidates:
-            self._by_encoding.setdefault(one.encoding, one)
 
     @classmethod
     def open(cls, path: str | pathlib.Path) -> "Record":
@@ -76,10 +73,6 @@ class Record:
         """The candidate that was proposed as number `i`."""
         return self._by_index.get(i)
 
-    def find(self, encoding: Sequence[int]) -> Candidate | None:
-        """The candidate with an encoding."""
-        return self._by_encoding.get(as_key(encoding))
-
     def append(self, candidate: Candidate) -> None:
         """Adds a candidate to the file, at once.
 
@@ -105,7 +98,6 @@ class Record:
                 "Free some space and start the same command again."
             )
         self._by_index[candidate.i] = candidate
-        self._by_encoding.setdefault(candidate.encoding, candidate)
 
 
 def write_best(
@@ -130,13 +122,9 @@ def write_best(
         "accuracy": candidate.accuracy,
     }
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            unfinished.write_text(text, "utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with unfinished(path) as temporary:
+            temporary.write_text(text, "utf-8")
     except OSError as error:
         raise _cannot("write", path, error) from None
 

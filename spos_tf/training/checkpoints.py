@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
 _DESCRIPTION = "description.json"
@@ -57,24 +58,19 @@ def write_checkpoint(
             checkpoints are intact.
     """
     path = folder / f"step-{checkpoint.step:08d}.npz"
-    partial = folder / f".{path.name}.partial"
     text = json.dumps(
         {"step": checkpoint.step, **checkpoint.description}, sort_keys=True
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                arrays: dict[str, Any] = {
-                    _DESCRIPTION: np.array(text),
-                    **checkpoint.arrays,
-                }
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with unfinished(path) as temporary, temporary.open("wb") as file:
+            arrays: dict[str, Any] = {
+                _DESCRIPTION: np.array(text),
+                **checkpoint.arrays,
+            }
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise UserError(
             f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "

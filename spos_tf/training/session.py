@@ -11,7 +11,12 @@ from spos_tf.data.examples import AnySplit
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.reading import reading_errors
-from spos_tf.training.checkpoints import latest_checkpoint, write_checkpoint
+from spos_tf.errors import UserError
+from spos_tf.training.checkpoints import (
+    Checkpoint,
+    latest_checkpoint,
+    write_checkpoint,
+)
 from spos_tf.training.loop import LoopOptions, run_loop
 from spos_tf.training.reporting import TrainingReporter
 from spos_tf.training.run_state import RunState
@@ -60,7 +65,7 @@ def run_training(
     start = 0
     if found is not None:
         state.restore(found)
-        path_counts += found.arrays[_COUNTS]
+        path_counts += _counts(found, path_counts)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
 
@@ -100,3 +105,22 @@ def run_training(
             validate=validate,
             reporter=reporter,
         )
+
+
+def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:
+    counts = checkpoint.arrays.get(_COUNTS)
+    if (
+        counts is None
+        or counts.shape != ours.shape
+        or not np.issubdtype(counts.dtype, np.integer)
+    ):
+        found = (
+            "missing"
+            if counts is None
+            else f"{counts.dtype} of shape {counts.shape}"
+        )
+        raise UserError(
+            f"The checkpoint's {_COUNTS!r} is {found}; this run has integers "
+            f"of shape {ours.shape}. Choose another --name or --work_dir."
+        )
+    return counts

@@ -143,6 +143,10 @@ def test_a_split_smaller_than_a_batch_wraps(pixel_split, encoded_split):
 def test_evaluation_keeps_the_order_and_the_last_images(any_split):
     dataset = evaluation_batches(any_split, NONE, batch_size=8)
     parts = list(dataset.as_numpy_iterator())
+    assert len(parts) == len(dataset)
+    for (images, labels), again in zip(parts, dataset, strict=True):
+        np.testing.assert_array_equal(images, again[0])
+        np.testing.assert_array_equal(labels, again[1])
     assert [len(labels) for _, labels in parts[:-1]] == [8] * (len(parts) - 1)
     images = np.concatenate([images for images, _ in parts])
     labels = np.concatenate([labels for _, labels in parts])
@@ -201,23 +205,42 @@ def test_an_undecodable_file_is_named(file_split, tmp_path):
         items = file_split.items.copy()
         items[7] = str(path).encode()
         broken = Split(items, file_split.labels, "files", "train")
-        with (
-            pytest.raises(UserError, match=r"broken\.jpg' cannot be decoded"),
-            reading_errors(broken),
-        ):
+        message = r"broken\.jpg' cannot be decoded"
+        with pytest.raises(UserError, match=message):
             evaluation_arrays(broken, NONE)
-        with pytest.raises(UserError), reading_errors(broken):
+        with pytest.raises(UserError, match=message), reading_errors(broken):
             batches(broken, IMAGENET, 4, 0, 4)
+
+
+@pytest.mark.parametrize("name", ["train", "search", "test", "recalibration"])
+def test_evaluation_of_a_damaged_image_of_any_split(
+    pixel_split, encoded_split, name
+):
+    """However it is iterated, and inside the errors of another split."""
+    items = encoded_split.items.copy()
+    items[9] = b"x"
+    broken = Split(items, encoded_split.labels, "encoded", name)
+    dataset = evaluation_batches(broken, NONE, batch_size=4)
+    message = f"image 9 of split '{name}' cannot be decoded"
+    for read in (list, lambda d: list(d.as_numpy_iterator()), list):
+        with (
+            pytest.raises(UserError, match=message),
+            reading_errors(pixel_split),
+        ):
+            read(dataset)
+    good = iter(dataset)
+    assert next(good)[0].shape == (4, 8, 8, 3)
+    # What the reader does with a batch is none of the data's errors.
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        for images, _ in dataset:
+            tf.reshape(images, [7])
 
 
 def test_an_undecodable_image_in_memory_is_numbered(encoded_split):
     items = encoded_split.items.copy()
     items[5] = b"x"
     broken = Split(items, encoded_split.labels, "encoded", "train")
-    with (
-        pytest.raises(UserError, match="image 5 of split 'train' cannot"),
-        reading_errors(broken),
-    ):
+    with pytest.raises(UserError, match="image 5 of split 'train' cannot"):
         evaluation_arrays(broken, NONE)
 
 
@@ -228,10 +251,7 @@ def test_an_undecodable_record_of_a_stream_says_which_set(stream_split):
         )
 
     broken = dataclasses.replace(stream_split, open_range=open_range)
-    with (
-        pytest.raises(UserError, match="Records of 'photos/train'"),
-        reading_errors(broken),
-    ):
+    with pytest.raises(UserError, match="Records of 'photos/train'"):
         evaluation_arrays(broken, NONE)
 
 

@@ -13,6 +13,7 @@ from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     augment_batch,
     decode,
+    default_augmentation,
     evaluation_images,
     imagenet_training_image,
 )
@@ -103,8 +104,9 @@ def test_other_sizes_are_resized_first(make_photo):
 
 def test_evaluation_resizes_the_short_side_then_crops(make_photo):
     image = make_photo(50, 91)
-    options = PreprocessingOptions(image_size=28, augmentation="imagenet")
-    assert options.evaluation_short_side == 32
+    options = PreprocessingOptions(
+        image_size=28, augmentation="imagenet", eval_resize=32
+    )
     # 91 * 32 / 50 = 58.24; (58 - 28) / 2 = 15.
     resized = tf.image.resize(image, [32, 58])
     expected = resized[2:30, 15:43]
@@ -124,9 +126,18 @@ def test_evaluation_resizes_the_short_side_then_crops(make_photo):
     )
 
 
-def test_the_papers_evaluation_is_256_then_224():
-    options = PreprocessingOptions(image_size=224, augmentation="imagenet")
-    assert options.evaluation_short_side == 256
+@pytest.mark.parametrize("augmentation", ["imagenet", "cifar", "none"])
+def test_evaluation_depends_on_the_size_alone(augmentation):
+    for size, short_side in ((224, 256), (32, 32), (8, 8)):
+        options = PreprocessingOptions(
+            image_size=size, augmentation=augmentation
+        )
+        assert options.evaluation_short_side == short_side
+
+
+def test_the_default_augmentation_suits_the_size():
+    found = [default_augmentation(size) for size in (224, 32, 8)]
+    assert found == ["imagenet", "cifar", "shift"]
 
 
 def torchvision_window(height, width, draws):

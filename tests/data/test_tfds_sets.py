@@ -10,7 +10,6 @@ from spos_tf.data import tfds_sets
 from spos_tf.data.examples import Split, StreamSplit
 from spos_tf.data.pipeline import evaluation_arrays, training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import reading_errors
 from spos_tf.data.sources import load_source
 from spos_tf.data.splits import carve, fingerprint
 from spos_tf.errors import UserError
@@ -135,10 +134,7 @@ def test_a_label_out_of_range_is_refused(prepare, tmp_path):
         load_source("bad_set", data_dir=folder)
     stream = load_source("bad_set", data_dir=folder, memory_limit_bytes=1)
     wrong = r"\(Labels are in \[0, 2\); a record has\] \[2\]"
-    with (
-        pytest.raises(UserError, match=wrong),
-        reading_errors(stream.train),
-    ):
+    with pytest.raises(UserError, match=wrong):
         evaluation_arrays(stream.train, OPTIONS)
     with pytest.raises(UserError, match=wrong):
         carve(stream, holdout_per_class=1)

@@ -43,8 +43,10 @@ def test_every_format_of_the_space_is_written_and_agrees(exported, blueprint):
             "max_abs_difference",
             "top1_agreement",
             "accuracy",
+            "images",
             "near_ties",
         }
+        assert entry["images"] == 60
         assert (folder / entry["path"]).exists()
         assert entry["near_ties"] == 0
         if FORMATS[name].is_exact:
@@ -331,6 +333,26 @@ def test_failed_export_leaves_the_old_one(
     with pytest.raises(RuntimeError, match="converter bug"):
         _export(model, architecture, tmp_path, images, labels)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_files_of_other_formats_are_removed(
+    model, architecture, images, labels, tmp_path
+):
+    """The folder holds what the last export made, and what is not ours."""
+    (tmp_path / "notes.txt").write_text("mine")
+    for formats, files in (
+        (["saved_model", "onnx"], {"saved_model", "model.onnx"}),
+        (["onnx"], {"model.onnx"}),
+    ):
+        manifest = _export(
+            model, architecture, tmp_path, images, labels, formats=formats
+        )
+        assert list(manifest["files"]) == formats
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *files,
+            "manifest.json",
+            "notes.txt",
+        }
 
 
 def test_broken_weights_are_found(

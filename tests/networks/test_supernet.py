@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spos_tf.networks.supernet import Supernet, branch_name
+from spos_tf.networks.supernet import (
+    Supernet,
+    branch_name,
+    pooled_statistics,
+)
 from spos_tf.spaces import build_blueprint
 
 
@@ -78,16 +82,12 @@ def test_dropout_is_a_function_of_seed_and_step():
     for other in ([7, 1], [8, 0], None):
         assert not np.array_equal(_run(supernet, [0, 1], other), first)
     # Nothing is dropped where statistics are given: that is scoring.
-    statistics = [
-        tf.stack([m[0], m[1] - m[0] ** 2])
-        for m in supernet.batch_moments(
-            tf.constant(
-                np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)),
-                tf.float32,
-            ),
-            tf.constant([0, 1]),
-        )
-    ]
+    statistics = supernet.batch_moments(
+        tf.constant(
+            np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)), tf.float32
+        ),
+        tf.constant([0, 1]),
+    )
     scored = _run(supernet, [0, 1], [7, 0], statistics=statistics)
     # The same images give the same moments: up to rounding in float32.
     np.testing.assert_allclose(scored, plain, atol=1e-5)
@@ -106,3 +106,23 @@ def test_a_rate_of_zero_drops_nothing(supernet):
     np.testing.assert_array_equal(
         _run(supernet, [0, 1], [7, 0]), _run(supernet, [0, 1])
     )
+
+
+def test_statistics_are_pooled_by_the_batches_sizes():
+    """A standard deviation of 1e-4 of the mean: lost in float32's squares."""
+    rng = np.random.default_rng(0)
+    values = rng.normal([1e3, 0.0, -5.0], [0.1, 1.0, 0.0], (60, 3))
+    values = values.astype(np.float32).astype(np.float64)
+    batches = [
+        (
+            len(part),
+            [np.stack([part.mean(0), part.var(0)]).astype(np.float32)],
+        )
+        for part in np.split(values, [10, 40])
+    ]
+    (pooled,) = pooled_statistics(iter(batches))
+    assert pooled.dtype == tf.float32
+    np.testing.assert_allclose(pooled[0], values.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(pooled[1], values.var(0), rtol=1e-2, atol=1e-9)
+    assert float(pooled[1, 2]) >= 0
+    assert pooled_statistics([]) == []

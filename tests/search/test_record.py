@@ -52,8 +52,8 @@ def test_what_is_appended_is_read_again(path):
     assert record.candidates == expected
     assert read_record(path) == Record.open(path).candidates == expected
     assert len(record) == 3
-    assert record.get(2) == record.find([2, 1]) == expected[2]
-    assert record.get(3) is None and record.find((9, 9)) is None
+    assert record.get(2) == expected[2]
+    assert record.get(3) is None
 
 
 def test_a_missing_file_is_an_empty_record_and_is_made_by_append(path):

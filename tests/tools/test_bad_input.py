@@ -121,29 +121,41 @@ def test_a_folder_without_images(run_tool, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [("train_supernet", SUPERNET), ("train_subnet", TRAIN)],
+    ("tool", "part", "number"),
+    [
+        ("train_supernet", "train", 9),
+        ("train_supernet", "search", 0),
+        ("train_subnet", "train", 0),
+        ("train_subnet", "test", 0),
+    ],
 )
-def test_a_damaged_image(run_tool, tmp_path, tool, arguments):
-    """Noticed in the first step only, after the progress bar."""
-    for part, label in itertools.product(("train", "test"), range(2)):
-        folder = tmp_path / "data" / part / f"class{label}"
+def test_a_damaged_image(run_tool, tmp_path, tool, part, number):
+    """Noticed in the first step, in validation, or at the very end."""
+    for name, label in itertools.product(("train", "test"), range(2)):
+        folder = tmp_path / "data" / name / f"class{label}"
         folder.mkdir(parents=True)
-        for number in range(10):
-            image = PIL.Image.new("RGB", (8, 8), (100 * label, 0, 9 * number))
-            image.save(folder / f"{number}.png")
-    damaged = tmp_path / "data" / "train" / "class1" / "0.png"
+        for index in range(10):
+            image = PIL.Image.new("RGB", (8, 8), (100 * label, 0, 9 * index))
+            image.save(folder / f"{index}.png")
+    # The search split is the first images of every class.
+    name = "test" if part == "test" else "train"
+    damaged = tmp_path / "data" / name / "class1" / f"{number}.png"
     damaged.write_bytes(b"no image")
     before = tree(tmp_path)
     result = run_tool(
         tool,
-        *arguments,
-        *(["--encoding=0,0,0,0,0"] if tool == "train_subnet" else []),
+        *TRAIN,
+        *(
+            ["--encoding=0,0,0,0,0", "--holdout_per_class=0"]
+            if tool == "train_subnet"
+            else ["--sampler=uniform", "--holdout_per_class=3"]
+        ),
         f"--work_dir={tmp_path / 'runs'}",
         f"--dataset=folder:{tmp_path / 'data'}",
         "--num_classes=2",
-        "--holdout_per_class=0",
         "--augmentation=none",
+        "--checkpoint_every=2",
+        "--validate_every=1",
     )
     assert result.returncode == 2, result.stderr
     assert result.stdout == ""
@@ -151,7 +163,8 @@ def test_a_damaged_image(run_tool, tmp_path, tool, arguments):
     last = result.stderr.splitlines()[-1]
     assert last.startswith(f"{tool}.py: ")
     assert f"'{damaged}' cannot be decoded" in last
-    assert tree(tmp_path) == before
+    if part != "test":  # Else the training is done, and kept.
+        assert tree(tmp_path) == before
 
 
 def test_an_unwritable_work_dir(run_tool, tmp_path):

@@ -13,7 +13,7 @@ from source_tree import REPO
 from spos_tf.search.candidate import same_record
 from spos_tf.search.record import read_record
 
-DIGITS = ["--dataset=digits", "--augmentation=shift", "--holdout_per_class=20"]
+DIGITS = ["--dataset=digits", "--holdout_per_class=20"]
 TRAIN = [
     *DIGITS,
     "--preset=demo",

@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_the_ones_before_and_nothing_partial(
 
 def test_a_killed_write_is_no_checkpoint(tmp_path):
     write_checkpoint(tmp_path, _checkpoint(1), keep=3)
-    (tmp_path / ".step-00000002.npz.partial").write_bytes(b"half")
+    (tmp_path / ".unfinished-step-00000002.npz").write_bytes(b"half")
     _same(latest_checkpoint(tmp_path, warn=_no_warning), _checkpoint(1))
     write_checkpoint(tmp_path, _checkpoint(2), keep=3)
     assert not list(tmp_path.glob(".*"))

@@ -3,10 +3,16 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from spos_tf.data.digits import load_digits_source
+from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import UserError
+from spos_tf.training.checkpoints import write_checkpoint
+from spos_tf.training.loop import LoopOptions
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
+from spos_tf.training.session import run_training
 
 DESCRIPTION = {"kind": "supernet", "search_space": "shufflenet_blocks"}
 
@@ -91,3 +97,46 @@ def test_a_foreign_checkpoint_is_refused_and_changes_nothing(
     assert "--name or --work_dir" in str(caught.value)
     for a, b in zip(before, _values(variables), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("extra", "found"),
+    [
+        ({}, "missing"),
+        (
+            {"sampler/path_counts": np.zeros((3, 4), np.int64)},
+            r"int64 of shape \(3, 4\)",
+        ),
+        (
+            {"sampler/path_counts": np.zeros((2, 4))},
+            r"float64 of shape \(2, 4\)",
+        ),
+    ],
+    ids=["missing", "shape", "type"],
+)
+def test_going_on_without_the_samplers_counts_is_refused(
+    tmp_path, extra, found
+):
+    state, _, _ = _run()
+    folder = tmp_path / "checkpoints"
+    write_checkpoint(folder, state.capture(1, extra), keep=1)
+    counts = np.zeros((2, 4), np.int64)
+    with pytest.raises(UserError, match=f"path_counts' is {found}; .*--name"):
+        run_training(
+            None,
+            state,
+            split=load_digits_source().train,
+            preprocessing=PreprocessingOptions(
+                image_size=8, augmentation="none"
+            ),
+            options=LoopOptions(steps=2, batch_size=4, checkpoint_every=1),
+            seed=0,
+            folder=tmp_path,
+            strategy=tf.distribute.get_strategy(),
+            keep_checkpoints=1,
+            path_counts=counts,
+            validate=None,
+            inform=lambda line: None,
+        )
+    assert not counts.any()
+    assert [path.name for path in folder.iterdir()] == ["step-00000001.npz"]

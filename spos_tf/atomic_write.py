@@ -18,16 +18,18 @@ def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
     Yields:
         A path beside it, where nothing is yet, with the same suffix. When the
-        block raises, whatever was written there is removed.
+        block raises, whatever was written there is removed; what a killed
+        run left there is removed by the next.
     """
     final = pathlib.Path(path)
     # Beside it, so that moving it is a rename on one file system.
-    with tempfile.TemporaryDirectory(
-        dir=final.parent, prefix=".unfinished-"
-    ) as scratch:
-        temporary = pathlib.Path(scratch, final.name)
+    temporary = final.with_name(f".unfinished-{final.name}")
+    _remove(temporary)
+    try:
         yield temporary
         put_in_place(temporary, final)
+    finally:
+        _remove(temporary)
 
 
 def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -51,3 +53,10 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
             raise
     finally:
         shutil.rmtree(old)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

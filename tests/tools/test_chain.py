@@ -1,0 +1,397 @@
+"""The whole chain on digits: supernet, search, network, files, accuracies.
+
+Every fixture is a link: the first test that needs it makes its folder.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from source_tree import REPO
+from spos_tf.export.formats import FORMATS
+
+DATA = ["--dataset=digits", "--augmentation=shift"]
+HOLDOUT = ["--holdout_per_class=20"]
+# What the search split leaves of 1,442 training images: all recalibrate.
+TRAINED_ON = 1242
+SPACE = ["--preset=demo", '--space_arguments={"dropout": 0.1}']
+TRAIN = ["--batch_size=64", "--learning_rate=0.1", "--validate_every=0"]
+RETRAIN = [
+    *DATA,
+    *TRAIN,
+    "--steps=200",
+    "--log_every=50",
+    "--checkpoint_every=10",
+    "--keep_checkpoints=1000",
+]
+FILES = [known.file_name for known in FORMATS.values()]
+# Loads a network where this package cannot be imported, writes its weights
+# and prints what it is made of and what it computes.
+LOAD = """
+import json, sys
+sys.modules["spos_tf"] = None
+import keras, numpy as np
+model = keras.saving.load_model(sys.argv[1], compile=False, safe_mode=True)
+np.savez(sys.argv[2], **{v.path: v.numpy() for v in model.weights})
+images = np.random.default_rng(0).uniform(0, 255, (3, *model.input_shape[1:]))
+logits = np.asarray(model(images.astype("float32"), training=False))
+print(json.dumps({
+    "modules": sorted({type(layer).__module__ for layer in model.layers}),
+    "shape": logits.shape,
+    "finite": bool(np.isfinite(logits).all()),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("chain")
+
+
+@pytest.fixture
+def tool(run_tool, work_dir):
+    """`tool("search", ...)` runs it in `work_dir`; it has to succeed."""
+
+    def run(name, *arguments):
+        done = run_tool(name, *arguments, f"--work_dir={work_dir}")
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def supernet(work_dir, tool):
+    folder = work_dir / "supernet" / "default"
+    if not folder.exists():
+        tool(
+            "train_supernet",
+            *(*DATA, *HOLDOUT, *SPACE, *TRAIN),
+            "--sampler=uniform",
+            "--steps=300",
+            "--learning_rate=0.5",
+        )
+    return folder
+
+
+@pytest.fixture
+def search(work_dir, tool, supernet):
+    folder = work_dir / "search" / "default"
+    if not folder.exists():
+        tool(
+            "search",
+            *(*DATA, *HOLDOUT),
+            "--population=4",
+            "--generations=2",
+            "--top_k=2",
+            f"--recalibration_images={TRAINED_ON}",
+            "--max_macs=200e3",
+        )
+    return folder
+
+
+@pytest.fixture
+def subnet(work_dir, tool, search):
+    """An uninterrupted retraining of the winner."""
+    folder = work_dir / "subnet" / "whole"
+    if not folder.exists():
+        tool("train_subnet", *RETRAIN, "--name=whole")
+    return folder
+
+
+@pytest.fixture
+def export(work_dir, tool, subnet):
+    folder = work_dir / "export" / "files"
+    if not folder.exists():
+        done = tool("export", *DATA, "--name=files", "--subnet_name=whole")
+        assert "355 test images" in done.stdout
+    return folder
+
+
+def read(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def last_checkpoint(folder):
+    path = sorted((folder / "checkpoints").glob("step-*.npz"))[-1]
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def contents(folder):
+    return {path.name for path in folder.iterdir()} - {".lock"}
+
+
+def test_files_are_where_the_contract_says(supernet, search, subnet, export):
+    assert contents(supernet) == {
+        "checkpoints",
+        "events",
+        "train_supernet.flags",
+    }
+    assert contents(search) >= {
+        "record.jsonl",
+        "best.json",
+        "search.png",
+        "search.flags",
+    }
+    assert (search.parent / "scores.jsonl").exists()
+    assert contents(subnet) == {
+        "subnet.keras",
+        "architecture.json",
+        "metrics.json",
+        "checkpoints",
+        "events",
+        "train_subnet.flags",
+    }
+    assert contents(export) == {*FILES, "manifest.json", "export.flags"}
+    best, metrics = read(search / "best.json"), read(subnet / "metrics.json")
+    architecture = read(subnet / "architecture.json")
+    assert best["costs"]["macs"] == metrics["macs"] <= 200e3
+    assert {name: best[name] for name in architecture} == architecture
+    assert read(export / "manifest.json")["architecture"] == architecture
+
+
+def test_a_killed_retraining_ends_bit_identical(work_dir, tool, subnet):
+    folder = work_dir / "subnet" / "killed"
+    flags = [*RETRAIN, "--name=killed", f"--work_dir={work_dir}"]
+    with subprocess.Popen(
+        [sys.executable, "tools/train_subnet.py", *flags],
+        cwd=REPO,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        # Past the first epoch, which ends within step 23.
+        while process.poll() is None and not list(
+            folder.glob("checkpoints/step-00000030.npz")
+        ):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL, "it ended before the kill"
+    assert not (folder / "subnet.keras").exists()
+    done = tool("train_subnet", *RETRAIN, "--name=killed")
+    assert "Going on after step" in done.stderr
+    whole, killed = last_checkpoint(subnet), last_checkpoint(folder)
+    assert whole.keys() == killed.keys()
+    for part in ("moving_mean", "moving_variance", "seed_generator_state"):
+        assert any(part in name for name in whole)
+    for name, value in whole.items():
+        np.testing.assert_array_equal(killed[name], value, err_msg=name)
+    metrics = [read(one / "metrics.json") for one in (subnet, folder)]
+    # It is not known how long the killed one took.
+    assert [one.pop("seconds") is None for one in metrics] == [False, True]
+    assert metrics[0] == metrics[1]
+
+
+def loaded(path, tmp_path):
+    """What a process without this package finds in a .keras file."""
+    arrays = tmp_path / "arrays.npz"
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, path, arrays],
+        cwd=tmp_path,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(arrays) as file:
+        return json.loads(done.stdout), dict(file)
+
+
+def test_the_network_loads_without_this_package(subnet, tmp_path):
+    found, arrays = loaded(subnet / "subnet.keras", tmp_path)
+    assert all(name.startswith("keras.") for name in found["modules"])
+    assert found["finite"]
+    assert found["shape"] == [3, 10]
+    trained = {
+        name.removeprefix("weights/"): value
+        for name, value in last_checkpoint(subnet).items()
+        # Keras does not save where a seed generator is.
+        if name.startswith("weights/") and "seed_generator" not in name
+    }
+    assert arrays.keys() == trained.keys()
+    for name, value in trained.items():
+        np.testing.assert_array_equal(arrays[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["keras", *FORMATS])
+def test_evaluate_agrees_with_what_was_written(subnet, export, tool, name):
+    done = tool(
+        "evaluate",
+        *DATA,
+        "--name=files",
+        "--subnet_name=whole",
+        f"--format={name}",
+        "--batch_size=64",
+    )
+    result = json.loads(done.stdout)
+    metrics = read(subnet / "metrics.json")
+    if name == "keras":
+        expected = metrics["test_accuracy"]
+    else:
+        entry = read(export / "manifest.json")["files"][name]
+        assert entry["images"] == 355
+        expected = entry["accuracy"]
+        if FORMATS[name].is_exact:
+            # But for near ties, which rounding decides.
+            assert abs(expected - metrics["test_accuracy"]) <= (
+                entry["near_ties"] / 355
+            )
+    assert result == {
+        "format": name,
+        "split": "test",
+        "images": 355,
+        "accuracy": expected,
+    }
+    assert expected > 0.6
+
+
+def test_another_export_replaces_what_was_there(work_dir, export, tool):
+    """With other flags, that cannot matter to what it makes anew."""
+    flags = [*DATA, "--name=again", "--subnet_name=whole"]
+    folder = work_dir / "export" / "again"
+    tool("export", *flags, "--formats=saved_model", "--num_images=9")
+    assert contents(folder) == {"saved_model", "manifest.json", "export.flags"}
+    done = tool(
+        "export",
+        *flags,
+        "--formats=tflite",
+        "--num_images=50",
+        "--min_agreement=0.5",
+        "--batch_size=20",
+    )
+    assert "Removed saved_model of an earlier run" in done.stderr
+    assert contents(folder) == {"model.tflite", "manifest.json", "export.flags"}
+    files = read(folder / "manifest.json")["files"]
+    assert {name: entry["images"] for name, entry in files.items()} == {
+        "tflite": 50
+    }
+
+
+def test_no_search_split_without_a_holdout(run_tool, work_dir, subnet):
+    result = run_tool(
+        "evaluate",
+        *DATA,
+        "--name=whole",
+        "--split=search",
+        f"--work_dir={work_dir}",
+    )
+    assert result.returncode == 2
+    assert "--holdout_per_class" in result.stderr
+
+
+INHERIT = [
+    *DATA,
+    *HOLDOUT,
+    "--name=inherited",
+    # One step that moves nothing but the moving statistics, by a tenth.
+    "--steps=1",
+    "--batch_size=1000",
+    "--learning_rate=0",
+    "--validate_every=0",
+]
+
+
+def test_inherited_weights_start_where_the_supernet_is(
+    work_dir, tool, search, supernet
+):
+    flags = [*INHERIT, f"--inherit_from={work_dir}"]
+    tool("train_subnet", *flags)
+    folder = work_dir / "subnet" / "inherited"
+    best = read(search / "best.json")
+    theirs, ours = last_checkpoint(supernet), last_checkpoint(folder)
+    kernels = [name for name in ours if name.endswith("kernel")]
+    assert len(kernels) > 10
+    for name in kernels:
+        layer, kind = name.removeprefix("weights/").split("/")
+        segment, operation = layer.rsplit(".", 1)
+        option = best["choices"].get(f"{segment}.op")
+        source = ".".join(filter(None, (segment, option, operation, kind)))
+        np.testing.assert_array_equal(
+            ours[name], theirs[f"weights/{source}"], err_msg=name
+        )
+    done = tool(
+        "evaluate", *DATA, *HOLDOUT, "--name=inherited", "--split=search"
+    )
+    result = json.loads(done.stdout)
+    assert result["images"] == 200
+    assert result["accuracy"] == pytest.approx(best["accuracy"], abs=0.03)
+    assert best["accuracy"] > 0.25
+
+    # Started again it needs no supernet, and forgets no figure.
+    before = (folder / "metrics.json").read_bytes()
+    supernet.rename(supernet.with_name("gone"))
+    try:
+        done = tool("train_subnet", *flags)
+    finally:
+        supernet.with_name("gone").rename(supernet)
+    assert "Going on after step 1 of 1" in done.stderr
+    assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_weights_of_another_family(run_tool, work_dir, search):
+    result = run_tool(
+        "train_subnet",
+        *RETRAIN,
+        "--name=other",
+        "--fit_macs=300e3",
+        f"--inherit_from={work_dir}",
+        f"--work_dir={work_dir}",
+    )
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.count("'shufflenet_blocks' with") == 2
+    assert "'stage_widths'" in last
+    assert "--inherit_from" in last
+    assert not (work_dir / "subnet" / "other").exists()
+
+
+def test_fit_macs_prints_widths_and_is_not_above(work_dir, tool):
+    limit = 400_000
+    done = tool(
+        "train_subnet",
+        *(*DATA, *SPACE, *TRAIN),
+        "--encoding=0,1,2,3,0",
+        f"--fit_macs={limit}",
+        "--name=fitted",
+        "--steps=1",
+    )
+    folder = work_dir / "subnet" / "fitted"
+    widths = read(folder / "architecture.json")["space_arguments"][
+        "stage_widths"
+    ]
+    assert all(width % 8 == 0 for width in widths)
+    macs = read(folder / "metrics.json")["macs"]
+    assert limit / 2 < macs <= limit
+    line = f"scaled to {tuple(widths)}: {macs:,} MACs"
+    assert line in done.stderr
+
+
+def test_mixed_precision_leaves_a_float32_network(work_dir, tool):
+    tool(
+        "train_subnet",
+        *(*DATA, *SPACE, *TRAIN),
+        "--encoding=0,1,2,3,0",
+        "--dtype_policy=mixed_bfloat16",
+        "--name=mixed",
+        "--steps=5",
+    )
+    folder = work_dir / "subnet" / "mixed"
+    with zipfile.ZipFile(folder / "subnet.keras") as file:
+        config = file.read("config.json").decode()
+    assert '"float32"' in config
+    assert "float16" not in config
+    # A float32 file has to agree with it on every image.
+    tool("export", *DATA, "--name=mixed", "--formats=saved_model")
+    metrics = read(folder / "metrics.json")
+    manifest = read(work_dir / "export" / "mixed" / "manifest.json")
+    entry = manifest["files"]["saved_model"]
+    assert entry["accuracy"] == metrics["test_accuracy"]
