@@ -65,6 +65,9 @@ def open_run(
             if first:
                 _write(flags_file)
             yield folder
+            if not first:
+                # Flags that may change are as they were last.
+                _write(flags_file)
         except BaseException:
             if first:
                 _remove_traces(folder, flags_file, made, present)
