@@ -15,6 +15,7 @@ step is a tool's command; what is done already is not done again.
 import concurrent.futures
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -42,7 +43,8 @@ def _tool(name, *further, config=True):
         f"--data_dir={pathlib.Path(FLAGS.data_dir).resolve()}",
         *further,
     ]
-    print("python", *command, flush=True)
+    # One write, since two threads print.
+    print(f"python {shlex.join(command)}\n", end="", flush=True)
     done = subprocess.run(
         [sys.executable, *command],
         cwd=_REPOSITORY,

@@ -11,7 +11,6 @@ format in work_dir/export/<name>/. Prints one JSON object on stdout.
 import json
 import pathlib
 
-import numpy as np
 from absl import flags
 
 import program
@@ -61,29 +60,16 @@ def main() -> None:
             f"Accuracy is measured on at least one image; split {FLAGS.split!r}"
             f" has none. {way_out}"
         )
-    from spos_tf.data.pipeline import evaluation_batches
-
-    predict = _predictor(subnet)
-    correct = total = 0
-    for images, labels in evaluation_batches(
-        split,
-        shared_flags.preprocessing(subnet.blueprint),
-        batch_size=FLAGS.batch_size,
-    ).as_numpy_iterator():
-        logits = predict(images)
-        if not np.isfinite(logits).all():
-            raise UserError(
-                "Logits are finite numbers; the network gives NaN or infinity "
-                f"among images {total} to {total + len(labels) - 1} of split "
-                f"{FLAGS.split!r}. Train it again."
-            )
-        correct += int((logits.argmax(axis=1) == labels).sum())
-        total += len(labels)
     result = {
         "format": FLAGS.format,
         "split": FLAGS.split,
-        "images": total,
-        "accuracy": correct / total,
+        "images": len(split),
+        "accuracy": trained_subnet.accuracy(
+            _predictor(subnet),
+            split,
+            shared_flags.preprocessing(subnet.blueprint),
+            batch_size=FLAGS.batch_size,
+        ),
     }
     print(json.dumps(result))
 

@@ -222,7 +222,6 @@ def _search(folder: pathlib.Path) -> None:
 
     from spos_tf.analysis.plots import plot_search
     from spos_tf.cost.table import COSTS, cost_table
-    from spos_tf.data.reading import reading_errors
     from spos_tf.data.splits import fingerprint
     from spos_tf.search.driver import run_search
     from spos_tf.search.memo import ScoreMemo
@@ -242,14 +241,11 @@ def _search(folder: pathlib.Path) -> None:
     evaluator, recalibration = _evaluator(trained, parts, preprocessing)
     images = len(recalibration) + len(parts.search)
 
-    with (
-        reading_errors(parts.search),
-        tqdm.tqdm(
-            total=options.population * options.generations,
-            desc=FLAGS.strategy,
-            unit="path",
-        ) as bar,
-    ):
+    with tqdm.tqdm(
+        total=options.population * options.generations,
+        desc=FLAGS.strategy,
+        unit="path",
+    ) as bar:
         scored_with = {
             "supernet": trained.fingerprint(),
             "recalibration": fingerprint(recalibration),

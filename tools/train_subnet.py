@@ -22,8 +22,10 @@ from absl import flags, logging
 import program
 import run_folder
 import shared_flags
+import trained_subnet
 import trained_supernet
 import training_flags
+import training_run
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
@@ -169,26 +171,6 @@ def _seconds_before(folder: pathlib.Path) -> float | None:
         return None
 
 
-def _accuracy(model, split, preprocessing) -> float:
-    """Share of a split's images that the model classifies correctly."""
-    import tensorflow as tf
-
-    from spos_tf.data.pipeline import evaluation_batches
-
-    predict = tf.function(
-        lambda images: model(images, training=False),
-        autograph=False,
-        reduce_retracing=True,
-    )
-    hits = total = 0
-    for images, labels in evaluation_batches(
-        split, preprocessing, batch_size=200
-    ):
-        hits += int(np.sum(np.argmax(predict(images), -1) == labels.numpy()))
-        total += len(labels)
-    return hits / total
-
-
 def main() -> None:
     """Trains, then writes the network and its figures."""
     with run_folder.open_run(
@@ -206,12 +188,8 @@ def _train(folder: pathlib.Path) -> None:
     parts = shared_flags.splits(blueprint)
 
     from spos_tf.cost.counts import network_cost
-    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.export import keras_predictor
     from spos_tf.networks.subnet import build_subnet
-    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
-    from spos_tf.training.run_state import RunState
-    from spos_tf.training.session import run_training
-    from spos_tf.training.step import make_train_step
 
     architecture = blueprint.architecture(encoding)
     with strategy.scope():
@@ -221,55 +199,33 @@ def _train(folder: pathlib.Path) -> None:
             seed=FLAGS.seed,
             synchronized=FLAGS.batch_norm == "synchronized",
         )
-        trainable = model.trainable_variables
-        optimizer = path_optimizer(
-            training_flags.optimizer(),
-            trainable,
-            [None] * len(trainable),
-            l2=FLAGS.l2,
-            l2_filter=is_kernel,
-        )
     # What is gone on from has its weights, whatever became of the supernet.
     resumed = any((folder / "checkpoints").glob("step-*.npz"))
     if FLAGS.inherit_from and not resumed:
         _inherit(model, blueprint, encoding, parts, preprocessing)
-    train_step = make_train_step(
-        lambda images, path, step: model(images, training=True),
-        trainable,
-        optimizer,
-        sampler=None,
-        global_batch_size=FLAGS.batch_size,
-        label_smoothing=FLAGS.label_smoothing,
-        strategy=strategy,
-    )
-    state = RunState(
-        {variable.path: variable for variable in model.variables},
-        optimizer,
-        {
-            "kind": "subnet",
-            "search_space": blueprint.search_space.name,
-            "space_arguments": plain_arguments(blueprint.space_arguments),
-            "encoding": encoding.tolist(),
-        },
-    )
+
+    def accuracy():
+        return trained_subnet.accuracy(
+            keras_predictor(model), parts.test, preprocessing
+        )
+
     started = time.perf_counter()
     with unfinished(folder / "architecture.json") as path:
         path.write_text(architecture.to_json(), "utf-8")
-    run_training(
-        train_step,
-        state,
+    training_run.train(
+        folder,
+        blueprint=blueprint,
+        description={"kind": "subnet", "encoding": encoding.tolist()},
+        forward=lambda images, path, step: model(images, training=True),
+        variables={variable.path: variable for variable in model.variables},
+        gates=[(variable, None) for variable in model.trainable_variables],
+        sampler=None,
+        path_counts=np.zeros((0, 0), np.int64),
         split=parts.train,
         preprocessing=preprocessing,
         options=options,
-        seed=FLAGS.seed,
-        folder=folder,
         strategy=strategy,
-        keep_checkpoints=FLAGS.keep_checkpoints,
-        path_counts=np.zeros((0, 0), np.int64),
-        validate=lambda: {
-            "accuracy": _accuracy(model, parts.test, preprocessing)
-        },
-        inform=logging.info,
+        validate=lambda: {"accuracy": accuracy()},
     )
     seconds = round(time.perf_counter() - started, 1)
     model = _in_float32(model, blueprint, encoding)
@@ -280,7 +236,7 @@ def _train(folder: pathlib.Path) -> None:
         "encoding": encoding.tolist(),
         "macs": cost.macs,
         "params": cost.params,
-        "test_accuracy": _accuracy(model, parts.test, preprocessing),
+        "test_accuracy": accuracy(),
         "test_images": len(parts.test),
         "steps": options.steps,
         # Those of a start that was killed are not known.

@@ -16,6 +16,7 @@ import program
 import run_folder
 import shared_flags
 import training_flags
+import training_run
 
 FLAGS = flags.FLAGS
 
@@ -151,12 +152,7 @@ def _train(blueprint, options, folder):
 
     from spos_tf.data.splits import fingerprint
     from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
-    from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.networks.supernet import Supernet
-    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
-    from spos_tf.training.run_state import RunState
-    from spos_tf.training.session import run_training
-    from spos_tf.training.step import make_train_step
 
     replicas = strategy.num_replicas_in_sync
     synchronized = FLAGS.batch_norm == "synchronized"
@@ -169,14 +165,6 @@ def _train(blueprint, options, folder):
             if synchronized
             else BatchNorm(),
         )
-        variables = supernet.named_variables
-        optimizer = path_optimizer(
-            training_flags.optimizer(),
-            list(variables.values()),
-            [supernet.gates[name] for name in variables],
-            l2=FLAGS.l2,
-            l2_filter=is_kernel,
-        )
 
     def forward(images, path, step):
         # Streams of their own: not the sampler's, and one a replica.
@@ -185,42 +173,29 @@ def _train(blueprint, options, folder):
         seed = tf.stack([FLAGS.seed + stream * 2**32, step])
         return supernet(images, path, dropout_seed=seed)
 
-    train_step = make_train_step(
-        forward,
-        list(variables.values()),
-        optimizer,
-        sampler=sampler,
-        global_batch_size=FLAGS.batch_size,
-        label_smoothing=FLAGS.label_smoothing,
-        strategy=strategy,
-    )
-    state = RunState(
-        variables,
-        optimizer,
-        {
+    space = blueprint.search_space
+    counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
+    variables = supernet.named_variables
+    gates = supernet.gates
+    training_run.train(
+        folder,
+        blueprint=blueprint,
+        description={
             "kind": "supernet",
-            "search_space": blueprint.search_space.name,
-            "space_arguments": plain_arguments(blueprint.space_arguments),
             "steps": FLAGS.steps,
             "holdout_per_class": FLAGS.holdout_per_class,
             "search_split": fingerprint(parts.search),
         },
-    )
-    space = blueprint.search_space
-    counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
-    run_training(
-        train_step,
-        state,
+        forward=forward,
+        variables=variables,
+        gates=[(variable, gates[name]) for name, variable in variables.items()],
+        sampler=sampler,
+        path_counts=counts,
         split=parts.train,
         preprocessing=preprocessing,
         options=options,
-        seed=FLAGS.seed,
-        folder=folder,
         strategy=strategy,
-        keep_checkpoints=FLAGS.keep_checkpoints,
-        path_counts=counts,
         validate=_validation(blueprint, supernet, parts, preprocessing),
-        inform=logging.info,
     )
     _log_marginals(space, counts)
 

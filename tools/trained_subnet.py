@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -10,6 +11,10 @@ import shared_flags
 from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from spos_tf.data.examples import AnySplit
+    from spos_tf.data.preprocessing import PreprocessingOptions
     from spos_tf.networks.blueprint import Blueprint
     from spos_tf.space import Architecture
 
@@ -89,3 +94,42 @@ def _load(path: pathlib.Path) -> Any:
             f"{str(path)!r} is not a readable .keras file: {reason}. Train it "
             "again."
         ) from None
+
+
+def accuracy(
+    predict: Callable[["np.ndarray"], "np.ndarray"],
+    split: "AnySplit",
+    preprocessing: "PreprocessingOptions",
+    *,
+    batch_size: int = 256,
+) -> float:
+    """Share of a split's images that a network classifies correctly.
+
+    Args:
+        predict: float32 images `[batch, height, width, 3]` -> logits
+            `[batch, classes]`.
+        split: At least one image.
+        preprocessing: How they become inputs.
+        batch_size: Images at once.
+
+    Raises:
+        UserError: An image cannot be read, or a logit is not finite.
+    """
+    import numpy as np
+
+    from spos_tf.data.pipeline import evaluation_batches
+
+    correct = total = 0
+    for images, labels in evaluation_batches(
+        split, preprocessing, batch_size=batch_size
+    ).as_numpy_iterator():
+        logits = predict(images)
+        if not np.isfinite(logits).all():
+            raise UserError(
+                "Logits are finite numbers; the network gives NaN or infinity "
+                f"among images {total} to {total + len(labels) - 1} of "
+                f"{split.name!r}. Train it again."
+            )
+        correct += int((logits.argmax(axis=1) == labels).sum())
+        total += len(labels)
+    return correct / total

@@ -70,7 +70,14 @@ class Branch(keras.layers.Layer):
             dropout_seed: int32 `[2]`; None means no dropout.
         """
         return self._block(
-            _Runner(self.name, self.operations, norm, dropout_seed), x
+            _Runner(
+                self.name,
+                self.operations,
+                norm,
+                dropout_seed,
+                self.compute_dtype,
+            ),
+            x,
         )
 
 
@@ -165,10 +172,12 @@ class _Runner:
         operations: Mapping[str, keras.layers.Layer],
         norm: PathNorm,
         dropout_seed: tf.Tensor | None,
+        dtype: str,
     ) -> None:
         self._path = path
         self._operations = operations
         self._norm = norm
+        self._dtype = dtype
         self._dropout_seed = dropout_seed
 
     def channels(self, x: tf.Tensor) -> int:
@@ -225,7 +234,7 @@ class _Runner:
             x = tf.reverse(x, axis=[-1])
         else:
             x = (x - tf.constant(RGB_MEAN)) / tf.constant(RGB_STD)
-        return tf.cast(x, keras.config.dtype_policy().compute_dtype)
+        return tf.cast(x, self._dtype)
 
     def global_average_pool(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(x, axis=(1, 2))

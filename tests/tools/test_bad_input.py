@@ -17,38 +17,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from refusals import TINY_RUN, refuses, tree
 from source_tree import REPO
 
-TRAIN = (
-    "--preset=demo",
-    "--dataset=digits",
-    "--augmentation=shift",
-    "--batch_size=16",
-    "--steps=2",
-    "--checkpoint_every=1",
-    "--log_every=1",
-    "--validate_every=0",
-)
-SUPERNET = (*TRAIN, "--holdout_per_class=5", "--sampler=uniform")
-
-
-def tree(folder):
-    """Every file and folder below, with what is in the files."""
-    return {
-        path.relative_to(folder).as_posix(): path.is_file()
-        and path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
-
-
-def refuses(result, *expected):
-    tool = result.args[0]
-    assert result.returncode == 2, result.stderr
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith(f"{tool}.py: ")
-    for part in expected:
-        assert part in result.stderr
+SUPERNET = (*TINY_RUN, "--holdout_per_class=5", "--sampler=uniform")
 
 
 SUPERNET_MISTAKES = {
@@ -144,7 +116,7 @@ def test_a_damaged_image(run_tool, tmp_path, tool, part, number):
     before = tree(tmp_path)
     result = run_tool(
         tool,
-        *TRAIN,
+        *TINY_RUN,
         *(
             ["--encoding=0,0,0,0,0", "--holdout_per_class=0"]
             if tool == "train_subnet"
@@ -353,65 +325,4 @@ def test_a_search_of_a_checkpoint_of_another_kind(run_tool, work_dir):
 def test_a_search_without_a_supernet(run_tool, tmp_path):
     result = run_tool("search", *SEARCH, f"--work_dir={tmp_path / 'runs'}")
     refuses(result, "tools/train_supernet.py")
-    assert tree(tmp_path) == {}
-
-
-SUBNET_MISTAKES = {
-    "nothing searched": ([], ["best.json"]),
-    "encoding": (["--encoding=0,1"], ["5 integers"]),
-    "index": (["--encoding=0,1,2,3,4"], ["stage2.block3.op", "4"]),
-    "both": (["--encoding=0,0,0,0,0", "--architecture=a"], ["not both"]),
-    "supernet": (
-        ["--encoding=0,0,0,0,0", "--inherit_from=/no/such"],
-        ["/no/such", "tools/train_supernet.py"],
-    ),
-    "too small": (["--encoding=0,0,0,0,0", "--fit_macs=1"], ["1"]),
-}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"), SUBNET_MISTAKES.values(), ids=SUBNET_MISTAKES
-)
-def test_train_subnet_refuses(run_tool, tmp_path, arguments, expected):
-    result = run_tool(
-        "train_subnet", *TRAIN, f"--work_dir={tmp_path / 'runs'}", *arguments
-    )
-    refuses(result, *expected)
-    assert tree(tmp_path) == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"search_space": "no"}, "'no'"),
-        ({"space_arguments": {"preset": "cifar"}}, "'cifar'"),
-        ({"choices": {}}, "missing"),
-        ({"schema": 7}, "schema 7"),
-    ],
-    ids=["space", "arguments", "choices", "schema"],
-)
-def test_a_foreign_architecture(run_tool, tmp_path, changes, expected):
-    path = tmp_path / "architecture.json"
-    data = {
-        "schema": 1,
-        "search_space": "shufflenet_blocks",
-        "space_arguments": {"preset": "demo"},
-        "choices": {},
-    }
-    path.write_text(json.dumps({**data, **changes}))
-    before = tree(tmp_path)
-    result = run_tool(
-        "train_subnet",
-        *TRAIN,
-        f"--work_dir={tmp_path / 'runs'}",
-        f"--architecture={path}",
-    )
-    refuses(result, expected)
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize("tool", ["evaluate", "export"])
-def test_no_trained_network(run_tool, tmp_path, tool):
-    result = run_tool(tool, *DATA, f"--work_dir={tmp_path / 'runs'}")
-    refuses(result, "tools/train_subnet.py", "--subnet_name")
     assert tree(tmp_path) == {}

@@ -1,0 +1,110 @@
+"""What the two training tools do alike, once they have a network."""
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from absl import flags, logging
+
+import training_flags
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from spos_tf.data.examples import AnySplit
+    from spos_tf.data.preprocessing import PreprocessingOptions
+    from spos_tf.networks.blueprint import Blueprint
+    from spos_tf.training.loop import LoopOptions
+    from spos_tf.training.path_optimizer import Gate
+    from spos_tf.training.samplers import Sampler
+    from spos_tf.training.step import Forward
+
+FLAGS = flags.FLAGS
+
+
+def train(
+    folder: pathlib.Path,
+    *,
+    blueprint: "Blueprint",
+    description: Mapping[str, Any],
+    forward: "Forward",
+    variables: Mapping[str, "keras.Variable"],
+    gates: "Sequence[tuple[keras.Variable, Gate]]",
+    sampler: "Sampler | None",
+    path_counts: np.ndarray,
+    split: "AnySplit",
+    preprocessing: "PreprocessingOptions",
+    options: "LoopOptions",
+    strategy: "tf.distribute.Strategy",
+    validate: Callable[[], Mapping[str, float]] | None,
+) -> None:
+    """Trains to the end as the flags say, or goes on where it stopped.
+
+    Args:
+        folder: The run's; gets checkpoints/ and events/.
+        blueprint: What the network is of.
+        description: What checkpoints say of the run besides the blueprint.
+        forward: The network in training mode.
+        variables: All that a checkpoint holds, by name.
+        gates: Trainable variables, the first layer's first, each with when
+            it is updated.
+        sampler: Draws the path; None for a network without one.
+        path_counts: int64 `[num_choices, max_options]`, filled in place.
+        split: Training images.
+        preprocessing: How they become inputs.
+        options: Numbers of the loop.
+        strategy: Where the variables are.
+        validate: Figures of the present weights.
+
+    Raises:
+        UserError: See `run_training` and `path_optimizer`.
+    """
+    from spos_tf.networks.blueprint import plain_arguments
+    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+    from spos_tf.training.run_state import RunState
+    from spos_tf.training.session import run_training
+    from spos_tf.training.step import make_train_step
+
+    trainable = [variable for variable, _ in gates]
+    with strategy.scope():
+        optimizer = path_optimizer(
+            training_flags.optimizer(),
+            trainable,
+            [gate for _, gate in gates],
+            l2=FLAGS.l2,
+            l2_filter=is_kernel,
+        )
+    train_step = make_train_step(
+        forward,
+        trainable,
+        optimizer,
+        sampler=sampler,
+        global_batch_size=FLAGS.batch_size,
+        label_smoothing=FLAGS.label_smoothing,
+        strategy=strategy,
+    )
+    state = RunState(
+        variables,
+        optimizer,
+        {
+            "search_space": blueprint.search_space.name,
+            "space_arguments": plain_arguments(blueprint.space_arguments),
+            **description,
+        },
+    )
+    run_training(
+        train_step,
+        state,
+        split=split,
+        preprocessing=preprocessing,
+        options=options,
+        seed=FLAGS.seed,
+        folder=folder,
+        strategy=strategy,
+        keep_checkpoints=FLAGS.keep_checkpoints,
+        path_counts=path_counts,
+        validate=validate,
+        inform=logging.info,
+    )
