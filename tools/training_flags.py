@@ -23,6 +23,7 @@ FREE = (
     "keep_checkpoints",
     "validate_every",
     "validation_paths",
+    "profile_steps",
 )
 
 
@@ -80,6 +81,11 @@ def define_training(*, steps: int) -> None:
         "no deterministic form.",
     )
     flags.DEFINE_integer("log_every", 50, "Steps between reports.")
+    flags.DEFINE_string(
+        "profile_steps",
+        None,
+        "FROM:TO, for example 10:20: profiles these steps for TensorBoard.",
+    )
     flags.DEFINE_integer("checkpoint_every", 1000, "Steps a checkpoint.")
     flags.DEFINE_integer("keep_checkpoints", 3, "Newest checkpoints kept.")
     flags.DEFINE_integer(

@@ -59,14 +59,18 @@ def train(
         validate: Figures of the present weights.
 
     Raises:
-        UserError: See `run_training` and `path_optimizer`.
+        UserError: See `run_training`, `path_optimizer` and `parse_steps`.
     """
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+    from spos_tf.training.profiling import parse_steps, profiled
     from spos_tf.training.run_state import RunState
     from spos_tf.training.session import run_training
     from spos_tf.training.step import make_train_step
 
+    profile = None
+    if FLAGS.profile_steps is not None:
+        profile = parse_steps(FLAGS.profile_steps, options.steps)
     trainable = [variable for variable, _ in gates]
     with strategy.scope():
         optimizer = path_optimizer(
@@ -85,6 +89,8 @@ def train(
         label_smoothing=FLAGS.label_smoothing,
         strategy=strategy,
     )
+    if profile is not None:
+        train_step = profiled(train_step, profile, folder / "events")
     state = RunState(
         variables,
         optimizer,

@@ -1,20 +1,18 @@
-"""One option of a choice inside a supernet."""
+"""One option of a choice inside a supernet: the weights of a block."""
 
-import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD, Block
-from spos_tf.layers.path_norm import PathNorm
+from spos_tf.layers.ops import Block
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 
 
 class Branch(keras.layers.Layer):
-    """The weights of a block and its forward pass.
+    """Holds the weights of a block; `BlockFunctions` runs it with them.
 
     Args:
         block: The description.
@@ -25,6 +23,10 @@ class Branch(keras.layers.Layer):
             where their operations agree in name and shape, and a larger
             depthwise kernel starts as the 3x3 one with zeros around it;
             `name` and plain kernels if None.
+
+    Attributes:
+        named_weights: By `"operation.weight"`, in the block's order.
+        batch_norm_channels: Channels of all its batch norms.
     """
 
     def __init__(
@@ -35,68 +37,47 @@ class Branch(keras.layers.Layer):
         name: str,
         initial_name: str | None = None,
     ) -> None:
-        # autocast would cast statistics to half precision as well.
         super().__init__(name=name, autocast=False)
-        self._block = block
+        self.block = block
         self._seed = seed
         self._initial_name = initial_name
         self.batch_norm_channels = 0
-        self.operations: dict[str, keras.layers.Layer] = {}
+        self.named_weights: dict[str, keras.Variable] = {}
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         ops = _Builder(
+            self,
             self._initial_name or self.name,
             self._seed,
             aligned=self._initial_name is not None,
         )
-        self._block(ops, tuple(input_shape[1:]))
-        self.operations = ops.operations
+        self.block(ops, tuple(input_shape[1:]))
+        self.named_weights = ops.named_weights
         self.batch_norm_channels = sum(
             count.batch_norm_channels for count in ops.counts
         )
         self.built = True
 
-    def call(
-        self,
-        x: tf.Tensor,
-        norm: PathNorm,
-        dropout_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Applies the block.
-
-        Args:
-            x: `[batch, height, width, channels]`.
-            norm: How its batch norms normalise.
-            dropout_seed: int32 `[2]`; None means no dropout.
-        """
-        return self._block(
-            _Runner(
-                self.name,
-                self.operations,
-                norm,
-                dropout_seed,
-                self.compute_dtype,
-            ),
-            x,
-        )
-
 
 class _Builder(ShapeOps):
-    """Makes a Keras layer for every weighted operation."""
+    """Adds the weights of every operation to a layer."""
 
-    def __init__(self, path: str, seed: int, *, aligned: bool) -> None:
+    def __init__(
+        self, layer: keras.layers.Layer, path: str, seed: int, *, aligned: bool
+    ) -> None:
         super().__init__()
+        self._layer = layer
         self._path = path
         self._seed = seed
         self._aligned = aligned
-        self.operations: dict[str, keras.layers.Layer] = {}
+        self.named_weights: dict[str, keras.Variable] = {}
 
-    def _initializer(self, name: str, stddev: float) -> Any:
+    def _normal(self, name: str, stddev: float) -> Any:
         seed = zlib.crc32(f"{self._seed}/{self._path}/{name}".encode())
         return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
     def _depthwise_initializer(self, name: str) -> Any:
-        normal = self._initializer(name, 1.0)
+        normal = self._normal(name, 1.0)
 
         def centred(shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
             margin = (shape[0] - 3) // 2
@@ -107,9 +88,16 @@ class _Builder(ShapeOps):
 
         return centred if self._aligned else normal
 
-    def _add(self, layer: keras.layers.Layer, name: str, x: Shape) -> None:
-        layer.build((None, *x))
-        self.operations[name] = layer
+    def _add(
+        self, name: str, weight: str, shape: Sequence[int], initializer: Any
+    ) -> None:
+        self.named_weights[f"{name}.{weight}"] = self._layer.add_weight(
+            # They are cast where they are used: not all in half precision.
+            shape=shape,
+            initializer=initializer,
+            name=weight,
+            autocast=False,
+        )
 
     def conv(
         self,
@@ -121,138 +109,25 @@ class _Builder(ShapeOps):
         stddev: float | None = None,
         name: str,
     ) -> Shape:
-        layer = keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=self._initializer(name, stddev or 1 / x[-1]),
-            name=name,
-        )
-        self._add(layer, name, x)
+        shape = (kernel_size, kernel_size, x[-1], filters)
+        initializer = self._normal(name, stddev or 1 / x[-1])
+        self._add(name, "kernel", shape, initializer)
         return super().conv(x, filters, kernel_size, strides=strides, name=name)
 
     def depthwise(
         self, x: Shape, kernel_size: int, *, strides: int = 1, name: str
     ) -> Shape:
-        layer = keras.layers.DepthwiseConv2D(
-            kernel_size,
-            strides,
-            padding="same",
-            use_bias=False,
-            depthwise_initializer=self._depthwise_initializer(name),
-            name=name,
-        )
-        self._add(layer, name, x)
+        shape = (kernel_size, kernel_size, x[-1], 1)
+        self._add(name, "kernel", shape, self._depthwise_initializer(name))
         return super().depthwise(x, kernel_size, strides=strides, name=name)
 
     def dense(
         self, x: Shape, units: int, *, use_bias: bool, stddev: float, name: str
     ) -> Shape:
-        layer = keras.layers.Dense(
-            units,
-            use_bias=use_bias,
-            kernel_initializer=self._initializer(name, stddev),
-            dtype="float32",
-            name=name,
-        )
-        self._add(layer, name, x)
+        shape = (x[-1], units)
+        self._add(name, "kernel", shape, self._normal(name, stddev))
+        if use_bias:
+            self._add(name, "bias", (units,), "zeros")
         return super().dense(
             x, units, use_bias=use_bias, stddev=stddev, name=name
         )
-
-
-class _Runner:
-    """The `Ops` of tensors; weights come from the builder's layers."""
-
-    def __init__(
-        self,
-        path: str,
-        operations: Mapping[str, keras.layers.Layer],
-        norm: PathNorm,
-        dropout_seed: tf.Tensor | None,
-        dtype: str,
-    ) -> None:
-        self._path = path
-        self._operations = operations
-        self._norm = norm
-        self._dtype = dtype
-        self._dropout_seed = dropout_seed
-
-    def channels(self, x: tf.Tensor) -> int:
-        return int(x.shape[-1])
-
-    def conv(
-        self,
-        x: tf.Tensor,
-        filters: int,
-        kernel_size: int = 1,
-        *,
-        strides: int = 1,
-        stddev: float | None = None,
-        name: str,
-    ) -> tf.Tensor:
-        layer = self._operations[name]
-        if kernel_size != 1 or strides != 1:
-            return layer(x)
-        # A 1x1 convolution as one product of matrices: the same sums, and
-        # its gradient is up to 3.5 times faster on small feature maps (CPU).
-        kernel = tf.cast(tf.squeeze(layer.kernel.value, (0, 1)), x.dtype)
-        return tf.reshape(
-            tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel),
-            [-1, *x.shape[1:-1], filters],
-        )
-
-    def depthwise(
-        self, x: tf.Tensor, kernel_size: int, *, strides: int = 1, name: str
-    ) -> tf.Tensor:
-        return self._operations[name](x)
-
-    def batch_norm(
-        self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
-    ) -> tf.Tensor:
-        return self._norm(x, epsilon, f"{self._path}/{name}")
-
-    def relu(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(x)
-
-    def split_even_odd(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # A transpose and contiguous slices; x[..., ::2] and its gradient cost
-        # 1.4 times as much a step.
-        half = x.shape[-1] // 2
-        pairs = tf.transpose(tf.reshape(x, [-1, half, 2]), [2, 0, 1])
-        even, odd = tf.unstack(pairs)
-        shape = [-1, *x.shape[1:-1], half]
-        return tf.reshape(even, shape), tf.reshape(odd, shape)
-
-    def concat(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
-        return tf.concat(xs, axis=-1)
-
-    def normalize(self, x: tf.Tensor, kind: str, *, name: str) -> tf.Tensor:
-        if kind == "bgr":
-            x = tf.reverse(x, axis=[-1])
-        else:
-            x = (x - tf.constant(RGB_MEAN)) / tf.constant(RGB_STD)
-        return tf.cast(x, self._dtype)
-
-    def global_average_pool(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(x, axis=(1, 2))
-
-    def dropout(self, x: tf.Tensor, rate: float, *, name: str) -> tf.Tensor:
-        if self._dropout_seed is None or math.isclose(rate, 0.0):
-            return x
-        return tf.nn.experimental.stateless_dropout(
-            x, rate, seed=self._dropout_seed
-        )
-
-    def dense(
-        self,
-        x: tf.Tensor,
-        units: int,
-        *,
-        use_bias: bool,
-        stddev: float,
-        name: str,
-    ) -> tf.Tensor:
-        return self._operations[name](x)

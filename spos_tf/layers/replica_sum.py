@@ -1,7 +1,5 @@
 """A mean over replicas that works inside the branches of a Case op."""
 
-import zlib
-
 import tensorflow as tf
 
 # One group holds all replicas of the one strategy of a process.
@@ -9,7 +7,7 @@ _GROUP_KEY = 1_000_003
 
 
 def mean_over_replicas(
-    x: tf.Tensor, num_replicas: int, name: str, token: tf.Variable
+    x: tf.Tensor, num_replicas: int, key: tf.Tensor, token: tf.Variable
 ) -> tf.Tensor:
     """Averages a tensor over replicas, with its gradient.
 
@@ -20,7 +18,8 @@ def mean_over_replicas(
     Args:
         x: Any float tensor, one a replica.
         num_replicas: Replicas that take part.
-        name: Distinct for every place in the network; it pairs the replicas.
+        key: int32 scalar, distinct for every place in the network; it pairs
+            the replicas.
         token: A variable of the replica's own. A function runs its stateful
             operations one after the other, so that one replica would wait
             for ever for another that is to run after it, unless what they
@@ -38,23 +37,21 @@ def mean_over_replicas(
     @tf.custom_gradient
     def reduce(x: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _collective(
-                upstream, num_replicas, f"{name}/gradient", handle
-            )
+            return _collective(upstream, num_replicas, 2 * key + 1, handle)
 
-        return _collective(x, num_replicas, name, handle), gradient
+        return _collective(x, num_replicas, 2 * key, handle), gradient
 
     return reduce(x)
 
 
 def _collective(
-    x: tf.Tensor, num_replicas: int, name: str, token: tf.Tensor
+    x: tf.Tensor, num_replicas: int, key: tf.Tensor, token: tf.Tensor
 ) -> tf.Tensor:
     return tf.raw_ops.CollectiveReduceV2(
         input=x,
         group_size=num_replicas,
         group_key=_GROUP_KEY,
-        instance_key=zlib.crc32(name.encode()) & 0x3FFFFFFF,
+        instance_key=key,
         ordering_token=[token],
         merge_op="Add",
         final_op="Div",

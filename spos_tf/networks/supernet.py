@@ -1,7 +1,7 @@
 """The network whose paths are all networks of a search space."""
 
-import functools
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -9,18 +9,39 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.layers.branch import Branch
-from spos_tf.layers.dispatch import case
-from spos_tf.layers.path_norm import (
-    BatchNorm,
-    CollectingBatchNorm,
-    GivenBatchNorm,
-    PathNorm,
-)
+from spos_tf.layers.ops import Block
+from spos_tf.layers.path_norm import BatchNorm, PathNorm
+from spos_tf.layers.segment_functions import SegmentFunctions, Weights
+from spos_tf.layers.shape_ops import Shape
 from spos_tf.networks.blueprint import Blueprint
 
 # One float32 [2, channels] a segment: mean and variance of the batch norms of
 # the branch taken, padded to the widest branch.
 Statistics = Sequence[tf.Tensor]
+
+
+class _Slot(NamedTuple):
+    """A segment: its weights, and the functions that it may share."""
+
+    branches: list[Branch]
+    functions: SegmentFunctions
+    position: int | None
+
+    def weights(self) -> list[Weights]:
+        """Weights of every branch as tensors."""
+        return [
+            {
+                name: tf.convert_to_tensor(variable.value)
+                for name, variable in branch.named_weights.items()
+            }
+            for branch in self.branches
+        ]
+
+    def selected(self, selection: tf.Tensor) -> tf.Tensor:
+        """What the segment's functions take, of a selection of the network."""
+        if self.position is None:
+            return tf.constant(0)
+        return selection[self.position]
 
 
 class Supernet(keras.layers.Layer):
@@ -51,28 +72,30 @@ class Supernet(keras.layers.Layer):
     ) -> None:
         super().__init__(name="supernet", autocast=False)
         self.blueprint = blueprint
-        self._norm = norm or BatchNorm()
-        self._branches: list[list[Branch]] = []
-        self._positions = blueprint.option_positions
-        self._lengths: list[int] = []
-        for segment, shape in zip(
-            blueprint.segments, blueprint.input_shapes, strict=True
+        self._slots: list[_Slot] = []
+        functions: dict[tuple[tuple[Block, ...], Shape], SegmentFunctions] = {}
+        for segment, shape, position in zip(
+            blueprint.segments,
+            blueprint.input_shapes,
+            blueprint.option_positions,
+            strict=True,
         ):
+            kind = segment.branches, shape
+            if kind not in functions:
+                functions[kind] = SegmentFunctions(*kind, norm or BatchNorm())
             branches = []
             for option, block in enumerate(segment.branches):
-                name = branch_name(blueprint, segment.name, option)
                 branch = Branch(
                     block,
                     seed=seed,
-                    name=name,
+                    name=branch_name(blueprint, segment.name, option),
                     initial_name=segment.name if aligned else None,
                 )
                 branch.build((None, *shape))
                 branches.append(branch)
-            self._branches.append(branches)
-            self._lengths.append(
-                max(branch.batch_norm_channels for branch in branches)
-            )
+            self._slots.append(_Slot(branches, functions[kind], position))
+        # Keras finds the weights of layers that stand in plain lists.
+        self._branches = [b for slot in self._slots for b in slot.branches]
         self.built = True
 
     @property
@@ -83,11 +106,9 @@ class Supernet(keras.layers.Layer):
         name that checkpoints and weight transfer use.
         """
         return {
-            f"{branch.name}.{name}.{variable.name}": variable
-            for branches in self._branches
-            for branch in branches
-            for name, layer in branch.operations.items()
-            for variable in layer.variables
+            f"{branch.name}.{name}": variable
+            for branch in self._branches
+            for name, variable in branch.named_weights.items()
         }
 
     @property
@@ -97,15 +118,12 @@ class Supernet(keras.layers.Layer):
         None: every path uses it.
         """
         return {
-            f"{branch.name}.{name}.{variable.name}": (
-                None if position is None else (position, option)
+            f"{branch.name}.{name}": (
+                None if slot.position is None else (slot.position, option)
             )
-            for position, branches in zip(
-                self._positions, self._branches, strict=True
-            )
-            for option, branch in enumerate(branches)
-            for name, layer in branch.operations.items()
-            for variable in layer.variables
+            for slot in self._slots
+            for option, branch in enumerate(slot.branches)
+            for name in branch.named_weights
         }
 
     def call(
@@ -115,26 +133,31 @@ class Supernet(keras.layers.Layer):
         statistics: Statistics | None = None,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Runs one path.
+        """Runs one path, or several together.
 
         Args:
             images: float32 RGB 0..255 `[batch, height, width, 3]`.
-            selection: int32 `[num_choices]`, an encoding.
-            statistics: What batch norm uses; None normalises with the batch.
+            selection: int32 `[num_choices]`, an encoding; or float32
+                `[num_choices, max_options]`, weights of the branches, whose
+                outputs are summed. A branch of weight 0 does not run, so its
+                weight has no gradient.
+            statistics: What batch norm uses, for an encoding; None normalises
+                with the batch.
             dropout_seed: int32 `[2]`; None means no dropout.
 
         Returns:
             Logits, float32 `[batch, classes]`.
         """
-        x = images
-        for index in range(len(self._branches)):
+        x, first = images, 0
+        for index, slot in enumerate(self._slots):
+            chosen = slot.selected(selection), slot.weights()
             if statistics is None:
-                run = functools.partial(self._train, dropout_seed=dropout_seed)
-            else:
-                run = functools.partial(
-                    self._infer, statistics=statistics[index]
+                x = slot.functions.train(
+                    x, *chosen, tf.constant(first), dropout_seed
                 )
-            x = self._dispatch(index, selection, run, x)
+                first += len(slot.branches)
+            else:
+                x = slot.functions.infer(x, *chosen, statistics[index])
         return tf.cast(x, tf.float32)
 
     def batch_moments(
@@ -144,38 +167,19 @@ class Supernet(keras.layers.Layer):
 
         Args:
             images: As in `call`.
-            selection: As in `call`.
+            selection: int32 `[num_choices]`, an encoding.
 
         Returns:
             A float32 `[2, channels]` a segment: mean and variance of this
             batch. `pooled_statistics` makes those of all images of them.
         """
         x, moments = images, []
-        for index, length in enumerate(self._lengths):
-            run = functools.partial(self._collect, length=length)
-            x, collected = self._dispatch(index, selection, run, x)
+        for slot in self._slots:
+            x, collected = slot.functions.collect(
+                x, slot.selected(selection), slot.weights()
+            )
             moments.append(collected)
         return moments
-
-    def _dispatch(self, index, selection, run, x):
-        position = self._positions[index]
-        branches = [
-            functools.partial(run, branch, x)
-            for branch in self._branches[index]
-        ]
-        if position is None:
-            return branches[0]()
-        return case(selection[position], branches)
-
-    def _train(self, branch, x, dropout_seed):
-        return branch(x, norm=self._norm, dropout_seed=dropout_seed)
-
-    def _infer(self, branch, x, statistics):
-        return branch(x, norm=GivenBatchNorm(statistics))
-
-    def _collect(self, branch, x, length):
-        norm = CollectingBatchNorm()
-        return branch(x, norm=norm), norm.moments(length)
 
 
 def branch_name(blueprint: Blueprint, segment: str, option: int) -> str:

@@ -1,5 +1,6 @@
 """Keras optimizers that move only what is on the path."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,9 +8,8 @@ import keras
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-
-# For a variable: (position of its choice, its option), or None for always.
-Gate = tuple[int, int] | None
+from spos_tf.layers.dispatch import case
+from spos_tf.training.path_gradients import Gate, grouped, pack, unpack
 
 
 def path_optimizer(
@@ -78,7 +78,7 @@ _Mixin: Any = object
 
 
 class _PathGated(_Mixin):
-    """Overrides what Keras calls once a variable."""
+    """Overrides the methods by which Keras sums gradients and updates."""
 
     def set_gates(self, gates: Sequence[Gate], l2: Sequence[float]) -> None:
         self._gates = tuple(gates)
@@ -93,7 +93,9 @@ class _PathGated(_Mixin):
         Args:
             gradients: One a variable the optimizer was built with. Under a
                 strategy they are summed over replicas.
-            path: int32 `[num_choices]`; None where nothing is gated.
+            path: int32 `[num_choices]`, or float32 `[num_choices,
+                max_options]` branch weights, of which 0 is off the path; None
+                where nothing is gated.
         """
         self.set_path(path)
         self.apply(gradients)
@@ -107,30 +109,90 @@ class _PathGated(_Mixin):
         # Moved into update_step, where the gate is.
         del variables
 
-    def update_step(
-        self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
-    ) -> None:
-        index = self._get_variable_index(variable)
-        gate = self._gates[index]
+    def _all_reduce_sum_gradients(
+        self, grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]]
+    ) -> list[tuple[tf.Tensor, tf.Variable]]:
+        # Keras calls this in the replica context; off the path nothing is to
+        # be summed.
+        path = self._path
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1 or path is None or path.dtype.is_floating:
+            return super()._all_reduce_sum_gradients(grads_and_vars)
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        shared = [i for i, gate in enumerate(self._gates) if gate is None]
+        packed = pack(path, self._gates, gradients)
+        *always, chosen = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM,
+            [gradients[index] for index in shared] + [list(packed.values())],
+        )
+        summed = dict(zip(shared, always, strict=True))
+        vectors = dict(zip(packed, chosen, strict=True))
+        for index, gate in enumerate(self._gates):
+            if gate is not None:
+                # Of all variables of a choice; unpacked behind the gate.
+                summed[index] = vectors[gate[0]]
+        return [
+            (summed[index], variable)
+            for index, variable in enumerate(variables)
+        ]
 
-        def update() -> None:
-            changed = gradient
-            if self._l2[index]:
-                changed = gradient + self._l2[index] * variable
-            if self.weight_decay is not None and self._use_weight_decay(
-                variable
-            ):
-                rate = tf.cast(learning_rate, variable.dtype)
-                variable.assign_sub(variable * self.weight_decay * rate)
-            super(_PathGated, self).update_step(
-                changed, variable, learning_rate
+    def _distributed_tf_update_step(
+        self,
+        distribution: tf.distribute.Strategy,
+        grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        # Keras calls this in the cross-replica context, with gradients that
+        # are summed. Variables of one branch are updated together: 81 gates
+        # instead of 335 are traced faster and dispatched faster.
+        for gate, indexes in grouped(self._gates).items():
+            gradients, variables = zip(
+                *(grads_and_vars[index] for index in indexes), strict=True
             )
+            distribution.extended.update(
+                variables[0],
+                functools.partial(self._update_group, gate),
+                args=(variables, gradients, learning_rate),
+                group=False,
+            )
+
+    def _update_group(
+        self,
+        gate: Gate,
+        _: tf.Variable,
+        variables: Sequence[tf.Variable],
+        gradients: Sequence[tf.Tensor],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        def update() -> tf.Tensor:
+            packed = gradients[0].shape != variables[0].shape
+            own = unpack(gradients[0], variables) if packed else gradients
+            for variable, gradient in zip(variables, own, strict=True):
+                self.update_step(gradient, variable, learning_rate)
+            return tf.constant(True)
 
         if gate is None or self._path is None:
             update()
             return
         position, option = gate
-        tf.cond(tf.equal(self._path[position], option), update, lambda: None)
+        if self._path.dtype.is_floating:
+            active = tf.not_equal(self._path[position, option], 0.0)
+        else:
+            active = tf.equal(self._path[position], option)
+        # Not tf.cond, whose dead branches the executor would walk.
+        case(tf.cast(active, tf.int32), [lambda: tf.constant(False), update])
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
+    ) -> None:
+        index = self._get_variable_index(variable)
+        changed = gradient
+        if self._l2[index]:
+            changed = gradient + self._l2[index] * variable
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            rate = tf.cast(learning_rate, variable.dtype)
+            variable.assign_sub(variable * self.weight_decay * rate)
+        super().update_step(changed, variable, learning_rate)
 
 
 class _PathLossScale(keras.optimizers.LossScaleOptimizer):

@@ -9,6 +9,7 @@ from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
 from spos_tf.layers.branch import Branch
 from spos_tf.layers.path_norm import BatchNorm
 from spos_tf.layers.shape_ops import ShapeOps
+from spos_tf.layers.tensor_ops import TensorOps
 
 OPS = ("3x3", "5x5", "7x7", "xception")
 BLOCKS = {
@@ -37,10 +38,23 @@ def _branch(block, x, seed=0):
     return branch
 
 
+def _run(branch, x):
+    weights = {n: v.value for n, v in branch.named_weights.items()}
+    ops = TensorOps(weights, "float32", norm=BatchNorm())
+    return branch.block(ops, tf.constant(x))
+
+
+def _shapes(branch):
+    return {
+        name.removesuffix(".kernel"): tuple(kernel.shape)
+        for name, kernel in branch.named_weights.items()
+    }
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_shapes_are_those_of_the_tensors(name):
     block, x = BLOCKS[name], _input(BLOCKS[name])
-    y = _branch(block, x)(x, norm=BatchNorm())
+    y = _run(_branch(block, x), x)
     assert block(ShapeOps(), x.shape[1:]) == tuple(y.shape[1:])
     assert y.dtype == tf.float32
 
@@ -48,11 +62,11 @@ def test_shapes_are_those_of_the_tensors(name):
 @pytest.mark.parametrize("op", OPS)
 def test_even_channels_pass_and_odd_ones_are_worked_on(op):
     x = _input(BLOCKS["head"])
-    y = _branch(ShuffleBlock(op, 8, 4), x)(x, norm=BatchNorm()).numpy()
+    y = _run(_branch(ShuffleBlock(op, 8, 4), x), x).numpy()
     np.testing.assert_array_equal(y[..., :4], x[..., ::2])
     changed = x.copy()
     changed[..., ::2] = 9
-    again = _branch(ShuffleBlock(op, 8, 4), x)(changed, norm=BatchNorm())
+    again = _run(_branch(ShuffleBlock(op, 8, 4), x), changed)
     np.testing.assert_array_equal(again[..., 4:], y[..., 4:])
     assert y[..., 4:].min() == 0.0  # a ReLU ends the main branch
 
@@ -60,11 +74,7 @@ def test_even_channels_pass_and_odd_ones_are_worked_on(op):
 def test_a_projecting_block_splits_unevenly():
     x = _input(BLOCKS["head"])
     branch = _branch(ShuffleBlock("5x5", 20, 10, 2, projects=True), x)
-    shapes = {
-        name: tuple(layer.kernel.shape)
-        for name, layer in branch.operations.items()
-    }
-    assert shapes == {
+    assert _shapes(branch) == {
         "proj_dw": (5, 5, 8, 1),
         "proj_pw": (1, 1, 8, 8),
         "pw1": (1, 1, 8, 10),
@@ -76,11 +86,7 @@ def test_a_projecting_block_splits_unevenly():
 def test_xception_has_three_depthwise_3x3():
     x = _input(BLOCKS["head"])
     branch = _branch(ShuffleBlock("xception", 20, 10, 2, projects=True), x)
-    shapes = {
-        name: tuple(layer.kernel.shape)
-        for name, layer in branch.operations.items()
-    }
-    assert shapes == {
+    assert _shapes(branch) == {
         "proj_dw": (3, 3, 8, 1),
         "proj_pw": (1, 1, 8, 8),
         "dw1": (3, 3, 8, 1),
@@ -118,16 +124,16 @@ def test_the_input_is_normalised(kind):
     x = x.astype(np.float32)
     stem = Stem(4, 1, kind)
     branch = _branch(stem, x)
-    kernel = branch.operations["conv"].kernel
+    kernel = branch.named_weights["conv.kernel"]
     plain = {
         "bgr": x[..., ::-1],
         "standard": (x - [125, 123, 114]) / [63, 62, 67],
     }[kind].astype(np.float32)
     expected = BatchNorm()(
-        keras.ops.conv(plain, kernel, padding="same"), 1e-5, "bn"
+        keras.ops.conv(plain, kernel, padding="same"), 1e-5, tf.constant(0)
     )
     np.testing.assert_allclose(
-        branch(x, norm=BatchNorm()),
+        _run(branch, x),
         tf.nn.relu(expected),
         rtol=1e-4,  # Inputs up to 255 and sums of 27 products in float32.
         atol=1e-4,

@@ -8,7 +8,6 @@ import tensorflow as tf
 from spos_tf.layers.path_norm import (
     BatchNorm,
     CollectingBatchNorm,
-    GivenBatchNorm,
     SynchronizedBatchNorm,
     fused_batch_norm,
 )
@@ -16,6 +15,7 @@ from spos_tf.layers.path_norm import (
 # float32 sums over 128 values in another order: a few units in the last
 # place of values up to 3.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+PLACE = tf.constant(0)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_batch_is_normalised_like_keras_does(x, kind):
         "synchronized": lambda: SynchronizedBatchNorm(1),
         "collecting": CollectingBatchNorm,
     }[kind]()
-    y = norm(tf.constant(x), 1e-5, "bn").numpy()
+    y = norm(tf.constant(x), 1e-5, PLACE).numpy()
     theirs = keras.layers.BatchNormalization(
         epsilon=1e-5, center=False, scale=False
     )(x, training=True)
@@ -55,7 +55,7 @@ def test_gradients_are_those_of_keras(x, norm):
     )
     found = []
     for run in (
-        lambda value: norm(value, 1e-5, "bn"),
+        lambda value: norm(value, 1e-5, PLACE),
         lambda value: layer(value, training=True),
     ):
         value = tf.constant(x)
@@ -84,7 +84,7 @@ def test_synchronized_survives_a_large_constant_channel(value):
     images = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(images)
-        y = norm(images, 1e-5, "bn")
+        y = norm(images, 1e-5, PLACE)
         loss = tf.reduce_sum(y**3)
     assert np.isfinite(tape.gradient(loss, images)).all()
     # The mean is off by a few units in its last place, and so the variance
@@ -96,33 +96,16 @@ def test_synchronized_survives_a_large_constant_channel(value):
     np.testing.assert_allclose(y[..., 2:], expected[..., 2:], **CLOSE)
 
 
-def test_moments_are_collected_in_order_and_padded(x):
+def test_moments_are_collected_in_order(x):
     norm = CollectingBatchNorm()
-    assert not np.any(norm.moments(3))
-    norm(tf.constant(x), 1e-5, "one")
-    norm(tf.constant(x[..., :2] + 1), 1e-5, "two")
-    moments = norm.moments(10).numpy()
-    assert moments.shape == (2, 10)
+    assert norm.moments().shape == (2, 0)
+    norm(tf.constant(x), 1e-5, PLACE)
+    norm(tf.constant(x[..., :2] + 1), 1e-5, PLACE)
+    moments = norm.moments().numpy()
+    assert moments.shape == (2, 8)
     both = np.concatenate([x, x[..., :2] + 1], axis=-1).astype(np.float64)
-    np.testing.assert_allclose(moments[0, :8], both.mean((0, 1, 2)), rtol=1e-5)
-    np.testing.assert_allclose(moments[1, :8], both.var((0, 1, 2)), rtol=1e-4)
-    assert not moments[:, 8:].any()
-
-
-def test_given_statistics_are_used_in_order(x):
-    statistics = np.array(
-        [[1.0, 2, 3, 4, 5, 6, 7, 8], [4.0, 1, 9, 1, 1, 2, 2, 3]], np.float32
-    )
-    norm = GivenBatchNorm(tf.constant(statistics))
-    first = norm(tf.constant(x[..., :6]), 1e-5, "one")
-    second = norm(tf.constant(x[..., :2]), 1e-5, "two")
-    mean, variance = statistics
-    for y, source, part in (
-        (first, x, slice(0, 6)),
-        (second, x[..., :2], slice(6, 8)),
-    ):
-        expected = (source - mean[part]) / np.sqrt(variance[part] + 1e-5)
-        np.testing.assert_allclose(y, expected, **CLOSE)
+    np.testing.assert_allclose(moments[0], both.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(moments[1], both.var((0, 1, 2)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -135,9 +118,3 @@ def test_half_precision_features_keep_float32_moments(x, dtype):
     # Were the moments in half precision, 1e-3 would be out of reach.
     np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-4)
     np.testing.assert_allclose(variance, exact.var((0, 1, 2)), rtol=1e-3)
-    given = GivenBatchNorm(tf.stack([mean, variance]))(half, 1e-5, "bn")
-    assert given.dtype == half.dtype
-    # One rounding to 8 bits (bfloat16) of values up to 4.
-    np.testing.assert_allclose(
-        tf.cast(given, tf.float32), tf.cast(y, tf.float32), atol=4 / 128
-    )

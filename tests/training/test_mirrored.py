@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from graph_nodes import cases, lowered
 from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
@@ -110,15 +111,13 @@ def test_replicas_hold_the_same_weights_and_slots(request, kind):
 def test_one_trace_and_no_lowered_case(request, kind):
     run = request.getfixturevalue(kind)
     assert run.train_step.experimental_get_tracing_count() == 1
-    graph = run.train_step.get_concrete_function(
+    concrete = run.train_step.get_concrete_function(
         run.batch, tf.constant(0, tf.int64)
-    ).graph
-    cases = [op for op in graph.get_operations() if "Case" in op.type]
-    # One a replica and choice forward, one backward.
-    assert len(cases) == 2 * 2 * run.blueprint.search_space.num_choices
-    name = "_lower_using_switch_merge"
-    for op in cases:
-        assert name not in op.node_def.attr or not op.get_attr(name)
+    )
+    found = cases(concrete)
+    # On each replica every choice forward and backward; and the gates.
+    assert len(found) > 2 * 2 * run.blueprint.search_space.num_choices
+    assert not lowered(found)
 
 
 def test_a_run_is_captured_and_restored_on_both(replica):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from graph_nodes import all_nodes
+
 
 @pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
 def policy(request):
@@ -53,8 +55,7 @@ def test_the_computation_is_in_half_precision(policy, blueprint):
     step = tf.function(supernet, autograph=False).get_concrete_function(
         tf.TensorSpec([4, 8, 8, 3], tf.float32), tf.TensorSpec([2], tf.int32)
     )
-    kinds = ("Conv2D", "FusedBatchNormV3")
-    ops = [op for op in step.graph.get_operations() if op.type in kinds]
-    # Those of the stem and the head, which every path has.
-    assert len(ops) >= 3
-    assert {op.inputs[0].dtype for op in ops} == {kind}
+    kinds = ("Conv2D", "DepthwiseConv2dNative", "FusedBatchNormV3")
+    nodes = [node for node in all_nodes(step) if node.op in kinds]
+    assert {node.op for node in nodes} == set(kinds)
+    assert {node.attr["T"].type for node in nodes} == {kind.as_datatype_enum}

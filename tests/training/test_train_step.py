@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from graph_nodes import cases, lowered
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
 
@@ -106,12 +107,26 @@ def test_no_case_is_lowered(run, batch):
     concrete = run.train_step.get_concrete_function(
         batch, tf.constant(0, tf.int64)
     )
-    cases = [op for op in concrete.graph.get_operations() if "Case" in op.type]
-    # One a choice forward, one backward.
-    assert len(cases) == 2 * run.blueprint.search_space.num_choices
-    name = "_lower_using_switch_merge"
-    for op in cases:
-        assert name not in op.node_def.attr or not op.get_attr(name)
+    found = cases(concrete)
+    # A choice forward (with and, unused, without what the gradient needs) and
+    # backward; and a gate for each branch.
+    assert len(found) == 2 * 3 + 2 * 4
+    assert not lowered(found)
+
+
+def test_gradients_and_updates_of_a_branch_are_behind_one_gate(run, batch):
+    """No update of anything is in the step's own graph but the shared."""
+    concrete = run.train_step.get_concrete_function(
+        batch, tf.constant(0, tf.int64)
+    )
+    assigned = {
+        operation.inputs[0].ref()
+        for operation in concrete.graph.get_operations()
+        if operation.type.startswith("Assign")
+    }
+    shared = [gate for gate in run.supernet.gates.values() if gate is None]
+    # Stem and head with their momenta, and the count of steps.
+    assert len(assigned) == 2 * len(shared) + 1
 
 
 def test_training_lowers_the_loss(make_run, batch):

@@ -1,0 +1,174 @@
+"""The compiled forward passes of a segment, shared by all segments like it."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from spos_tf.layers.dispatch import case
+from spos_tf.layers.ops import Block
+from spos_tf.layers.path_norm import CollectingBatchNorm, PathNorm
+from spos_tf.layers.shape_ops import Shape, ShapeOps
+from spos_tf.layers.tensor_ops import FoldedOps, TensorOps
+
+# By "operation.weight".
+Weights = Mapping[str, tf.Tensor]
+
+
+class SegmentFunctions:
+    """Runs blocks, one an option, with weights that it is given.
+
+    Slots of equal shape have equal blocks and share these functions: the 20
+    slots of the paper's space need 8 traces.
+
+    Args:
+        blocks: One an option.
+        input_shape: Without the batch axis.
+        norm: How batch norm normalises in training.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Block], input_shape: Shape, norm: PathNorm
+    ) -> None:
+        self._norm = norm
+        self._dtype = keras.config.dtype_policy().compute_dtype
+        self._output_shape = blocks[0](ShapeOps(), input_shape)
+        self._num_channels = max(
+            _batch_norm_channels(block, input_shape) for block in blocks
+        )
+        train, collect, infer = (
+            [
+                _not_inlined(functools.partial(run, option, block))
+                for option, block in enumerate(blocks)
+            ]
+            for run in (self._train, self._collect, self._infer)
+        )
+        # Of one option, given as a Python integer.
+        self.collect_option = collect
+        self.infer_option = infer
+        # Of the option that a tensor says.
+        self.train = _inlined(functools.partial(self._choose, train))
+        self.collect = _inlined(functools.partial(self._choose, collect))
+        self.infer = _inlined(functools.partial(self._choose, infer))
+
+    def _choose(
+        self,
+        functions: Sequence[Callable[..., Any]],
+        x: tf.Tensor,
+        selection: tf.Tensor,
+        weights: Sequence[Weights],
+        *rest: Any,
+    ) -> Any:
+        """Calls the function of the option that is selected.
+
+        Args:
+            functions: One an option.
+            x: `[batch, height, width, channels]`.
+            selection: int32 scalar; or float32 `[options]`, of which the
+                results, one tensor each, are a sum with these weights. What
+                has weight 0 does not run.
+            weights: Of all options.
+            rest: More arguments of the functions.
+        """
+        calls = [
+            functools.partial(function, x, own, *rest)
+            for function, own in zip(functions, weights, strict=True)
+        ]
+        if not selection.dtype.is_floating:
+            return case(selection, calls)
+        return tf.add_n(
+            [
+                self._weighted(selection[option], x, call)
+                for option, call in enumerate(calls)
+            ]
+        )
+
+    def _weighted(
+        self, weight: tf.Tensor, x: tf.Tensor, call: Callable[[], tf.Tensor]
+    ) -> tf.Tensor:
+        def zeros() -> tf.Tensor:
+            return tf.zeros([tf.shape(x)[0], *self._output_shape], self._dtype)
+
+        def product() -> tf.Tensor:
+            return tf.cast(weight, self._dtype) * call()
+
+        runs = tf.cast(tf.not_equal(weight, 0.0), tf.int32)
+        return case(runs, [zeros, product])
+
+    def _train(
+        self,
+        option: int,
+        block: Block,
+        x: tf.Tensor,
+        weights: Weights,
+        first: tf.Tensor,
+        dropout_seed: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Normalises with the batch.
+
+        `first` is int32, the number of branches in the segments before.
+        """
+        ops = TensorOps(
+            weights,
+            self._dtype,
+            norm=self._norm,
+            branch=first + option,
+            dropout_seed=dropout_seed,
+        )
+        return block(ops, x)
+
+    def _collect(
+        self, option: int, block: Block, x: tf.Tensor, weights: Weights
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As in training; gives the moments of the batch norms as well.
+
+        Returns:
+            The output, and float32 `[2, channels]`: mean and variance of all
+            channels in the order of the batch norms, padded to the length of
+            the widest option, since a Case gives one shape.
+        """
+        del option
+        norm = CollectingBatchNorm()
+        y = block(TensorOps(weights, self._dtype, norm=norm), x)
+        moments = norm.moments()
+        padding = self._num_channels - moments.shape[1]
+        return y, tf.pad(moments, [[0, 0], [0, padding]])
+
+    def _infer(
+        self,
+        option: int,
+        block: Block,
+        x: tf.Tensor,
+        weights: Weights,
+        given: tf.Tensor,
+    ) -> tf.Tensor:
+        """Normalises with `given`, float32 `[2, channels]` as collected."""
+        del option
+        return block(FoldedOps(weights, self._dtype, statistics=given), x)
+
+
+def _inlined(run: Callable[..., Any]) -> Any:
+    return tf.function(run, autograph=False, reduce_retracing=True)
+
+
+def _not_inlined(run: Callable[..., Any]) -> Any:
+    """A function that is optimized as a graph of its own.
+
+    The body of a Case op is not: neither are its convolutions fused with what
+    follows, nor are oneDNN's kernels used in it on CPU. A training step at
+    224 px took 1.4 times as long with the blocks inlined there.
+    """
+    return tf.function(
+        run,
+        autograph=False,
+        reduce_retracing=True,
+        experimental_attributes={"_noinline": True},
+    )
+
+
+def _batch_norm_channels(block: Block, input_shape: Shape) -> int:
+    ops = ShapeOps()
+    block(ops, input_shape)
+    return sum(count.batch_norm_channels for count in ops.counts)

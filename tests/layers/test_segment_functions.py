@@ -1,0 +1,129 @@
+"""What segments share, and several branches at once."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from graph_nodes import cases, lowered
+from spos_tf.networks.supernet import Supernet
+from spos_tf.spaces import build_blueprint
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    blueprint = build_blueprint(
+        "shufflenet_blocks",
+        preset="demo",
+        stage_widths=[12, 16],
+        stage_repeats=[3, 2],
+        last_width=16,
+    )
+    return Supernet(blueprint, seed=1)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return tf.constant(rng.uniform(0, 255, (4, 8, 8, 3)), tf.float32)
+
+
+def _trained(supernet, images, selection):
+    @tf.function(autograph=False)
+    def step(selection):
+        with tf.GradientTape() as tape:
+            tape.watch(selection)
+            logits = supernet(images, selection)
+            loss = tf.reduce_sum(logits**2)
+        sources = [v.value for v in supernet.named_variables.values()]
+        gradients = tape.gradient(loss, [selection, *sources])
+        return (
+            logits,
+            gradients[0],
+            dict(zip(supernet.named_variables, gradients[1:], strict=True)),
+        )
+
+    return step, step(tf.constant(selection))
+
+
+def test_equal_segments_are_traced_once(supernet, images):
+    step, _ = _trained(supernet, images, [0, 1, 2, 3, 0])
+    concrete = step.get_concrete_function(tf.TensorSpec([5], tf.int32))
+    found = cases(concrete)
+    # The first block of each stage, and one for the others of each: forward
+    # (with and, unused, without what the gradient needs) and backward.
+    assert len(found) == 3 * 4
+    assert not lowered(found)
+
+
+def test_blocks_are_not_inlined(supernet, images):
+    step, _ = _trained(supernet, images, [0, 1, 2, 3, 0])
+    concrete = step.get_concrete_function(tf.TensorSpec([5], tf.int32))
+    library = concrete.graph.as_graph_def().library.function
+    with_kernels = [
+        function
+        for function in library
+        if any(n.op.startswith("Depthwise") for n in function.node_def)
+    ]
+    assert with_kernels
+    for function in with_kernels:
+        assert function.attr["_noinline"].b, function.signature.name
+
+
+def test_weights_of_zero_and_one_are_the_path(supernet, images):
+    path = np.array([2, 0, 3, 1, 1])
+    weights = np.eye(4, dtype=np.float32)[path]
+    _, (logits, _, gradients) = _trained(supernet, images, path.astype("i4"))
+    _, (found, _, ours) = _trained(supernet, images, weights)
+    np.testing.assert_array_equal(found, logits)
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(ours[name], gradient, err_msg=name)
+
+
+def test_weighted_branches_are_summed(supernet, images):
+    """A single choice with weights: the features are a weighted sum."""
+    blueprint = build_blueprint(
+        "shufflenet_blocks",
+        preset="demo",
+        stage_widths=[12],
+        stage_repeats=[1],
+        stage_strides=[1],
+        last_width=16,
+    )
+    one = Supernet(blueprint, seed=3)
+    slot = one._slots[1]
+    rng = np.random.default_rng(1)
+    shape = blueprint.input_shapes[1]
+    x = tf.constant(rng.normal(size=(4, *shape)), tf.float32)
+    first = tf.constant(1)
+
+    def run(selection):
+        return slot.functions.train(x, selection, slot.weights(), first, None)
+
+    apart = [run(tf.constant(option)).numpy() for option in range(4)]
+    weights = np.array([0.25, 0.0, -1.5, 0.5], np.float32)
+    expected = sum(w * y for w, y in zip(weights, apart, strict=True))
+    # Three float32 products and sums of values up to 5.
+    np.testing.assert_allclose(
+        run(tf.constant(weights)), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_branch_of_weight_zero_does_not_run(supernet, images):
+    """Were it multiplied by zero, NaN would show."""
+    kernel = supernet.named_variables["stage1.block1.7x7.dw1.kernel"]
+    before = kernel.numpy()
+    weights = np.full((5, 4), 0.5, np.float32)
+    weights[:, 2] = 0.0
+    try:
+        kernel.assign(before * np.nan)
+        _, (logits, of_weights, gradients) = _trained(supernet, images, weights)
+    finally:
+        kernel.assign(before)
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(of_weights[:, 2], 0.0)
+    assert np.all(np.abs(np.delete(of_weights, 2, axis=1)) > 0)
+    for name, gradient in gradients.items():
+        if ".7x7." in name:
+            assert not np.any(gradient), name
+        elif "kernel" in name:
+            assert np.any(gradient), name
