@@ -20,6 +20,13 @@ def cases(concrete: Any) -> list[Any]:
     return [node for node in all_nodes(concrete) if node.op in kinds]
 
 
+def choosing_from(nodes: list[Any], count: int) -> list[Any]:
+    """Those with so many branches."""
+    return [
+        node for node in nodes if len(node.attr["branches"].list.func) == count
+    ]
+
+
 def lowered(nodes: list[Any]) -> list[Any]:
     """Those that become Switch and Merge, whose dead branches are walked."""
     return [node for node in nodes if node.attr[_LOWERS].b]

@@ -13,13 +13,13 @@ work_dir/search/scores.jsonl.
 
 import json
 import pathlib
-import time
 
 import tqdm
 from absl import flags, logging
 
 import program
 import run_folder
+import scoring
 import shared_flags
 import trained_supernet
 from spos_tf.atomic_write import unfinished
@@ -52,19 +52,8 @@ flags.DEFINE_float("min_params", None, "Fewest weights, inclusive.")
 flags.DEFINE_multi_string(
     "constraint", [], "Repeatable; any cost, for example 'macs<=330e6'."
 )
-flags.DEFINE_integer(
-    "recalibration_images",
-    20_000,
-    "Training images that batch norm is recalibrated on for every candidate.",
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "evaluation_batch_size", 200, "Images at once.", lower_bound=1
-)
+scoring.define_scoring()
 shared_flags.define_threads()
-
-# Batches of more bytes are read anew for every candidate.
-_CACHE_BYTES = 4 << 30
 
 
 def _limits() -> list[tuple[str, float | None, float | None]]:
@@ -151,42 +140,12 @@ def _check_unchanged(path: pathlib.Path, scored_with: dict[str, str]) -> None:
         )
 
 
-def _batches(split, preprocessing):
-    """The split's batches, in memory where they fit."""
-    from spos_tf.data.pipeline import evaluation_batches
-
-    batches = evaluation_batches(
-        split, preprocessing, batch_size=FLAGS.evaluation_batch_size
-    )
-    size = len(split) * 12 * preprocessing.image_size**2
-    return list(batches) if size <= _CACHE_BYTES else batches
-
-
-def _evaluator(trained, parts, preprocessing):
-    from spos_tf.networks.supernet import Supernet
-    from spos_tf.networks.transfer import load_weights
-    from spos_tf.search.evaluator import Evaluator
-
-    wanted = FLAGS.recalibration_images
-    if wanted > len(parts.train):
-        raise UserError(
-            f"--recalibration_images={wanted} is more than the "
-            f"{len(parts.train)} training images. Lower it."
-        )
-    recalibration = parts.recalibration(wanted, FLAGS.seed)
-    supernet = Supernet(trained.blueprint)
-    load_weights(supernet, trained.weights)
-    evaluator = Evaluator(
-        supernet,
-        _batches(recalibration, preprocessing),
-        _batches(parts.search, preprocessing),
-    )
-    return evaluator, recalibration
-
-
 def _comparable(path: pathlib.Path) -> set[str]:
     """Flags of a search that make it comparable with another strategy's."""
-    free = ("--strategy=", "--name=", "--top_k=", "--crossover=", "--mutation")
+    free = (
+        *("--strategy=", "--name=", "--top_k=", "--crossover=", "--mutation"),
+        *(f"--{name}=" for name in scoring.FREE),
+    )
     lines = path.read_text("utf-8").splitlines()
     return {line for line in lines if not line.startswith(free)}
 
@@ -211,7 +170,7 @@ def _siblings(folder) -> dict[str, list]:
 
 def main() -> None:
     """Searches and writes what it found."""
-    with run_folder.open_run("search", "search") as folder:
+    with run_folder.open_run("search", "search", free=scoring.FREE) as folder:
         _search(folder)
 
 
@@ -238,7 +197,10 @@ def _search(folder: pathlib.Path) -> None:
     preprocessing = shared_flags.preprocessing(blueprint)
     parts = shared_flags.splits(blueprint)
     _check_split(trained, parts)
-    evaluator, recalibration = _evaluator(trained, parts, preprocessing)
+    recalibration = scoring.recalibration_split(parts)
+    evaluator = scoring.make_evaluator(
+        trained, recalibration, parts.search, preprocessing
+    )
     images = len(recalibration) + len(parts.search)
 
     with tqdm.tqdm(
@@ -260,16 +222,11 @@ def _search(folder: pathlib.Path) -> None:
             FLAGS.threads,
         )
 
-        def evaluate(encodings):
-            for position, encoding in enumerate(encodings):
-                start = time.perf_counter()
-                accuracy = memo.get(encoding)
-                if accuracy is None:
-                    accuracy = evaluator(encoding)
-                    memo.put(encoding, accuracy)
-                yield position, accuracy, time.perf_counter() - start
+        best, computed = 0.0, ""
 
-        best = 0.0
+        def on_chunk(share):
+            nonlocal computed
+            computed = f", {share:.0%} of segments computed"
 
         def on_candidate(candidate, generation_size, resumed):
             del generation_size
@@ -282,14 +239,14 @@ def _search(folder: pathlib.Path) -> None:
             )
             bar.set_postfix_str(
                 f"generation {candidate.generation + 1}, best {best:.2%}"
-                f"{speed}",
+                f"{speed}{computed}",
                 refresh=False,
             )
             bar.update()
 
         winner = run_search(
             algorithm,
-            evaluate,
+            scoring.scores(evaluator, blueprint, memo, on_chunk),
             space=space,
             cost_functions=tables,
             record=Record.open(folder / "record.jsonl"),

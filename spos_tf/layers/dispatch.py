@@ -31,3 +31,17 @@ def case(index: tf.Tensor, branches: Sequence[Callable[[], Any]]) -> Any:
     if _indexed_case is None or tf.executing_eagerly():
         return tf.switch_case(index, branches)
     return _indexed_case(index, branches, lower_using_switch_merge=False)
+
+
+def unoptimized(zero: tf.Tensor, run: Callable[[], Any]) -> Any:
+    """Calls `run()` where the graph's optimizers do not reach.
+
+    The body of a Case op is neither rewritten to oneDNN's kernels nor fused.
+
+    Args:
+        zero: int32 scalar that is 0; a constant would be optimized away.
+        run: Function of no arguments.
+    """
+    if _indexed_case is None or tf.executing_eagerly():
+        return run()
+    return _indexed_case(zero, [run, run], lower_using_switch_merge=False)

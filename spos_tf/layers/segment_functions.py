@@ -46,8 +46,8 @@ class SegmentFunctions:
             for run in (self._train, self._collect, self._infer)
         )
         # Of one option, given as a Python integer.
-        self.collect_option = collect
-        self.infer_option = infer
+        self.collect_option = collect = [*map(_of_any_batch, collect)]
+        self.infer_option = infer = [*map(_of_any_batch, infer)]
         # Of the option that a tensor says.
         self.train = _inlined(functools.partial(self._choose, train))
         self.collect = _inlined(functools.partial(self._choose, collect))
@@ -166,6 +166,27 @@ def _not_inlined(run: Callable[..., Any]) -> Any:
         reduce_retracing=True,
         experimental_attributes={"_noinline": True},
     )
+
+
+def _of_any_batch(function: Any) -> Callable[..., Any]:
+    """Calls one trace whatever the size of the batch.
+
+    Of a trace that knows the size, the size is folded into the arithmetic,
+    and what is computed differs in its last bits: it would depend on who
+    called first, and with which batch.
+    """
+    traces: dict[tf.DType, Callable[..., Any]] = {}
+
+    def call(x: tf.Tensor, *rest: Any) -> Any:
+        if x.dtype not in traces:
+            batch = tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+            specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, rest)
+            # Not within the graph that may be under construction.
+            with tf.init_scope():
+                traces[x.dtype] = function.get_concrete_function(batch, *specs)
+        return traces[x.dtype](x, *rest)
+
+    return call
 
 
 def _batch_norm_channels(block: Block, input_shape: Shape) -> int:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from spos_tf.layers.depthwise import depthwise_conv2d
 from spos_tf.layers.ops import RGB_MEAN, RGB_STD
 from spos_tf.layers.path_norm import BatchNorm, PathNorm
 
@@ -82,13 +83,12 @@ class TensorOps:
         self, x: tf.Tensor, kernel_size: int, *, strides: int = 1, name: str
     ) -> tf.Tensor:
         del kernel_size
+        zero = tf.minimum(self._branch, 0)
         return self._convolved(
             _Convolution(
                 self._weights[f"{name}.kernel"],
                 [-1, 1],
-                lambda k: tf.nn.depthwise_conv2d(
-                    x, k, [1, strides, strides, 1], "SAME"
-                ),
+                lambda k: depthwise_conv2d(x, k, strides, zero),
             )
         )
 

@@ -29,13 +29,7 @@ class _Slot(NamedTuple):
 
     def weights(self) -> list[Weights]:
         """Weights of every branch as tensors."""
-        return [
-            {
-                name: tf.convert_to_tensor(variable.value)
-                for name, variable in branch.named_weights.items()
-            }
-            for branch in self.branches
-        ]
+        return [_weights(branch) for branch in self.branches]
 
     def selected(self, selection: tf.Tensor) -> tf.Tensor:
         """What the segment's functions take, of a selection of the network."""
@@ -181,6 +175,69 @@ class Supernet(keras.layers.Layer):
             moments.append(collected)
         return moments
 
+    def branch_weights(self, segment: int, option: int) -> Weights:
+        """Weights of one branch as tensors, read now."""
+        return _weights(self._slots[segment].branches[option])
+
+    def collect_segment(
+        self,
+        segment: int,
+        option: int,
+        x: tf.Tensor,
+        weights: Weights | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """One segment of `batch_moments`, with the same compiled function.
+
+        Args:
+            segment: Index into the blueprint's segments.
+            option: Index of the branch; 0 where nothing is chosen.
+            x: Output of the segment before, `[batch, height, width,
+                channels]` in the compute dtype; for the first segment the
+                images, float32 RGB 0..255.
+            weights: From `branch_weights`, for who calls often; None reads
+                them.
+
+        Returns:
+            The output, of the compute dtype, and the moments, float32
+            `[2, channels]`.
+        """
+        if weights is None:
+            weights = self.branch_weights(segment, option)
+        return self._slots[segment].functions.collect_option[option](x, weights)
+
+    def infer_segment(
+        self,
+        segment: int,
+        option: int,
+        x: tf.Tensor,
+        statistics: tf.Tensor,
+        weights: Weights | None = None,
+    ) -> tf.Tensor:
+        """One segment of `call` with statistics, by the same function.
+
+        Args:
+            segment: Index into the blueprint's segments.
+            option: Index of the branch; 0 where nothing is chosen.
+            x: As in `collect_segment`.
+            statistics: Of this segment, float32 `[2, channels]`.
+            weights: As in `collect_segment`.
+
+        Returns:
+            The output, of the compute dtype; of the last segment the logits
+            `[batch, classes]`, which `call` casts to float32.
+        """
+        if weights is None:
+            weights = self.branch_weights(segment, option)
+        function = self._slots[segment].functions.infer_option[option]
+        return function(x, weights, statistics)
+
+
+def _weights(branch: Branch) -> Weights:
+    return {
+        name: tf.convert_to_tensor(variable.value)
+        for name, variable in branch.named_weights.items()
+    }
+
 
 def branch_name(blueprint: Blueprint, segment: str, option: int) -> str:
     """`"segment"`, or `"segment.option"` where the segment is a choice."""
@@ -192,14 +249,53 @@ def branch_name(blueprint: Blueprint, segment: str, option: int) -> str:
     return f"{segment}.{label.options[option]}"
 
 
-def pooled_statistics(
-    batches: Iterable[tuple[int, Sequence[npt.ArrayLike]]],
-) -> list[tf.Tensor]:
-    """Mean and variance of all images from those of batches.
+class PooledMoments:
+    """Mean and variance of all images from those of batches, of a segment.
 
     The mean is the batches' mean; the variance is the mean of their variances
     and the variance of their means. Batches count by their size, and all is
     summed in double precision: E[x^2] - E[x]^2 cancels in single.
+    """
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._sum: npt.NDArray[np.float64] | None = None
+
+    def add(self, count: int, moments: npt.ArrayLike) -> None:
+        """Takes a batch.
+
+        Args:
+            count: Its images.
+            moments: float32 `[2, channels]`: its mean and variance.
+        """
+        mean, variance = np.asarray(moments, np.float64)
+        weighted = count * np.stack([mean, variance + mean**2])
+        self._total += count
+        if self._sum is None:
+            self._sum = weighted
+        else:
+            self._sum += weighted
+
+    def statistics(self) -> npt.NDArray[np.float32]:
+        """float32 `[2, channels]`: mean and variance of what was added.
+
+        Raises:
+            ValueError: Nothing was added.
+        """
+        if self._sum is None:
+            raise ValueError("There are no moments to pool.")
+        mean, square = self._sum / self._total
+        # What is not finite stays so, for the caller to say; and rounding
+        # may leave a little less than no variance.
+        with np.errstate(invalid="ignore", over="ignore"):
+            variance = np.maximum(square - mean**2, 0.0)
+            return np.stack([mean, variance]).astype(np.float32)
+
+
+def pooled_statistics(
+    batches: Iterable[tuple[int, Sequence[npt.ArrayLike]]],
+) -> list[tf.Tensor]:
+    """Mean and variance of all images in every segment, from `PooledMoments`.
 
     Args:
         batches: Of each its number of images and its moments, from
@@ -209,24 +305,9 @@ def pooled_statistics(
         A float32 `[2, channels]` a segment; an empty list if there are no
         batches.
     """
-    total = 0
-    sums: list[npt.NDArray[np.float64]] = []
+    pools: list[PooledMoments] = []
     for count, moments in batches:
-        total += count
-        for index, moment in enumerate(moments):
-            mean, variance = np.asarray(moment, np.float64)
-            weighted = count * np.stack([mean, variance + mean**2])
-            if index == len(sums):
-                sums.append(weighted)
-            else:
-                sums[index] += weighted
-    pooled = []
-    for part in sums:
-        mean, square = part / total
-        # What is not finite stays so, for the caller to say; and rounding
-        # may leave a little less than no variance.
-        with np.errstate(invalid="ignore", over="ignore"):
-            variance = np.maximum(square - mean**2, 0.0)
-            both = np.stack([mean, variance]).astype(np.float32)
-        pooled.append(tf.constant(both))
-    return pooled
+        pools = pools or [PooledMoments() for _ in moments]
+        for pool, moment in zip(pools, moments, strict=True):
+            pool.add(count, moment)
+    return [tf.constant(pool.statistics()) for pool in pools]

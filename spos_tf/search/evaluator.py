@@ -68,9 +68,9 @@ class Evaluator:
             for images, _ in self._recalibration
         )
         if not statistics:
-            raise UserError("Recalibration needs at least one image; got none.")
+            raise no_images("Recalibration")
         if not all(np.isfinite(s).all() for s in statistics):
-            raise UserError(_not_finite(encoding))
+            raise not_finite(encoding)
         return statistics
 
     def score(
@@ -91,11 +91,11 @@ class Evaluator:
         for images, labels in self._scoring:
             correct, finite = self._hits(images, labels, path, statistics)
             if not bool(finite):
-                raise UserError(_not_finite(encoding))
+                raise not_finite(encoding)
             hits += int(correct)
             total += int(images.shape[0])
         if not total:
-            raise UserError("Scoring needs at least one image; got none.")
+            raise no_images("Scoring")
         return hits / total
 
     def __call__(self, encoding: npt.ArrayLike) -> float:
@@ -114,18 +114,42 @@ class Evaluator:
         statistics: list[tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._supernet(images, path, statistics=statistics)
-        hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+        hits, finite = count_hits(logits, labels)
         # The images too: on CPU a batch norm fused with its ReLU makes 0 of
         # NaN.
-        finite = [tf.reduce_all(tf.math.is_finite(x)) for x in (images, logits)]
-        return (
-            tf.reduce_sum(tf.cast(hits, tf.int32)),
-            tf.logical_and(*finite),
-        )
+        return hits, tf.logical_and(all_finite(images), finite)
 
 
-def _not_finite(encoding: npt.ArrayLike) -> str:
-    return (
+def count_hits(
+    logits: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """How many images are classified correctly, and whether that is to trust.
+
+    Args:
+        logits: Floating `[batch, classes]`.
+        labels: int32 `[batch]`.
+
+    Returns:
+        int32 `[]`, and bool `[]`: whether all logits are finite.
+    """
+    logits = tf.cast(logits, tf.float32)
+    hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+    return tf.reduce_sum(tf.cast(hits, tf.int32)), all_finite(logits)
+
+
+def all_finite(x: tf.Tensor) -> tf.Tensor:
+    """bool `[]`: whether there is neither a NaN nor an infinity in `x`."""
+    return tf.reduce_all(tf.math.is_finite(x))
+
+
+def no_images(step: str) -> UserError:
+    """The error of a step that was given no batches."""
+    return UserError(f"{step} needs at least one image; got none.")
+
+
+def not_finite(encoding: npt.ArrayLike) -> UserError:
+    """The error of a candidate with a moment or logit that is not finite."""
+    return UserError(
         f"Path {np.asarray(encoding).tolist()} gives values that are not "
         "finite: the supernet has diverged, or an image is not finite."
     )

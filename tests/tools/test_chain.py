@@ -5,6 +5,7 @@ Every fixture is a link: the first test that needs it makes its folder.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 
 from source_tree import REPO
 from spos_tf.export.formats import FORMATS
+from spos_tf.search.candidate import same_record
+from spos_tf.search.record import read_record
 
 DATA = ["--dataset=digits", "--augmentation=shift"]
 HOLDOUT = ["--holdout_per_class=20"]
@@ -30,6 +33,14 @@ RETRAIN = [
     "--log_every=50",
     "--checkpoint_every=10",
     "--keep_checkpoints=1000",
+]
+SEARCH = [
+    *(*DATA, *HOLDOUT),
+    "--population=4",
+    "--generations=2",
+    "--top_k=2",
+    f"--recalibration_images={TRAINED_ON}",
+    "--max_macs=200e3",
 ]
 FILES = [known.file_name for known in FORMATS.values()]
 # Loads a network where this package cannot be imported, writes its weights
@@ -85,15 +96,7 @@ def supernet(work_dir, tool):
 def search(work_dir, tool, supernet):
     folder = work_dir / "search" / "default"
     if not folder.exists():
-        tool(
-            "search",
-            *(*DATA, *HOLDOUT),
-            "--population=4",
-            "--generations=2",
-            "--top_k=2",
-            f"--recalibration_images={TRAINED_ON}",
-            "--max_macs=200e3",
-        )
+        tool("search", *SEARCH)
     return folder
 
 
@@ -156,6 +159,45 @@ def test_files_are_where_the_contract_says(supernet, search, subnet, export):
     assert best["costs"]["macs"] == metrics["macs"] <= 200e3
     assert {name: best[name] for name in architecture} == architecture
     assert read(export / "manifest.json")["architecture"] == architecture
+
+
+def test_a_search_goes_on_as_a_tree_with_the_same_scores(
+    work_dir, tool, search
+):
+    """One that scored one by one, was killed, and knows some scores."""
+    folder = shutil.copytree(search, search.with_name("together"))
+    record = folder / "record.jsonl"
+    lines = record.read_text("utf-8").splitlines(keepends=True)
+    record.write_text("".join(lines[:3]), "utf-8")
+    known = [json.loads(lines[i])["encoding"] for i in (3, 6)]
+    scores = search.parent / "scores.jsonl"
+    before = scores.read_text("utf-8")
+    kept = [
+        line
+        for line in before.splitlines(keepends=True)
+        if line.strip() and json.loads(line)["encoding"] in known
+    ]
+    assert len(kept) == 2
+    scores.write_text("".join(kept), "utf-8")
+    try:
+        done = tool(
+            "search",
+            *(*SEARCH, "--name=together"),
+            *("--scoring=tree", "--chunk_size=2"),
+        )
+        after = scores.read_text("utf-8")
+    finally:
+        scores.write_text(before, "utf-8")
+    assert "of segments computed" in done.stderr
+    # Of eight candidates 3 were recorded and 2 known: 3 were scored.
+    assert after.startswith("".join(kept))
+    assert after.count('"accuracy"') == 2 + 3
+    assert same_record(
+        read_record(record), read_record(search / "record.jsonl")
+    )
+    assert (folder / "best.json").read_bytes() == (
+        search / "best.json"
+    ).read_bytes()
 
 
 def test_a_killed_retraining_ends_bit_identical(work_dir, tool, subnet):
