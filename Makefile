@@ -17,7 +17,7 @@ PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format install install-test clean
+.PHONY: help demo test lint format install install-test torch-env clean
 
 help: ## Show this list.
 	@echo "Needs Python 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ... picks one)."
@@ -42,6 +42,11 @@ format: $(INSTALLED_TEST) ## Rewrite the code in the project's format.
 install: $(INSTALLED) ## Only install, for use.
 
 install-test: $(INSTALLED_TEST) ## Only install, for development.
+
+torch-env: ## Only for `benchmarks/run.py peer`: PyTorch in .venv-torch.
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --disable-pip-version-check \
+		torch==2.13.0
 
 clean: ## Remove the environment and caches; runs/ stays.
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
