@@ -10,7 +10,12 @@ from types import TracebackType
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 _LIMIT_S = 180.0
-_SPACE = ("--preset=imagenet", "--num_classes=10", "--dataset=digits")
+_SPACE = (
+    "--preset=imagenet",
+    "--num_classes=10",
+    "--dataset=digits",
+    "--holdout_per_class=2",
+)
 
 
 class TrainedInOneStep:
@@ -57,7 +62,7 @@ class TrainedInOneStep:
     def _train(self, step: int) -> float:
         folder = self._work_dir / "supernet/default/checkpoints"
         return _until(
-            lambda: len(list(folder.glob("*.npz"))) >= step,
+            lambda: len(list(folder.glob("step-*.npz"))) >= step,
             "train_supernet.py",
             f"--work_dir={self._work_dir}",
             *_SPACE,
@@ -65,7 +70,6 @@ class TrainedInOneStep:
             "--batch_size=16",
             "--checkpoint_every=1",
             "--log_every=1",
-            "--holdout_per_class=2",
             "--validate_every=0",
         )
 

@@ -14,11 +14,11 @@ import measuring
 import subjects
 
 _GENERATIONS = {"early": 1, "middle": 9, "late": 19}
-_TRAINING_STEPS = 150
+_TRAINING_STEPS = 100
 _BATCHES = 2
 # Pixels and images a batch.
 _SIZES = {"224px_b16": (224, 16), "32px_b16": (32, 16), "32px_b256": (32, 256)}
-_PAIRS = 2
+_PAIRS = 1
 _MARK = 1.5
 
 
