@@ -73,8 +73,19 @@ def test_imports_are_declared():
     needed = imported("spos_tf", "tools")
     assert needed <= set(requirements[""]) | set(requirements["ray"])
     needed = imported("tests", "benchmarks")
-    # pytest itself requires packaging.
-    assert needed <= {"packaging"}.union(*requirements.values())
+    # pytest itself requires packaging. What the package is compared with has
+    # an environment of its own (`make torch-env`).
+    allowed = {"packaging", "torch"}
+    assert needed <= allowed.union(*requirements.values())
+
+
+def test_torch_is_for_the_peer_alone():
+    users = [
+        module.path
+        for module in modules("spos_tf", "tools", "tests", "benchmarks")
+        if any(name.split(".")[0] == "torch" for _, name in module.imports())
+    ]
+    assert users == ["benchmarks/peer_torch.py"]
 
 
 @pytest.mark.parametrize("extra", ["", "ray", "test"])
