@@ -1,9 +1,8 @@
 """Images a second, ours / the official supernet's in PyTorch.
 
 The same paths, sizes and number of threads, in turns of a few calls;
-benchmarks/peer_torch.py
-says what was done to make the other side fast. torch lives in an environment
-of its own.
+benchmarks/peer_torch.py says what was done to make the other side fast. torch
+lives in an environment of its own.
 """
 
 import json

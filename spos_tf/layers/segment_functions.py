@@ -38,12 +38,13 @@ class SegmentFunctions:
         self._num_channels = max(
             _batch_norm_channels(block, input_shape) for block in blocks
         )
-        train, collect, infer = (
-            [
-                _not_inlined(functools.partial(run, option, block))
-                for option, block in enumerate(blocks)
-            ]
-            for run in (self._train, self._collect, self._infer)
+        train = [
+            _not_inlined(functools.partial(self._train, block, option))
+            for option, block in enumerate(blocks)
+        ]
+        collect, infer = (
+            [_not_inlined(functools.partial(run, block)) for block in blocks]
+            for run in (self._collect, self._infer)
         )
         # Of one option, given as a Python integer.
         self.collect_option = collect = [*map(_of_any_batch, collect)]
@@ -99,8 +100,8 @@ class SegmentFunctions:
 
     def _train(
         self,
-        option: int,
         block: Block,
+        option: int,
         x: tf.Tensor,
         weights: Weights,
         first: tf.Tensor,
@@ -120,7 +121,7 @@ class SegmentFunctions:
         return block(ops, x)
 
     def _collect(
-        self, option: int, block: Block, x: tf.Tensor, weights: Weights
+        self, block: Block, x: tf.Tensor, weights: Weights
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As in training; gives the moments of the batch norms as well.
 
@@ -129,7 +130,6 @@ class SegmentFunctions:
             channels in the order of the batch norms, padded to the length of
             the widest option, since a Case gives one shape.
         """
-        del option
         norm = CollectingBatchNorm()
         y = block(TensorOps(weights, self._dtype, norm=norm), x)
         moments = norm.moments()
@@ -137,15 +137,9 @@ class SegmentFunctions:
         return y, tf.pad(moments, [[0, 0], [0, padding]])
 
     def _infer(
-        self,
-        option: int,
-        block: Block,
-        x: tf.Tensor,
-        weights: Weights,
-        given: tf.Tensor,
+        self, block: Block, x: tf.Tensor, weights: Weights, given: tf.Tensor
     ) -> tf.Tensor:
         """Normalises with `given`, float32 `[2, channels]` as collected."""
-        del option
         return block(FoldedOps(weights, self._dtype, statistics=given), x)
 
 
