@@ -184,7 +184,7 @@ class Supernet(keras.layers.Layer):
         segment: int,
         option: int,
         x: tf.Tensor,
-        weights: Weights | None = None,
+        weights: Weights,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """One segment of `batch_moments`, with the same compiled function.
 
@@ -194,15 +194,12 @@ class Supernet(keras.layers.Layer):
             x: Output of the segment before, `[batch, height, width,
                 channels]` in the compute dtype; for the first segment the
                 images, float32 RGB 0..255.
-            weights: From `branch_weights`, for who calls often; None reads
-                them.
+            weights: From `branch_weights`.
 
         Returns:
             The output, of the compute dtype, and the moments, float32
             `[2, channels]`.
         """
-        if weights is None:
-            weights = self.branch_weights(segment, option)
         return self._slots[segment].functions.collect_option[option](x, weights)
 
     def infer_segment(
@@ -211,7 +208,7 @@ class Supernet(keras.layers.Layer):
         option: int,
         x: tf.Tensor,
         statistics: tf.Tensor,
-        weights: Weights | None = None,
+        weights: Weights,
     ) -> tf.Tensor:
         """One segment of `call` with statistics, by the same function.
 
@@ -226,8 +223,6 @@ class Supernet(keras.layers.Layer):
             The output, of the compute dtype; of the last segment the logits
             `[batch, classes]`, which `call` casts to float32.
         """
-        if weights is None:
-            weights = self.branch_weights(segment, option)
         function = self._slots[segment].functions.infer_option[option]
         return function(x, weights, statistics)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from random_batches import random_batches
 from spos_tf.errors import UserError
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet
@@ -26,17 +27,6 @@ def blueprint():
     )
 
 
-def _batches(sizes, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        (
-            tf.constant(rng.uniform(0, 255, (size, 8, 8, 3)), tf.float32),
-            tf.constant(rng.integers(0, 10, size), tf.int32),
-        )
-        for size in sizes
-    ]
-
-
 @pytest.fixture(scope="module")
 def supernet(blueprint):
     return Supernet(blueprint, seed=2)
@@ -44,12 +34,12 @@ def supernet(blueprint):
 
 @pytest.fixture(scope="module")
 def recalibration():
-    return _batches([16, 16, 8])
+    return random_batches([16, 16, 8])
 
 
 @pytest.fixture(scope="module")
 def evaluator(supernet, recalibration):
-    return Evaluator(supernet, recalibration, _batches([32, 18], seed=1))
+    return Evaluator(supernet, recalibration, random_batches([32, 18], seed=1))
 
 
 def test_statistics_are_those_of_all_images_batch_by_batch(
@@ -96,7 +86,7 @@ def test_statistics_of_a_branch_are_padded_with_zeros(supernet, evaluator):
 def test_a_score_is_the_share_of_right_classes(supernet, evaluator):
     statistics = evaluator.recalibrate(PATH)
     hits = total = 0
-    for images, labels in _batches([32, 18], seed=1):
+    for images, labels in random_batches([32, 18], seed=1):
         logits = supernet(images, tf.constant(PATH), statistics=statistics)
         hits += np.sum(logits.numpy().argmax(1) == labels.numpy())
         total += len(labels)
@@ -108,7 +98,7 @@ def test_batches_of_other_sizes_pool_to_the_same_up_to_normalisation(
     supernet, blueprint
 ):
     """The stem's inputs depend on no normalisation: any batches will do."""
-    images = tf.concat([i for i, _ in _batches([16, 16, 8])], 0)
+    images = tf.concat([i for i, _ in random_batches([16, 16, 8])], 0)
     labels = tf.zeros([40], tf.int32)
     found = []
     for sizes in ([40], [10, 30], [1, 39]):
@@ -133,7 +123,7 @@ def test_an_image_that_is_not_finite_is_an_error(
     supernet, recalibration, value
 ):
     """Though the network itself would hide it: ReLU makes 0 of NaN."""
-    images, labels = _batches([4])[0]
+    images, labels = random_batches([4])[0]
     broken = images.numpy()
     broken[2, 3, 3, 1] = value
     broken = [(tf.constant(broken), labels)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from random_batches import random_batches
 from spos_tf.errors import UserError
 from spos_tf.networks.supernet import Supernet
 from spos_tf.search.evaluator import Evaluator
@@ -29,20 +30,9 @@ def blueprint():
     )
 
 
-def _batches(sizes, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        (
-            tf.constant(rng.uniform(0, 255, (size, 8, 8, 3)), tf.float32),
-            tf.constant(rng.integers(0, 10, size), tf.int32),
-        )
-        for size in sizes
-    ]
-
-
 # Of unequal sizes, and no powers of two: dividing by those rounds nothing away.
-RECALIBRATION = _batches([15, 15, 7])
-SCORING = _batches([32, 17], seed=1)
+RECALIBRATION = random_batches([15, 15, 7])
+SCORING = random_batches([32, 17], seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +84,8 @@ def test_logits_are_those_of_single_paths(supernet, blueprint, tree):
         given = [tf.constant(statistics[node]) for node in nodes]
         x = images
         for segment, (node, one) in enumerate(zip(nodes, given, strict=True)):
-            x = supernet.infer_segment(segment, node[-1], x, one)
+            weights = supernet.branch_weights(segment, node[-1])
+            x = supernet.infer_segment(segment, node[-1], x, one, weights)
         expected = supernet(images, tf.constant(path), statistics=given)
         assert x.numpy().tobytes() == expected.numpy().tobytes()
 
@@ -171,7 +162,7 @@ def test_no_images_is_an_error(supernet):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_image_that_is_not_finite_is_an_error(supernet, value):
     """The first candidate is named, as if each was scored by itself."""
-    images, labels = _batches([4])[0]
+    images, labels = random_batches([4])[0]
     broken = images.numpy()
     broken[2, 3, 3, 1] = value
     broken = [*RECALIBRATION, (tf.constant(broken), labels)]

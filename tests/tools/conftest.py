@@ -55,3 +55,21 @@ def run_tool(tool_process, tmp_path_factory):
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory):
+    """One for all tests of a file."""
+    return tmp_path_factory.mktemp("work_dir")
+
+
+@pytest.fixture
+def tool(run_tool, work_dir):
+    """`tool("search", ...)` runs it in `work_dir`; it has to succeed."""
+
+    def run(name, *arguments):
+        done = run_tool(name, *arguments, f"--work_dir={work_dir}")
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 
 import numpy as np
 import pytest
@@ -59,23 +58,6 @@ print(json.dumps({
     "finite": bool(np.isfinite(logits).all()),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def work_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("chain")
-
-
-@pytest.fixture
-def tool(run_tool, work_dir):
-    """`tool("search", ...)` runs it in `work_dir`; it has to succeed."""
-
-    def run(name, *arguments):
-        done = run_tool(name, *arguments, f"--work_dir={work_dir}")
-        assert done.returncode == 0, done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture
@@ -394,46 +376,3 @@ def test_weights_of_another_family(run_tool, work_dir, search):
     assert "'stage_widths'" in last
     assert "--inherit_from" in last
     assert not (work_dir / "subnet" / "other").exists()
-
-
-def test_fit_macs_prints_widths_and_is_not_above(work_dir, tool):
-    limit = 400_000
-    done = tool(
-        "train_subnet",
-        *(*DATA, *SPACE, *TRAIN),
-        "--encoding=0,1,2,3,0",
-        f"--fit_macs={limit}",
-        "--name=fitted",
-        "--steps=1",
-    )
-    folder = work_dir / "subnet" / "fitted"
-    widths = read(folder / "architecture.json")["space_arguments"][
-        "stage_widths"
-    ]
-    assert all(width % 8 == 0 for width in widths)
-    macs = read(folder / "metrics.json")["macs"]
-    assert limit / 2 < macs <= limit
-    line = f"scaled to {tuple(widths)}: {macs:,} MACs"
-    assert line in done.stderr
-
-
-def test_mixed_precision_leaves_a_float32_network(work_dir, tool):
-    tool(
-        "train_subnet",
-        *(*DATA, *SPACE, *TRAIN),
-        "--encoding=0,1,2,3,0",
-        "--dtype_policy=mixed_bfloat16",
-        "--name=mixed",
-        "--steps=5",
-    )
-    folder = work_dir / "subnet" / "mixed"
-    with zipfile.ZipFile(folder / "subnet.keras") as file:
-        config = file.read("config.json").decode()
-    assert '"float32"' in config
-    assert "float16" not in config
-    # A float32 file has to agree with it on every image.
-    tool("export", *DATA, "--name=mixed", "--formats=saved_model")
-    metrics = read(folder / "metrics.json")
-    manifest = read(work_dir / "export" / "mixed" / "manifest.json")
-    entry = manifest["files"]["saved_model"]
-    assert entry["accuracy"] == metrics["test_accuracy"]

@@ -58,11 +58,6 @@ def arrays(folder):
         return {name: file[name] for name in file.files}
 
 
-@pytest.fixture(scope="module")
-def work_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("runs")
-
-
 @pytest.fixture
 def supernet(work_dir, run_tool):
     """The folder of an uninterrupted training, made by the first test."""
