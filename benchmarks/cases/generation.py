@@ -18,7 +18,7 @@ _TRAINING_STEPS = 100
 _BATCHES = 2
 # Pixels and images a batch.
 _SIZES = {"224px_b16": (224, 16), "32px_b16": (32, 16), "32px_b256": (32, 256)}
-_PAIRS = 1
+_PAIRS = 3
 _MARK = 1.5
 
 
