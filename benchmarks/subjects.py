@@ -162,9 +162,10 @@ def bare_step(
     """
     blueprint = supernet.blueprint
     layers: list[tuple[Any, dict[str, keras.Variable]]] = []
-    for segment, option in zip(
-        blueprint.segments, blueprint.chosen(path), strict=True
+    for segment, options in zip(
+        blueprint.segments, blueprint.settings(path), strict=True
     ):
+        option, _ = segment.branch_of(options)
         prefix = branch_name(blueprint, segment.name, option) + "."
         layers.append(
             (

@@ -14,6 +14,7 @@ from source_tree import REPO, modules
 
 # Where the name to import is not the name to install.
 DISTRIBUTIONS = {
+    "yaml": "PyYAML",
     "absl": "absl-py",
     "PIL": "pillow",
     "sklearn": "scikit-learn",

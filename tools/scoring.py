@@ -74,14 +74,14 @@ def make_evaluator(
     from spos_tf.search.tree import can_share
     from spos_tf.search.tree_evaluator import TreeEvaluator
 
-    supernet = Supernet(trained.blueprint)
+    supernet = Supernet(trained.blueprint, width_mode=FLAGS.width_mode)
     load_weights(supernet, trained.weights)
     batches = [
         _batches(split, preprocessing)
         for split in (recalibration, search_split)
     ]
     if FLAGS.scoring == "tree":
-        if can_share(trained.blueprint.option_positions):
+        if can_share(trained.blueprint.reads):
             return TreeEvaluator(supernet, *batches)
         logging.info(
             "The first segment of a network of %s reads every choice, so its "
@@ -143,7 +143,7 @@ def _by_chunk(
             unknown.append(position)
         else:
             yield position, accuracy, 0.0
-    paths = [blueprint.chosen(encodings[position]) for position in unknown]
+    paths = [blueprint.settings(encodings[position]) for position in unknown]
     for chunk in chunks(paths, FLAGS.chunk_size):
         start = time.perf_counter()
         on_chunk(computed_share([paths[index] for index in chunk]))

@@ -50,6 +50,14 @@ flags.DEFINE_enum(
     "aligned: the options of a choice start alike, larger kernels as the 3x3 "
     "one with zeros around; learns faster where steps are few.",
 )
+flags.DEFINE_enum(
+    "width_mode",
+    "slice",
+    ["slice", "mask"],
+    "How elastic widths are taken. slice: only the channels that are taken are "
+    "computed. mask: all are, and the others set to zero; shapes are static, "
+    "as --jit_compile needs.",
+)
 flags.DEFINE_integer(
     "validation_paths",
     3,
@@ -65,7 +73,9 @@ def _ranges(blueprint, cost):
     from spos_tf.training.samplers import default_ranges, parse_ranges
 
     text = FLAGS.constraint_ranges
-    if text is None and not blueprint.space_arguments:
+    name = blueprint.search_space.name
+    is_papers = name == "shufflenet_blocks" and not blueprint.space_arguments
+    if text is None and is_papers:
         text = "290e6:360e6:10e6"
     if text is not None:
         return parse_ranges(text)
@@ -161,6 +171,7 @@ def _train(blueprint, options, folder):
             blueprint,
             seed=FLAGS.seed,
             aligned=FLAGS.initialization == "aligned",
+            width_mode=FLAGS.width_mode,
             norm=SynchronizedBatchNorm(replicas)
             if synchronized
             else BatchNorm(),

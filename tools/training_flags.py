@@ -75,6 +75,13 @@ def define_training(*, steps: int) -> None:
         "Whether batch norm sees its replica's images or everybody's.",
     )
     flags.DEFINE_bool(
+        "jit_compile",
+        False,
+        "Compiles the step with XLA; for GPUs and TPUs, on CPU it is slower. "
+        "A supernet with elastic widths then needs --width_mode=mask. Paths "
+        "are drawn by XLA's generator: other ones than without, for a seed.",
+    )
+    flags.DEFINE_bool(
         "deterministic",
         True,
         "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "

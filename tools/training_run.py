@@ -88,6 +88,7 @@ def train(
         global_batch_size=FLAGS.batch_size,
         label_smoothing=FLAGS.label_smoothing,
         strategy=strategy,
+        jit_compile=FLAGS.jit_compile,
     )
     if profile is not None:
         train_step = profiled(train_step, profile, folder / "events")

@@ -59,7 +59,7 @@ def measure() -> list[measuring.Case]:
                 apart = measuring.seconds_of(one_by_one)
                 values.append(apart / measuring.seconds_of(together))
             assert scores["single"] == scores["tree"]
-            paths = [blueprint.chosen(one) for one in encodings]
+            paths = [blueprint.settings(one) for one in encodings]
             share = len(prefixes(paths)) / (len(paths) * len(paths[0]))
             cases.append(
                 measuring.case_of(

@@ -70,12 +70,9 @@ def segment_costs(
         UserError: The encoding is not one of this space.
     """
     return tuple(
-        block_cost(segment.branches[option], shape)
-        for segment, option, shape in zip(
-            blueprint.segments,
-            blueprint.chosen(encoding),
-            blueprint.input_shapes,
-            strict=True,
+        block_cost(block, shape)
+        for block, shape in zip(
+            blueprint.blocks(encoding), blueprint.input_shapes, strict=True
         )
     )
 

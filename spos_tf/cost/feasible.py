@@ -263,8 +263,9 @@ def _explore(
 
 
 def _all_encodings(space: SearchSpace) -> Encodings:
-    grids = np.indices(tuple(space.num_options), np.int32)
-    return np.ascontiguousarray(grids.reshape(space.num_choices, -1).T)
+    grids = np.indices(tuple(space.num_legal), np.int32)
+    listed = grids.reshape(space.num_choices, -1).T
+    return space.legal_table[np.arange(space.num_choices), listed]
 
 
 def _check_alone(constraint: Constraint) -> None:

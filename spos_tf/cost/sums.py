@@ -20,15 +20,15 @@ class _Layer:
     """One more choice of a half: which older sum and option give which sum.
 
     Attributes:
-        position: Index of the choice in the encoding.
-        options: Number of its options.
+        slot: Row of the cost's table.
+        options: Number of its legal entries.
         ways: int64 `[edges]`, `older sum * options + option`, grouped by the
             sum that they give.
         ends: float64 `[edges]`, running number of architectures over `ways`.
         starts: int64 `[sums + 1]`, where the group of a sum starts.
     """
 
-    position: int
+    slot: int
     options: int
     ways: npt.NDArray[np.int64]
     ends: npt.NDArray[np.float64]
@@ -49,9 +49,7 @@ class _Half:
     counts: npt.NDArray[np.float64]
     layers: tuple[_Layer, ...] = ()
 
-    def extended(
-        self, position: int, row: npt.NDArray[np.int64]
-    ) -> "_Half | None":
+    def extended(self, slot: int, row: npt.NDArray[np.int64]) -> "_Half | None":
         if len(self.sums) * len(row) > MAX_PARTIAL_SUMS:
             return None
         sums, groups = np.unique(
@@ -61,11 +59,12 @@ class _Half:
         ends = np.cumsum(self.counts[ways // len(row)])
         starts = np.searchsorted(groups[ways], np.arange(len(sums) + 1))
         edges = np.concatenate([[0.0], ends])[starts]
-        layer = _Layer(position, len(row), ways, ends, starts)
+        layer = _Layer(slot, len(row), ways, ends, starts)
         return _Half(sums, np.diff(edges), (*self.layers, layer))
 
     def draw_into(
         self,
+        cost: CostTable,
         encodings: npt.NDArray[np.int32],
         which: npt.NDArray[np.int64],
         rng: np.random.Generator,
@@ -77,7 +76,8 @@ class _Half:
             aim = before + rng.random(len(which)) * (layer.ends[last] - before)
             edge = np.searchsorted(layer.ends, aim, side="right")
             way = layer.ways[np.clip(edge, first, last)]
-            encodings[:, layer.position] = way % layer.options
+            legal = cost.legal[layer.slot]
+            cost.write(encodings, layer.slot, legal[way % layer.options])
             which = way // layer.options
 
 
@@ -132,7 +132,7 @@ class ReachableSums:
         pairs = self._pairs(low, high)
         total = pairs.weights.sum()
         encodings = np.zeros(
-            (count if total else 0, len(self.cost.num_options)), np.int32
+            (count if total else 0, sum(map(len, self.cost.reads))), np.int32
         )
         if not total:
             return encodings
@@ -143,8 +143,9 @@ class ReachableSums:
         before, end = pairs.running[first], pairs.running[last]
         aim = before + rng.random(count) * (end - before)
         partner = np.searchsorted(pairs.running, aim, side="right") - 1
-        left.draw_into(encodings, which, rng)
-        right.draw_into(encodings, np.clip(partner, first, last - 1), rng)
+        left.draw_into(self.cost, encodings, which, rng)
+        partner = np.clip(partner, first, last - 1)
+        right.draw_into(self.cost, encodings, partner, rng)
         return encodings
 
     def _pairs(self, low: float, high: float) -> "_Pairs":
@@ -184,10 +185,10 @@ def reachable_sums(cost: CostTable) -> ReachableSums | None:
     if cost.table.dtype.kind not in "iu" or float(cost.constant) % 1:
         return None
     halves = [_Half(np.zeros(1, cost.table.dtype), np.ones(1))] * 2
-    rows = zip(cost.table, cost.num_options, strict=True)
-    for position, (row, options) in enumerate(rows):
+    rows = zip(cost.table, cost.legal, strict=True)
+    for slot, (row, legal) in enumerate(rows):
         smaller = int(len(halves[1].sums) < len(halves[0].sums))
-        grown = halves[smaller].extended(position, row[:options])
+        grown = halves[smaller].extended(slot, row[legal])
         if grown is None:
             return None
         halves[smaller] = grown

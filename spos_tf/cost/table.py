@@ -1,15 +1,20 @@
-"""A cost as a constant plus one table look-up a choice: vectorised, exact."""
+"""A cost as a constant plus one table look-up a slot: vectorised, exact."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.counts import Cost, block_cost
 from spos_tf.errors import UserError
+from spos_tf.layers.ops import Block
+from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.space.choice import Option
 
 # What can be limited, and how it reads off a count.
 COSTS: dict[str, Callable[[Cost], int]] = {
@@ -18,50 +23,167 @@ COSTS: dict[str, Callable[[Cost], int]] = {
 }
 
 
+class SlotOption(NamedTuple):
+    """A part of a network with its choices settled: what a cost is asked of.
+
+    Attributes:
+        name: Of the part, for example `"stage1.block2"`, `"stem"`.
+        choices: `{last word of the choice: option}`, for example
+            `{"op": "3x3", "width": 0.4}`; empty for a part without choices.
+        block: The description.
+        input_shape: (height, width, channels).
+    """
+
+    name: str
+    choices: Mapping[str, Option]
+    block: Block
+    input_shape: Shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """(height, width, channels), or (classes,) of the head."""
+        shape: Shape = self.block(ShapeOps(), self.input_shape)
+        return shape
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one image."""
+        return block_cost(self.block, self.input_shape).macs
+
+    @property
+    def params(self) -> int:
+        """Trainable weights, gamma and beta included."""
+        return block_cost(self.block, self.input_shape).params
+
+
+# One choice that a slot reads: its index in the encoding, and by how much one
+# option more moves the slot's entry.
+_Read = tuple[int, int]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class CostTable:
-    """`cost(encoding) = constant + sum of table[i, encoding[i]]`.
+    """`cost(encoding) = constant + sum of table[slot, its options]`.
 
     Exact, since in these spaces a slot's cost depends on its own options
-    alone.
+    alone. Options of several choices of one slot (operation and width) are
+    one entry: the first choice counts slowest.
 
     Attributes:
         name: Name of the cost, as in flags and records.
         constant: What every network of the space pays.
-        table: int64 `[num_choices, max_options]`; entries of options that a
-            choice does not have are 0.
-        num_options: int32 `[num_choices]`.
+        table: int64 or float64 `[slots, most entries]`; entries that are not
+            legal are 0.
+        legal: Of every slot the entries that can be taken, ascending int64.
+        reads: Of every slot the choices that it reads; no choice is read by
+            two slots.
     """
 
     name: str
-    constant: int
-    table: npt.NDArray[np.int64]
-    num_options: npt.NDArray[np.int32]
+    constant: int | float
+    table: npt.NDArray[Any]
+    legal: tuple[npt.NDArray[np.int64], ...]
+    reads: tuple[tuple[_Read, ...], ...]
 
-    def __call__(self, encodings: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Costs of int32 `[n, num_choices]` encodings, int64 `[n]`."""
-        encodings = np.asarray(encodings)
+    @classmethod
+    def by_choice(
+        cls,
+        name: str,
+        constant: int | float,
+        table: npt.NDArray[Any],
+        num_options: npt.ArrayLike,
+    ) -> "CostTable":
+        """A table with a row a choice, all of whose options are legal."""
+        counts = np.asarray(num_options).tolist()
+        return cls(
+            name,
+            constant,
+            table,
+            tuple(np.arange(count) for count in counts),
+            tuple(((position, 1),) for position in range(len(counts))),
+        )
+
+    def __call__(self, encodings: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Costs of int32 `[n, num_choices]` encodings, `[n]`."""
+        entries = self.entries(np.asarray(encodings))
         # take() on the flat table is several times faster than 2-d indexing.
-        offsets = np.arange(self.table.shape[0]) * self.table.shape[1]
-        parts = self.table.ravel().take(encodings + offsets)
-        total: npt.NDArray[np.int64] = self.constant + parts.sum(axis=-1)
+        parts = self.table.ravel().take(entries)
+        total: npt.NDArray[Any] = self.constant + parts.sum(axis=-1)
+        return total
+
+    def entries(
+        self, encodings: Any, take: Callable[..., Any] = np.take
+    ) -> Any:
+        """Indexes into the flat table.
+
+        Args:
+            encodings: `[n, num_choices]`.
+            take: `np.take`, or `tf.gather` where encodings are a tensor.
+
+        Returns:
+            `[n, slots]`.
+        """
+        offsets = np.arange(len(self.reads), dtype=np.int32)
+        total = offsets * self.table.shape[1]
+        for positions, strides in self._columns:
+            column = encodings
+            if positions != tuple(range(encodings.shape[-1])):
+                column = take(encodings, np.array(positions), axis=-1)
+            if set(strides) != {1}:
+                column = column * np.array(strides, np.int32)
+            total = column + total
         return total
 
     @functools.cached_property
-    def minimum(self) -> int:
-        """Cost of the cheapest network, exact."""
-        return self.constant + sum(
-            int(row[:count].min())
-            for row, count in zip(self.table, self.num_options, strict=True)
-        )
+    def _columns(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        # By rank within the slot; a slot that reads fewer adds 0 times one.
+        ranks = range(max(map(len, self.reads), default=0))
+        padded = [
+            [reads[rank] if rank < len(reads) else (0, 0) for rank in ranks]
+            for reads in self.reads
+        ]
+        return [
+            (
+                tuple(row[rank][0] for row in padded),
+                tuple(row[rank][1] for row in padded),
+            )
+            for rank in ranks
+        ]
+
+    def write(
+        self,
+        encodings: npt.NDArray[np.int32],
+        slot: int,
+        entries: npt.NDArray[np.int64],
+    ) -> None:
+        """Sets a slot's choices to those of its entries.
+
+        Args:
+            encodings: int32 `[n, num_choices]`, changed in place.
+            slot: Index of the slot.
+            entries: `[n]`.
+        """
+        for position, stride in self.reads[slot]:
+            encodings[:, position] = entries // stride
+            entries = entries % stride
 
     @functools.cached_property
-    def maximum(self) -> int:
-        """Cost of the dearest network, exact."""
-        return self.constant + sum(
-            int(row[:count].max())
-            for row, count in zip(self.table, self.num_options, strict=True)
-        )
+    def minimum(self) -> int | float:
+        """Cost of the cheapest network, exact for whole numbers."""
+        return self._end(np.min)
+
+    @functools.cached_property
+    def maximum(self) -> int | float:
+        """Cost of the dearest network, exact for whole numbers."""
+        return self._end(np.max)
+
+    def _end(self, pick: Callable[..., Any]) -> int | float:
+        ends = [
+            pick(row[legal])
+            for row, legal in zip(self.table, self.legal, strict=True)
+        ]
+        total: int | float = (self.constant + np.sum(ends)).item()
+        return total
 
 
 def cost_table(blueprint: Blueprint, name: str) -> CostTable:
@@ -78,15 +200,108 @@ def cost_table(blueprint: Blueprint, name: str) -> CostTable:
         raise UserError(
             f"Unknown cost {name!r}. The costs are: {', '.join(COSTS)}."
         )
-    space = blueprint.search_space
-    table = np.zeros((space.num_choices, space.num_options.max()), np.int64)
-    constant = 0
-    for segment, shape in zip(
-        blueprint.segments, blueprint.input_shapes, strict=True
-    ):
-        costs = [COSTS[name](block_cost(b, shape)) for b in segment.branches]
-        if segment.choice is None:
+    read = COSTS[name]
+
+    @functools.cache
+    def count(block: Any, shape: Shape) -> int:
+        return read(block_cost(block, shape))
+
+    def cost_of(slot: SlotOption) -> int:
+        block: Any = slot.block
+        return count(block, slot.input_shape)
+
+    return tabulate(blueprint, name, cost_of)
+
+
+def slot_options(blueprint: Blueprint) -> Iterator[SlotOption]:
+    """Every part of the network with every legal setting of its choices."""
+    for index in range(len(blueprint.segments)):
+        for _, option in _settings(blueprint, index):
+            yield option
+
+
+def tabulate(
+    blueprint: Blueprint,
+    name: str,
+    cost_of: Callable[[SlotOption], int | float],
+) -> CostTable:
+    """Tabulates any cost that is a sum over the parts of a network.
+
+    Args:
+        blueprint: The description.
+        name: Of the cost.
+        cost_of: Cost of a part; asked once for each of `slot_options`.
+
+    Raises:
+        ValueError: Two slots share some of their choices, but not all.
+    """
+    rows: dict[tuple[int, ...], dict[int, int | float]] = {}
+    constant: int | float = 0
+    for index, reads in enumerate(blueprint.reads):
+        costs = {
+            entry: cost_of(option)
+            for entry, option in _settings(blueprint, index)
+        }
+        if not reads:
             constant += costs[0]
-        else:
-            table[space.position(segment.choice), : len(costs)] += costs
-    return CostTable(name, constant, table, space.num_options)
+            continue
+        row = rows.setdefault(reads, dict.fromkeys(costs, 0))
+        for entry, cost in costs.items():
+            row[entry] += cost
+    read = [position for reads in rows for position in reads]
+    if len(set(read)) != len(read):
+        raise ValueError("Slots share all of their choices or none.")
+    real = any(
+        isinstance(cost, float)
+        for row in rows.values()
+        for cost in row.values()
+    )
+    options = blueprint.search_space.num_options
+    sizes = [int(np.prod(options[list(reads)])) for reads in rows]
+    table = np.zeros((len(rows), max(sizes)), np.float64 if real else np.int64)
+    for line, row in zip(table, rows.values(), strict=True):
+        line[list(row)] = list(row.values())
+    return CostTable(
+        name,
+        constant,
+        table,
+        tuple(np.array(sorted(row), np.int64) for row in rows.values()),
+        tuple(
+            tuple(zip(reads, _strides(blueprint, reads), strict=True))
+            for reads in rows
+        ),
+    )
+
+
+def _strides(blueprint: Blueprint, reads: tuple[int, ...]) -> list[int]:
+    options = blueprint.search_space.num_options
+    return [
+        int(np.prod(options[list(reads[rank + 1 :])], dtype=np.int64))
+        for rank in range(len(reads))
+    ]
+
+
+def _settings(
+    blueprint: Blueprint, index: int
+) -> Iterator[tuple[int, SlotOption]]:
+    """The legal settings of a segment, each with its entry in a table."""
+    segment, reads = blueprint.segments[index], blueprint.reads[index]
+    space = blueprint.search_space
+    strides = _strides(blueprint, reads)
+    legal = [space.legal_options[position] for position in reads]
+    for indexes in itertools.product(*legal):
+        named = {
+            space.choices[position].name.rpartition(".")[2]: (
+                space.choices[position].options[option]
+            )
+            for position, option in zip(reads, indexes, strict=True)
+        }
+        yield (
+            sum(i * stride for i, stride in zip(indexes, strides, strict=True)),
+            SlotOption(
+                segment.name,
+                named,
+                segment.block(indexes),
+                blueprint.input_shapes[index],
+            ),
+        )

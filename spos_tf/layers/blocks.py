@@ -9,12 +9,12 @@ depthwise convolution, no bias.
 import dataclasses
 from typing import TypeVar
 
-from spos_tf.layers.ops import Ops
+from spos_tf.layers.ops import ElasticWidth, Ops, Width
 
 T = TypeVar("T")
 
 
-def _conv_bn_relu(ops: Ops[T], x: T, filters: int, name: str) -> T:
+def _conv_bn_relu(ops: Ops[T], x: T, filters: Width, name: str) -> T:
     x = ops.conv(x, filters, name=name)
     return ops.relu(ops.batch_norm(x, name=f"{name}_bn"))
 
@@ -34,7 +34,8 @@ class ShuffleBlock:
         op: `"3x3"`, `"5x5"`, `"7x7"` (that depthwise kernel) or
             `"xception"` (three depthwise 3x3).
         out_channels: Channels after the block.
-        mid_channels: Inner width of the main branch.
+        mid_channels: Inner width of the main branch; where it is elastic, it
+            is the same one in all three places of the xception block.
         strides: Of the first depthwise convolution.
         projects: False: the even half of the channels passes, the odd half
             goes through the main branch. True (the first block of a stage):
@@ -44,7 +45,7 @@ class ShuffleBlock:
 
     op: str
     out_channels: int
-    mid_channels: int
+    mid_channels: Width
     strides: int = 1
     projects: bool = False
 
@@ -58,6 +59,15 @@ class ShuffleBlock:
                 passed,
                 self._main(ops, x, self.out_channels - ops.channels(passed)),
             ]
+        )
+
+    def sized(self, *options: int) -> "ShuffleBlock":
+        """The block with the inner width of an option index."""
+        if not isinstance(self.mid_channels, ElasticWidth):
+            raise TypeError(f"{self} has no elastic width.")
+        (option,) = options
+        return dataclasses.replace(
+            self, mid_channels=self.mid_channels.options[option]
         )
 
     @property
@@ -74,6 +84,7 @@ class ShuffleBlock:
             x = _conv_bn_relu(ops, x, self.mid_channels, "pw1")
             x = _depthwise_bn(ops, x, self._kernel_size, self.strides, "dw1")
             return _conv_bn_relu(ops, x, filters, "pw2")
+        widths: tuple[Width, ...]
         widths = (self.mid_channels, self.mid_channels, filters)
         for number, width in enumerate(widths, 1):
             strides = self.strides if number == 1 else 1

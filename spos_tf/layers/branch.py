@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from spos_tf.layers.ops import Block
+from spos_tf.layers.ops import Block, Width, most_channels
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 
 
@@ -102,14 +102,14 @@ class _Builder(ShapeOps):
     def conv(
         self,
         x: Shape,
-        filters: int,
+        filters: Width,
         kernel_size: int = 1,
         *,
         strides: int = 1,
         stddev: float | None = None,
         name: str,
     ) -> Shape:
-        shape = (kernel_size, kernel_size, x[-1], filters)
+        shape = (kernel_size, kernel_size, x[-1], most_channels(filters))
         initializer = self._normal(name, stddev or 1 / x[-1])
         self._add(name, "kernel", shape, initializer)
         return super().conv(x, filters, kernel_size, strides=strides, name=name)

@@ -49,7 +49,7 @@ def depthwise_conv2d(
             of_kernel = unoptimized(
                 zero,
                 lambda: tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                    input=x, filter_sizes=kernel.shape, **common
+                    input=x, filter_sizes=tf.shape(kernel), **common
                 ),
             )
             return of_x, of_kernel

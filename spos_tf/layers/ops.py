@@ -6,10 +6,37 @@ the block itself is written once. What `T` is belongs to the reader: a shape,
 a symbolic Keras tensor, or a tensor.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class ElasticWidth:
+    """Channels of which a choice takes the first ones.
+
+    Args:
+        options: Number of channels by the index of the choice's option.
+        choice: Which of the segment's elastic choices it is, from 0.
+    """
+
+    options: tuple[int, ...]
+    choice: int = 0
+
+    @property
+    def most(self) -> int:
+        """Channels of the weights that all options share."""
+        return max(self.options)
+
+
+Width = int | ElasticWidth
+
+
+def most_channels(width: Width) -> int:
+    """Channels of the weights for a width."""
+    return width.most if isinstance(width, ElasticWidth) else width
 
 
 class Ops(Protocol[T]):
@@ -25,7 +52,7 @@ class Ops(Protocol[T]):
     def conv(
         self,
         x: T,
-        filters: int,
+        filters: Width,
         kernel_size: int = 1,
         *,
         strides: int = 1,
@@ -42,8 +69,17 @@ class Ops(Protocol[T]):
     def batch_norm(self, x: T, *, epsilon: float = 1e-5, name: str) -> T:
         """Normalisation over batch, height and width."""
 
-    def relu(self, x: T) -> T:
-        """max(x, 0)."""
+    def relu(self, x: T, *, maximum: float | None = None) -> T:
+        """max(x, 0), and at most `maximum`."""
+
+    def add(self, x: T, y: T) -> T:
+        """The sum: a residual connection."""
+
+    def split_halves(self, x: T) -> tuple[T, T]:
+        """The first and the second half of the channels."""
+
+    def interleave(self, x: T, y: T) -> T:
+        """Channels x0, y0, x1, y1, ...: a shuffle of two groups."""
 
     def split_even_odd(self, x: T) -> tuple[T, T]:
         """Channels 0, 2, 4, ... and channels 1, 3, 5, ..."""
@@ -64,6 +100,17 @@ class Ops(Protocol[T]):
         self, x: T, units: int, *, use_bias: bool, stddev: float, name: str
     ) -> T:
         """A fully connected layer over `[batch, channels]`, float32 out."""
+
+
+@runtime_checkable
+class ElasticBlock(Protocol):
+    """A block with widths that are chosen."""
+
+    def __call__(self, ops: Ops[Any], x: Any) -> Any:
+        """Applies the block with `ElasticWidth`s."""
+
+    def sized(self, *options: int) -> "Block":
+        """The block with the widths of these option indexes."""
 
 
 class Block(Protocol):

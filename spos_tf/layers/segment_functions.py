@@ -5,13 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.layers.dispatch import case
 from spos_tf.layers.ops import Block
 from spos_tf.layers.path_norm import CollectingBatchNorm, PathNorm
 from spos_tf.layers.shape_ops import Shape, ShapeOps
-from spos_tf.layers.tensor_ops import FoldedOps, TensorOps
+from spos_tf.layers.tensor_ops import (
+    ChosenWidths,
+    FoldedOps,
+    TensorOps,
+    WidthMode,
+)
 
 # By "operation.weight".
 Weights = Mapping[str, tf.Tensor]
@@ -24,31 +31,48 @@ class SegmentFunctions:
     slots of the paper's space need 8 traces.
 
     Args:
-        blocks: One an option.
+        blocks: One an option; None where the option is not legal.
         input_shape: Without the batch axis.
         norm: How batch norm normalises in training.
+        width_mode: How elastic widths are taken.
     """
 
     def __init__(
-        self, blocks: Sequence[Block], input_shape: Shape, norm: PathNorm
+        self,
+        blocks: Sequence[Block | None],
+        input_shape: Shape,
+        norm: PathNorm,
+        width_mode: WidthMode = "slice",
     ) -> None:
+        legal = [(i, block) for i, block in enumerate(blocks) if block]
+        # By option the place among the legal ones; what is not legal is not
+        # asked for.
+        self._places: npt.NDArray[np.int32] | None = None
+        if len(legal) < len(blocks):
+            self._places = np.zeros(len(blocks), np.int32)
+            self._places[[i for i, _ in legal]] = np.arange(len(legal))
+        self._legal = [i for i, _ in legal]
         self._norm = norm
+        self._mode = width_mode
         self._dtype = keras.config.dtype_policy().compute_dtype
-        self._output_shape = blocks[0](ShapeOps(), input_shape)
+        self._output_shape = legal[0][1](ShapeOps(), input_shape)
         self._num_channels = max(
-            _batch_norm_channels(block, input_shape) for block in blocks
+            _batch_norm_channels(block, input_shape) for _, block in legal
         )
         train = [
             _not_inlined(functools.partial(self._train, block, option))
-            for option, block in enumerate(blocks)
+            for option, block in legal
         ]
         collect, infer = (
-            [_not_inlined(functools.partial(run, block)) for block in blocks]
+            [
+                _of_any_batch(_not_inlined(functools.partial(run, block)))
+                for _, block in legal
+            ]
             for run in (self._collect, self._infer)
         )
         # Of one option, given as a Python integer.
-        self.collect_option = collect = [*map(_of_any_batch, collect)]
-        self.infer_option = infer = [*map(_of_any_batch, infer)]
+        self.collect_option = dict(zip(self._legal, collect, strict=True))
+        self.infer_option = dict(zip(self._legal, infer, strict=True))
         # Of the option that a tensor says.
         self.train = _inlined(functools.partial(self._choose, train))
         self.collect = _inlined(functools.partial(self._choose, collect))
@@ -65,7 +89,7 @@ class SegmentFunctions:
         """Calls the function of the option that is selected.
 
         Args:
-            functions: One an option.
+            functions: One a legal option.
             x: `[batch, height, width, channels]`.
             selection: int32 scalar; or float32 `[options]`, of which the
                 results, one tensor each, are a sum with these weights. What
@@ -74,15 +98,17 @@ class SegmentFunctions:
             rest: More arguments of the functions.
         """
         calls = [
-            functools.partial(function, x, own, *rest)
-            for function, own in zip(functions, weights, strict=True)
+            functools.partial(function, x, weights[option], *rest)
+            for option, function in zip(self._legal, functions, strict=True)
         ]
         if not selection.dtype.is_floating:
+            if self._places is not None:
+                selection = tf.gather(tf.constant(self._places), selection)
             return case(selection, calls)
         return tf.add_n(
             [
                 self._weighted(selection[option], x, call)
-                for option, call in enumerate(calls)
+                for option, call in zip(self._legal, calls, strict=True)
             ]
         )
 
@@ -104,12 +130,14 @@ class SegmentFunctions:
         option: int,
         x: tf.Tensor,
         weights: Weights,
+        sizes: tf.Tensor,
         first: tf.Tensor,
         dropout_seed: tf.Tensor | None,
     ) -> tf.Tensor:
         """Normalises with the batch.
 
-        `first` is int32, the number of branches in the segments before.
+        `sizes` is int32 `[elastic choices]`, option indexes; `first` is
+        int32, the number of branches in the segments before.
         """
         ops = TensorOps(
             weights,
@@ -117,11 +145,12 @@ class SegmentFunctions:
             norm=self._norm,
             branch=first + option,
             dropout_seed=dropout_seed,
+            widths=ChosenWidths(sizes, self._mode),
         )
         return block(ops, x)
 
     def _collect(
-        self, block: Block, x: tf.Tensor, weights: Weights
+        self, block: Block, x: tf.Tensor, weights: Weights, sizes: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As in training; gives the moments of the batch norms as well.
 
@@ -131,16 +160,24 @@ class SegmentFunctions:
             the widest option, since a Case gives one shape.
         """
         norm = CollectingBatchNorm()
-        y = block(TensorOps(weights, self._dtype, norm=norm), x)
+        widths = ChosenWidths(sizes, self._mode)
+        y = block(TensorOps(weights, self._dtype, norm=norm, widths=widths), x)
         moments = norm.moments()
         padding = self._num_channels - moments.shape[1]
         return y, tf.pad(moments, [[0, 0], [0, padding]])
 
     def _infer(
-        self, block: Block, x: tf.Tensor, weights: Weights, given: tf.Tensor
+        self,
+        block: Block,
+        x: tf.Tensor,
+        weights: Weights,
+        sizes: tf.Tensor,
+        given: tf.Tensor,
     ) -> tf.Tensor:
         """Normalises with `given`, float32 `[2, channels]` as collected."""
-        return block(FoldedOps(weights, self._dtype, statistics=given), x)
+        widths = ChosenWidths(sizes, self._mode)
+        ops = FoldedOps(weights, self._dtype, statistics=given, widths=widths)
+        return block(ops, x)
 
 
 def _inlined(run: Callable[..., Any]) -> Any:

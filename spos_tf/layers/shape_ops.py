@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from spos_tf.layers.ops import Width, most_channels
+
 # Without the batch axis: (height, width, channels), or (channels,) after the
 # global pool.
 Shape = tuple[int, ...]
@@ -43,7 +45,7 @@ class ShapeOps:
     def conv(
         self,
         x: Shape,
-        filters: int,
+        filters: Width,
         kernel_size: int = 1,
         *,
         strides: int = 1,
@@ -52,6 +54,7 @@ class ShapeOps:
     ) -> Shape:
         del stddev
         height, width, channels = x
+        filters = most_channels(filters)
         out = (*self._strided(height, width, strides), filters)
         weights = kernel_size**2 * channels * filters
         self.counts.append(Count(name, out[0] * out[1] * weights, weights))
@@ -73,8 +76,23 @@ class ShapeOps:
         self.counts.append(Count(name, batch_norm_channels=x[-1]))
         return x
 
-    def relu(self, x: Shape) -> Shape:
+    def relu(self, x: Shape, *, maximum: float | None = None) -> Shape:
+        del maximum
         return x
+
+    def add(self, x: Shape, y: Shape) -> Shape:
+        if x != y:
+            raise ValueError(f"A sum has terms of one shape; got {x}, {y}.")
+        return x
+
+    def split_halves(self, x: Shape) -> tuple[Shape, Shape]:
+        if x[-1] % 2:
+            raise ValueError(f"Halves need even channels; got {x[-1]}.")
+        half = (*x[:-1], x[-1] // 2)
+        return half, half
+
+    def interleave(self, x: Shape, y: Shape) -> Shape:
+        return self.concat([self.add(x, y), y])
 
     def split_even_odd(self, x: Shape) -> tuple[Shape, Shape]:
         # The official shuffle asserts this, for two groups of two.

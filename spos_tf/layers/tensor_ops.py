@@ -2,16 +2,34 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
+from spos_tf.layers.channel_ops import concat_channels, split_even_odd
 from spos_tf.layers.depthwise import depthwise_conv2d
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD
+from spos_tf.layers.ops import RGB_MEAN, RGB_STD, ElasticWidth, Width
 from spos_tf.layers.path_norm import BatchNorm, PathNorm
 
 # In a block; so that places of different branches differ.
 _MOST_NORMS = 256
+
+
+WidthMode = Literal["slice", "mask"]
+
+
+class ChosenWidths(NamedTuple):
+    """Which elastic widths a segment takes, and how.
+
+    Attributes:
+        options: int32 `[elastic choices]`, option indexes.
+        mode: `"slice"` computes the first channels only; shapes are then
+            known when it runs. `"mask"` computes all and sets the others to
+            zero: twice the work and more, with static shapes (XLA, TPU).
+    """
+
+    options: tf.Tensor
+    mode: WidthMode = "slice"
 
 
 class TensorOps:
@@ -25,6 +43,7 @@ class TensorOps:
         branch: int32 scalar, distinct in the supernet; the places of batch
             norms are numbered from it.
         dropout_seed: int32 `[2]`; None means no dropout.
+        widths: How elastic widths are taken; not needed where there are none.
     """
 
     def __init__(
@@ -35,14 +54,18 @@ class TensorOps:
         norm: PathNorm,
         branch: tf.Tensor | int = 0,
         dropout_seed: tf.Tensor | None = None,
+        widths: "ChosenWidths | None" = None,
     ) -> None:
         self._weights = weights
+        self._widths = widths
         self._norm = norm
         self._dtype = dtype
         self._branch = branch
         self._dropout_seed = dropout_seed
         self._norms = 0
         self._unreversed: dict[object, tf.Tensor] = {}
+        # Channels of the whole kernel, by what came out of a convolution.
+        self._most: dict[object, int | None] = {}
 
     def channels(self, x: tf.Tensor) -> int:
         return int(x.shape[-1])
@@ -50,7 +73,7 @@ class TensorOps:
     def conv(
         self,
         x: tf.Tensor,
-        filters: int,
+        filters: Width,
         kernel_size: int = 1,
         *,
         strides: int = 1,
@@ -59,6 +82,11 @@ class TensorOps:
     ) -> tf.Tensor:
         del kernel_size, stddev
         kernel = self._weights[f"{name}.kernel"]
+        most = kernel.shape[-1]
+        if x.shape[-1] is None:
+            kernel = kernel[:, :, : tf.shape(x)[-1]]
+        if isinstance(filters, ElasticWidth):
+            kernel = self._first(kernel, filters)
         if x.ref() in self._unreversed:
             x = self._unreversed[x.ref()]
             kernel = tf.reverse(kernel, axis=[2])
@@ -68,19 +96,21 @@ class TensorOps:
                     kernel,
                     [-1],
                     lambda k: tf.nn.conv2d(x, k, strides, "SAME"),
-                )
+                ),
+                most,
             )
         # A 1x1 convolution as one product of matrices: the same sums, and
         # its gradient is up to 3.5 times faster on small feature maps (CPU).
-        pixels = tf.reshape(x, [-1, x.shape[-1]])
-        shape = [-1, *x.shape[1:-1], filters]
+        pixels = tf.reshape(x, [-1, _size(x, -1)])
+        shape = [-1, *x.shape[1:-1], _size(kernel, -1)]
         return self._convolved(
             _Convolution(
                 kernel,
                 [-1],
                 lambda k: tf.matmul(pixels, k[0, 0]),
                 lambda y: tf.reshape(y, shape),
-            )
+            ),
+            most,
         )
 
     def depthwise(
@@ -88,17 +118,46 @@ class TensorOps:
     ) -> tf.Tensor:
         del kernel_size
         zero = tf.minimum(self._branch, 0)
+        kernel = self._weights[f"{name}.kernel"]
+        most = kernel.shape[2]
+        if x.shape[-1] is None:
+            kernel = kernel[:, :, : tf.shape(x)[-1]]
         return self._convolved(
             _Convolution(
-                self._weights[f"{name}.kernel"],
+                kernel,
                 [-1, 1],
                 lambda k: depthwise_conv2d(x, k, strides, zero),
-            )
+            ),
+            most,
         )
 
-    def _convolved(self, convolution: "_Convolution") -> tf.Tensor:
+    def _first(self, kernel: tf.Tensor, filters: ElasticWidth) -> tf.Tensor:
+        """The kernel's first filters, or it with zeros for the others."""
+        if self._widths is None:
+            raise ValueError("Elastic widths need to be chosen.")
+        option = self._widths.options[filters.choice]
+        count = tf.gather(tf.constant(filters.options), option)
+        if self._widths.mode == "slice":
+            return kernel[..., :count]
+        mask = tf.sequence_mask(count, kernel.shape[-1], kernel.dtype)
+        return kernel * mask
+
+    def _convolved(
+        self, convolution: "_Convolution", most: int | None
+    ) -> tf.Tensor:
+        """Runs it; `most` is the number of channels of its whole kernel."""
         kernel = tf.cast(convolution.kernel, self._dtype)
-        return convolution.finish(convolution.run(kernel))
+        y = convolution.finish(convolution.run(kernel))
+        self._most[y.ref()] = most
+        return y
+
+    def _most_channels(self, x: tf.Tensor) -> int:
+        if x.shape[-1] is not None:
+            return int(x.shape[-1])
+        most = self._most.get(x.ref())
+        if most is None:
+            raise ValueError("A batch norm of sliced channels follows a conv.")
+        return most
 
     def batch_norm(
         self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
@@ -108,22 +167,33 @@ class TensorOps:
         self._norms += 1
         if self._norms > _MOST_NORMS:
             raise ValueError(f"A block has at most {_MOST_NORMS} batch norms.")
-        return self._norm(x, epsilon, tf.convert_to_tensor(place))
+        return self._norm(
+            x, epsilon, tf.convert_to_tensor(place), self._most_channels(x)
+        )
 
-    def relu(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(x)
+    def relu(self, x: tf.Tensor, *, maximum: float | None = None) -> tf.Tensor:
+        if maximum is None:
+            return tf.nn.relu(x)
+        if maximum == 6:
+            return tf.nn.relu6(x)
+        return tf.clip_by_value(x, 0, maximum)
+
+    def add(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return x + y
+
+    def split_halves(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        first, second = tf.split(x, 2, axis=-1)
+        return first, second
+
+    def interleave(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        pairs = tf.stack([x, y], axis=-1)
+        return tf.reshape(pairs, [-1, *x.shape[1:-1], 2 * x.shape[-1]])
 
     def split_even_odd(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # A transpose and contiguous slices; x[..., ::2] and its gradient cost
-        # 1.4 times as much a step.
-        half = x.shape[-1] // 2
-        pairs = tf.transpose(tf.reshape(x, [-1, half, 2]), [2, 0, 1])
-        even, odd = tf.unstack(pairs)
-        shape = [-1, *x.shape[1:-1], half]
-        return tf.reshape(even, shape), tf.reshape(odd, shape)
+        return split_even_odd(x)
 
     def concat(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
-        return tf.concat(xs, axis=-1)
+        return concat_channels(xs)
 
     def normalize(self, x: tf.Tensor, kind: str, *, name: str) -> tf.Tensor:
         del name
@@ -183,8 +253,9 @@ class FoldedOps(TensorOps):
         dtype: str,
         *,
         statistics: tf.Tensor,
+        widths: "ChosenWidths | None" = None,
     ) -> None:
-        super().__init__(weights, dtype, norm=BatchNorm())
+        super().__init__(weights, dtype, norm=BatchNorm(), widths=widths)
         self._statistics = statistics
         self._used = 0
         # By what came out of them: what follows runs the convolution anew,
@@ -193,8 +264,10 @@ class FoldedOps(TensorOps):
         self._convolutions: dict[object, _Convolution] = {}
         self._unfinished: dict[object, tuple[tf.Tensor, _Convolution]] = {}
 
-    def _convolved(self, convolution: "_Convolution") -> tf.Tensor:
-        y = super()._convolved(convolution)
+    def _convolved(
+        self, convolution: "_Convolution", most: int | None
+    ) -> tf.Tensor:
+        y = super()._convolved(convolution, most)
         self._convolutions[y.ref()] = convolution
         return y
 
@@ -202,11 +275,11 @@ class FoldedOps(TensorOps):
         self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
     ) -> tf.Tensor:
         del name
-        channels = x.shape[-1]
+        channels = _size(x, -1)
         mean, variance = tf.unstack(
             self._statistics[:, self._used : self._used + channels]
         )
-        self._used += channels
+        self._used += self._most_channels(x)
         scale = tf.math.rsqrt(variance + epsilon)
         shift = tf.cast(-mean * scale, x.dtype)
         convolution = self._convolutions.get(x.ref())
@@ -220,11 +293,11 @@ class FoldedOps(TensorOps):
         self._unfinished[y.ref()] = unfinished, convolution
         return y
 
-    def relu(self, x: tf.Tensor) -> tf.Tensor:
+    def relu(self, x: tf.Tensor, *, maximum: float | None = None) -> tf.Tensor:
         if x.ref() not in self._unfinished:
-            return super().relu(x)
+            return super().relu(x, maximum=maximum)
         unfinished, convolution = self._unfinished[x.ref()]
-        return convolution.finish(super().relu(unfinished))
+        return convolution.finish(super().relu(unfinished, maximum=maximum))
 
 
 class _Convolution(NamedTuple):
@@ -242,3 +315,8 @@ class _Convolution(NamedTuple):
     output_axes: list[int]
     run: Callable[[tf.Tensor], tf.Tensor]
     finish: Callable[[tf.Tensor], tf.Tensor] = lambda y: y
+
+
+def _size(x: tf.Tensor, axis: int) -> int | tf.Tensor:
+    """The axis's size; a tensor where it is known only as it runs."""
+    return tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]

@@ -1,14 +1,15 @@
 """The one description of a network family; it holds no weights."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import Block
+from spos_tf.layers.ops import Block, ElasticBlock
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
 
@@ -19,13 +20,49 @@ class Segment:
 
     Args:
         name: Path of the segment, for example `"stage1.block1"`.
-        branches: One block an option, in the choice's order.
+        branches: One block an option, in the choice's order; None where the
+            option is not legal here.
         choice: Name of the structural choice, None where nothing is chosen.
+        elastic: Names of the choices that size the block which is taken; all
+            branches are then `ElasticBlock`s.
     """
 
     name: str
-    branches: tuple[Block, ...]
+    branches: tuple[Block | None, ...]
     choice: str | None = None
+    elastic: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of all choices that decide what this segment is."""
+        structural = () if self.choice is None else (self.choice,)
+        return (*structural, *self.elastic)
+
+    def branch_of(self, options: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+        """Which branch is taken, and the options of its elastic choices.
+
+        Args:
+            options: One option index for each choice in `reads`.
+        """
+        if self.choice is None:
+            return 0, tuple(options)
+        return options[0], tuple(options[1:])
+
+    def block(self, options: Sequence[int]) -> Block:
+        """The block of a network, at its final size.
+
+        Args:
+            options: One option index for each choice in `reads`.
+        """
+        option, sizes = self.branch_of(options)
+        block = self.branches[option]
+        if block is None:
+            raise ValueError(f"{self.name!r} has no option {option}.")
+        if not self.elastic:
+            return block
+        if not isinstance(block, ElasticBlock):
+            raise TypeError(f"{block} of {self.name!r} cannot be sized.")
+        return block.sized(*sizes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +99,7 @@ class Blueprint:
         """(height, width, 3)."""
         return (self.image_size, self.image_size, 3)
 
-    @property
+    @functools.cached_property
     def input_shapes(self) -> tuple[Shape, ...]:
         """Input shape of every segment; all its branches agree on the output.
 
@@ -72,7 +109,9 @@ class Blueprint:
         shapes = [self.input_shape]
         for segment in self.segments:
             outputs = {
-                block(ShapeOps(), shapes[-1]) for block in segment.branches
+                block(ShapeOps(), shapes[-1])
+                for block in segment.branches
+                if block is not None
             }
             if len(outputs) != 1:
                 raise ValueError(
@@ -92,16 +131,54 @@ class Blueprint:
             for segment in self.segments
         )
 
-    def chosen(self, encoding: npt.ArrayLike) -> tuple[int, ...]:
-        """Index of the branch taken in every segment.
+    @functools.cached_property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """For every segment the indexes of the choices that decide it."""
+        positions = {
+            choice.name: position
+            for position, choice in enumerate(self.search_space.choices)
+        }
+        return tuple(
+            tuple(positions[name] for name in segment.reads)
+            for segment in self.segments
+        )
+
+    def pinned(self, pins: Mapping[str, object]) -> "Blueprint":
+        """The same networks with some choices settled.
+
+        Args:
+            pins: `{choice name: option}`.
+
+        Raises:
+            UserError: No such choice or option, or it is not legal.
+        """
+        return dataclasses.replace(
+            self, search_space=self.search_space.pinned(pins)
+        )
+
+    def blocks(self, encoding: npt.ArrayLike) -> tuple[Block, ...]:
+        """Every segment's block of one network, at its final size.
+
+        Raises:
+            UserError: The encoding is not one of this space.
+        """
+        return tuple(
+            segment.block(options)
+            for segment, options in zip(
+                self.segments, self.settings(encoding), strict=True
+            )
+        )
+
+    def settings(self, encoding: npt.ArrayLike) -> tuple[tuple[int, ...], ...]:
+        """For every segment the options of the choices that it reads.
 
         Raises:
             UserError: The encoding is not one of this space.
         """
         checked = self.search_space.check(encoding)
         return tuple(
-            0 if position is None else int(checked[position])
-            for position in self.option_positions
+            tuple(int(checked[position]) for position in reads)
+            for reads in self.reads
         )
 
     def architecture(self, encoding: npt.ArrayLike) -> Architecture:

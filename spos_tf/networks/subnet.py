@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD
+from spos_tf.layers.ops import RGB_MEAN, RGB_STD, ElasticWidth, Width
 from spos_tf.networks.blueprint import Blueprint
 
 
@@ -36,12 +36,10 @@ def build_subnet(
     """
     inputs = keras.Input(blueprint.input_shape, name="image")
     x = inputs
-    for segment, option in zip(
-        blueprint.segments, blueprint.chosen(encoding), strict=True
+    for segment, block in zip(
+        blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
-        x = segment.branches[option](
-            _KerasOps(segment.name, seed, synchronized), x
-        )
+        x = block(_KerasOps(segment.name, seed, synchronized), x)
     return keras.Model(inputs, x, name=blueprint.search_space.name)
 
 
@@ -75,13 +73,15 @@ class _KerasOps:
     def conv(
         self,
         x: Any,
-        filters: int,
+        filters: Width,
         kernel_size: int = 1,
         *,
         strides: int = 1,
         stddev: float | None = None,
         name: str,
     ) -> Any:
+        if isinstance(filters, ElasticWidth):
+            raise TypeError(f"{name!r} is not at its final size.")
         return keras.layers.Conv2D(
             filters,
             kernel_size,
@@ -114,8 +114,29 @@ class _KerasOps:
             name=self._name(name),
         )(x)
 
-    def relu(self, x: Any) -> Any:
-        return keras.layers.ReLU(name=self._next("relu"))(x)
+    def relu(self, x: Any, *, maximum: float | None = None) -> Any:
+        return keras.layers.ReLU(maximum, name=self._next("relu"))(x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return keras.layers.Add(name=self._next("add"))([x, y])
+
+    def split_halves(self, x: Any) -> tuple[Any, Any]:
+        half = x.shape[-1] // 2
+        return x[..., :half], x[..., half:]
+
+    def interleave(self, x: Any, y: Any) -> Any:
+        height, width, channels = x.shape[1:]
+        pairs = keras.layers.Concatenate(name=self._next("pairs"))(
+            [
+                keras.layers.Reshape(
+                    (height, width, channels, 1), name=self._next("column")
+                )(one)
+                for one in (x, y)
+            ]
+        )
+        return keras.layers.Reshape(
+            (height, width, 2 * channels), name=self._next("interleaved")
+        )(pairs)
 
     def split_even_odd(self, x: Any) -> tuple[Any, Any]:
         height, width, channels = x.shape[1:]

@@ -1,7 +1,7 @@
 """The network whose paths are all networks of a search space."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -9,10 +9,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.layers.branch import Branch
-from spos_tf.layers.ops import Block
 from spos_tf.layers.path_norm import BatchNorm, PathNorm
 from spos_tf.layers.segment_functions import SegmentFunctions, Weights
 from spos_tf.layers.shape_ops import Shape
+from spos_tf.layers.tensor_ops import WidthMode
 from spos_tf.networks.blueprint import Blueprint
 
 # One float32 [2, channels] a segment: mean and variance of the batch norms of
@@ -23,13 +23,22 @@ Statistics = Sequence[tf.Tensor]
 class _Slot(NamedTuple):
     """A segment: its weights, and the functions that it may share."""
 
-    branches: list[Branch]
+    branches: list[Branch | None]
     functions: SegmentFunctions
     position: int | None
+    elastic: tuple[int, ...]
 
     def weights(self) -> list[Weights]:
         """Weights of every branch as tensors."""
         return [_weights(branch) for branch in self.branches]
+
+    def sizes(self, selection: tf.Tensor) -> tf.Tensor:
+        """Options of its elastic choices, int32 `[elastic choices]`."""
+        if not self.elastic:
+            return tf.zeros([0], tf.int32)
+        if selection.dtype.is_floating:
+            raise ValueError("Elastic widths take an encoding, not weights.")
+        return tf.gather(selection, list(self.elastic))
 
     def selected(self, selection: tf.Tensor) -> tf.Tensor:
         """What the segment's functions take, of a selection of the network."""
@@ -54,6 +63,9 @@ class Supernet(keras.layers.Layer):
             official code draws every option anew.
         norm: How batch norm normalises in training; `BatchNorm()` or
             `SynchronizedBatchNorm(replicas)`.
+        width_mode: `"slice"` computes the channels of elastic widths that
+            are taken, in dynamic shapes; `"mask"` computes all of them and
+            sets the others to zero, in static ones.
     """
 
     def __init__(
@@ -63,22 +75,29 @@ class Supernet(keras.layers.Layer):
         seed: int = 0,
         aligned: bool = False,
         norm: PathNorm | None = None,
+        width_mode: WidthMode = "slice",
     ) -> None:
         super().__init__(name="supernet", autocast=False)
         self.blueprint = blueprint
         self._slots: list[_Slot] = []
-        functions: dict[tuple[tuple[Block, ...], Shape], SegmentFunctions] = {}
-        for segment, shape, position in zip(
+        functions: dict[tuple[Any, Shape], SegmentFunctions] = {}
+        for segment, shape, position, reads in zip(
             blueprint.segments,
             blueprint.input_shapes,
             blueprint.option_positions,
+            blueprint.reads,
             strict=True,
         ):
             kind = segment.branches, shape
             if kind not in functions:
-                functions[kind] = SegmentFunctions(*kind, norm or BatchNorm())
-            branches = []
+                functions[kind] = SegmentFunctions(
+                    *kind, norm or BatchNorm(), width_mode
+                )
+            branches: list[Branch | None] = []
             for option, block in enumerate(segment.branches):
+                if block is None:
+                    branches.append(None)
+                    continue
                 branch = Branch(
                     block,
                     seed=seed,
@@ -87,9 +106,12 @@ class Supernet(keras.layers.Layer):
                 )
                 branch.build((None, *shape))
                 branches.append(branch)
-            self._slots.append(_Slot(branches, functions[kind], position))
+            elastic = reads if position is None else reads[1:]
+            self._slots.append(
+                _Slot(branches, functions[kind], position, elastic)
+            )
         # Keras finds the weights of layers that stand in plain lists.
-        self._branches = [b for slot in self._slots for b in slot.branches]
+        self._branches = [b for slot in self._slots for b in slot.branches if b]
         self.built = True
 
     @property
@@ -117,6 +139,7 @@ class Supernet(keras.layers.Layer):
             )
             for slot in self._slots
             for option, branch in enumerate(slot.branches)
+            if branch is not None
             for name in branch.named_weights
         }
 
@@ -134,7 +157,7 @@ class Supernet(keras.layers.Layer):
             selection: int32 `[num_choices]`, an encoding; or float32
                 `[num_choices, max_options]`, weights of the branches, whose
                 outputs are summed. A branch of weight 0 does not run, so its
-                weight has no gradient.
+                weight has no gradient. (Not where widths are elastic.)
             statistics: What batch norm uses, for an encoding; None normalises
                 with the batch.
             dropout_seed: int32 `[2]`; None means no dropout.
@@ -144,7 +167,11 @@ class Supernet(keras.layers.Layer):
         """
         x, first = images, 0
         for index, slot in enumerate(self._slots):
-            chosen = slot.selected(selection), slot.weights()
+            chosen = (
+                slot.selected(selection),
+                slot.weights(),
+                slot.sizes(selection),
+            )
             if statistics is None:
                 x = slot.functions.train(
                     x, *chosen, tf.constant(first), dropout_seed
@@ -170,7 +197,10 @@ class Supernet(keras.layers.Layer):
         x, moments = images, []
         for slot in self._slots:
             x, collected = slot.functions.collect(
-                x, slot.selected(selection), slot.weights()
+                x,
+                slot.selected(selection),
+                slot.weights(),
+                slot.sizes(selection),
             )
             moments.append(collected)
         return moments
@@ -185,6 +215,7 @@ class Supernet(keras.layers.Layer):
         option: int,
         x: tf.Tensor,
         weights: Weights,
+        sizes: Sequence[int] = (),
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """One segment of `batch_moments`, with the same compiled function.
 
@@ -195,12 +226,14 @@ class Supernet(keras.layers.Layer):
                 channels]` in the compute dtype; for the first segment the
                 images, float32 RGB 0..255.
             weights: From `branch_weights`.
+            sizes: Options of the segment's elastic choices.
 
         Returns:
             The output, of the compute dtype, and the moments, float32
             `[2, channels]`.
         """
-        return self._slots[segment].functions.collect_option[option](x, weights)
+        function = self._slots[segment].functions.collect_option[option]
+        return function(x, weights, _indexes(sizes))
 
     def infer_segment(
         self,
@@ -209,6 +242,7 @@ class Supernet(keras.layers.Layer):
         x: tf.Tensor,
         statistics: tf.Tensor,
         weights: Weights,
+        sizes: Sequence[int] = (),
     ) -> tf.Tensor:
         """One segment of `call` with statistics, by the same function.
 
@@ -218,16 +252,23 @@ class Supernet(keras.layers.Layer):
             x: As in `collect_segment`.
             statistics: Of this segment, float32 `[2, channels]`.
             weights: As in `collect_segment`.
+            sizes: As in `collect_segment`.
 
         Returns:
             The output, of the compute dtype; of the last segment the logits
             `[batch, classes]`, which `call` casts to float32.
         """
         function = self._slots[segment].functions.infer_option[option]
-        return function(x, weights, statistics)
+        return function(x, weights, _indexes(sizes), statistics)
 
 
-def _weights(branch: Branch) -> Weights:
+def _indexes(options: Sequence[int]) -> tf.Tensor:
+    return tf.constant(options, tf.int32, [len(options)])
+
+
+def _weights(branch: Branch | None) -> Weights:
+    if branch is None:
+        return {}
     return {
         name: tf.convert_to_tensor(variable.value)
         for name, variable in branch.named_weights.items()

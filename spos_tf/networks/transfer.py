@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.layers.shape_ops import ShapeOps
+from spos_tf.layers.ops import Block
+from spos_tf.layers.shape_ops import Count, Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet, branch_name
 
@@ -44,20 +45,32 @@ def inherit_weights(
     Raises:
         UserError: A weight is missing or has another shape.
     """
-    options = blueprint.chosen(encoding)
-    for index, (segment, option, shape) in enumerate(
-        zip(blueprint.segments, options, blueprint.input_shapes, strict=True)
+    for index, (segment, options, shape) in enumerate(
+        zip(
+            blueprint.segments,
+            blueprint.settings(encoding),
+            blueprint.input_shapes,
+            strict=True,
+        )
     ):
-        counted = ShapeOps()
-        segment.branches[option](counted, shape)
+        option, _ = segment.branch_of(options)
         prefix = branch_name(blueprint, segment.name, option)
         used = 0
-        for count in counted.counts:
+        for count, whole in zip(
+            _counts(segment.block(options), shape),
+            _counts(segment.branches[option], shape),
+            strict=True,
+        ):
             layer = subnet.get_layer(f"{segment.name}.{count.name}")
             if count.weights:
                 for variable in layer.variables:
                     name = f"{prefix}.{count.name}.{variable.name}"
-                    _assign(variable, weights, name)
+                    _assign(
+                        variable,
+                        weights,
+                        name,
+                        first=count.weights < whole.weights,
+                    )
             channels = count.batch_norm_channels
             if channels:
                 layer.gamma.assign(np.ones(channels))
@@ -68,18 +81,32 @@ def inherit_weights(
                     layer.moving_variance.assign(
                         both[1, used : used + channels]
                     )
-                used += channels
+                used += whole.batch_norm_channels
+
+
+def _counts(block: Block | None, shape: Shape) -> list[Count]:
+    counted = ShapeOps()
+    if block is not None:
+        block(counted, shape)
+    return counted.counts
 
 
 def _assign(
-    variable: keras.Variable, weights: Mapping[str, Any], name: str
+    variable: keras.Variable,
+    weights: Mapping[str, Any],
+    name: str,
+    *,
+    first: bool = False,
 ) -> None:
+    """Sets a weight; with `first` to the first channels of a wider one."""
     if name not in weights:
         raise UserError(
             f"The supernet's weights have no {name!r}: they belong to another "
             "space or preset."
         )
     value = weights[name]
+    if first:
+        value = value[tuple(slice(size) for size in variable.shape)]
     if tuple(value.shape) != tuple(variable.shape):
         raise UserError(
             f"Weight {name!r} has shape {tuple(value.shape)} in the supernet "

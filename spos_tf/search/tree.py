@@ -1,16 +1,16 @@
 """The prefix tree of a generation's paths, as plain tuples.
 
-A path is the index of the branch taken in every segment. Paths that begin
-alike compute the same up to where they part: a node of the tree is a prefix of
-paths, and it is computed once for all of them.
+A path is what every segment is set to: the options of its choices. Paths that
+begin alike compute the same up to where they part: a node of the tree is a
+prefix of paths, and it is computed once for all of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-# Index of the branch taken in every segment, or in the first of them.
-Path = tuple[int, ...]
-Prefix = tuple[int, ...]
+# What every segment is set to, or the first of them; any ordered values.
+Path = tuple[Any, ...]
+Prefix = tuple[Any, ...]
 Output = TypeVar("Output")
 
 
@@ -80,15 +80,14 @@ def computed_share(paths: Sequence[Path]) -> float:
     return len(prefixes(paths)) / sum(len(path) for path in paths)
 
 
-def can_share(option_positions: Sequence[int | None]) -> bool:
+def can_share(reads: Sequence[tuple[int, ...]]) -> bool:
     """Whether two different encodings can begin with the same segment.
 
     Not where the first segment reads every choice there is: its output then
     differs from candidate to candidate, and so does all that follows.
 
     Args:
-        option_positions: For every segment the index of the choice that it
-            reads, None where it reads none; `Blueprint.option_positions`.
+        reads: For every segment the indexes of the choices that decide it;
+            `Blueprint.reads`.
     """
-    first = option_positions[0]
-    return first is None or not {*option_positions} <= {first, None}
+    return not {*reads[0]} or bool(set().union(*reads) - {*reads[0]})

@@ -107,11 +107,18 @@ class TreeEvaluator:
         return self._recalibrated(nodes, self._weights(nodes))
 
     def _paths(self, encodings: Sequence[npt.ArrayLike]) -> list[Path]:
-        chosen = self._supernet.blueprint.chosen
-        return [chosen(encoding) for encoding in encodings]
+        settings = self._supernet.blueprint.settings
+        return [settings(encoding) for encoding in encodings]
+
+    def _branch(self, node: Prefix) -> tuple[tuple[int, int], tuple[int, ...]]:
+        """(segment, option) that a node adds to its parent, and its sizes."""
+        segment = len(node) - 1
+        described = self._supernet.blueprint.segments[segment]
+        option, sizes = described.branch_of(node[-1])
+        return (segment, option), sizes
 
     def _weights(self, nodes: Sequence[Prefix]) -> _Weights:
-        branches = sorted({_branch(node) for node in nodes})
+        branches = sorted({self._branch(node)[0] for node in nodes})
         read = self._supernet.branch_weights
         return {branch: read(*branch) for branch in branches}
 
@@ -137,8 +144,8 @@ class TreeEvaluator:
         moments = {}
 
         def step(node: Prefix, x: tf.Tensor) -> tf.Tensor:
-            branch = _branch(node)
-            y, moments[node] = collect(*branch, x, weights[branch])
+            branch, sizes = self._branch(node)
+            y, moments[node] = collect(*branch, x, weights[branch], sizes)
             return y
 
         walk(nodes, images, step)
@@ -189,16 +196,11 @@ class TreeEvaluator:
         counts = {}
 
         def step(node: Prefix, x: tf.Tensor) -> tf.Tensor:
-            branch = _branch(node)
-            y = infer(*branch, x, statistics[node], weights[branch])
+            branch, sizes = self._branch(node)
+            y = infer(*branch, x, statistics[node], weights[branch], sizes)
             if len(node) == depth:
                 counts[node] = self._count_hits(y, labels)
             return y
 
         walk(nodes, images, step)
         return counts
-
-
-def _branch(node: Prefix) -> tuple[int, int]:
-    """(segment, option) that a node adds to its parent."""
-    return len(node) - 1, node[-1]

@@ -1,6 +1,7 @@
 """An ordered set of choices: the only place that knows the encoding."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Mapping
 
@@ -20,6 +21,9 @@ class SearchSpace:
     Args:
         name: Name of the space in files and flags.
         choices: In the order of the encoding.
+        legal: Of every choice the option indices that may be taken, ascending;
+            None where all may. A smaller space keeps the encoding of the
+            larger one: the same length, the same indices.
 
     >>> space = SearchSpace("toy", (
     ...     Choice("stage1.block1.op", ("3x3", "5x5")),
@@ -35,11 +39,20 @@ class SearchSpace:
 
     name: str
     choices: tuple[Choice, ...]
+    legal: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         names = [choice.name for choice in self.choices]
         if len(set(names)) != len(names):
             raise ValueError(f"Space {self.name!r} repeats a choice name.")
+        if self.legal is None:
+            return
+        for choice, legal in zip(self.choices, self.legal, strict=True):
+            if not legal or not {*legal} <= {*range(len(choice))}:
+                raise ValueError(
+                    f"Choice {choice.name!r} has at least one legal option of "
+                    f"0 to {len(choice) - 1}; got {legal}."
+                )
 
     @property
     def num_choices(self) -> int:
@@ -53,8 +66,66 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """Number of architectures, exact."""
-        return math.prod(len(choice) for choice in self.choices)
+        """Number of legal architectures, exact."""
+        return math.prod(map(len, self.legal_options))
+
+    @functools.cached_property
+    def legal_options(self) -> tuple[tuple[int, ...], ...]:
+        """Of every choice the option indices that may be taken, ascending."""
+        if self.legal is not None:
+            return self.legal
+        return tuple(tuple(range(len(choice))) for choice in self.choices)
+
+    @functools.cached_property
+    def legal_table(self) -> npt.NDArray[np.int32]:
+        """`legal_options` as int32 `[num_choices, most]`, the rest 0."""
+        most = max(map(len, self.legal_options))
+        return np.array(
+            [row + (0,) * (most - len(row)) for row in self.legal_options],
+            np.int32,
+        )
+
+    @functools.cached_property
+    def num_legal(self) -> npt.NDArray[np.int32]:
+        """Legal options of every choice, int32 `[num_choices]`."""
+        return np.array([len(row) for row in self.legal_options], np.int32)
+
+    def pinned(self, pins: Mapping[str, object]) -> "SearchSpace":
+        """The smaller space in which some choices are settled.
+
+        Args:
+            pins: `{choice name: option}`.
+
+        Raises:
+            UserError: No such choice or option, or the option is not legal.
+
+        >>> space = SearchSpace("toy", (Choice("a", (1, 2)), Choice("b", (3,))))
+        >>> space.pinned({"a": 2}).size
+        1
+        """
+        legal = list(self.legal_options)
+        names = [choice.name for choice in self.choices]
+        for name, option in pins.items():
+            if name not in names:
+                raise UserError(
+                    f"Space {self.name!r} has no choice {name!r}. Its choices "
+                    f"are: {', '.join(names)}."
+                )
+            position = names.index(name)
+            index = self.choices[position].index(option)
+            if index not in legal[position]:
+                raise UserError(
+                    f"Choice {name!r} cannot be {option!r} here. Legal are: "
+                    f"{self._legal_words(position)}."
+                )
+            legal[position] = (index,)
+        return dataclasses.replace(self, legal=tuple(legal))
+
+    def _legal_words(self, position: int) -> str:
+        choice = self.choices[position]
+        return ", ".join(
+            str(choice.options[index]) for index in self.legal_options[position]
+        )
 
     def position(self, choice_name: str) -> int:
         """Index of a choice in the encoding.
@@ -85,12 +156,20 @@ class SearchSpace:
                 f"An encoding of space {self.name!r} holds integers; got "
                 f"{values.dtype} values {values.tolist()}."
             )
-        for value, choice in zip(values.tolist(), self.choices, strict=True):
+        for position, (value, choice) in enumerate(
+            zip(values.tolist(), self.choices, strict=True)
+        ):
             if not 0 <= value < len(choice):
                 raise UserError(
                     f"Choice {choice.name!r} has options 0 to "
                     f"{len(choice) - 1} ({', '.join(map(str, choice.options))})"
                     f"; got index {value}."
+                )
+            if self.legal and value not in self.legal[position]:
+                raise UserError(
+                    f"Choice {choice.name!r} cannot be "
+                    f"{choice.options[value]!r} (index {value}) here. Legal "
+                    f"are: {self._legal_words(position)}."
                 )
         return values.astype(np.int32)
 
@@ -98,7 +177,8 @@ class SearchSpace:
         """Turns `{choice name: option}` into int32 `[num_choices]`.
 
         Raises:
-            UserError: A choice is missing, unknown, or has no such option.
+            UserError: A choice is missing, unknown, or has no such option, or
+                it is not legal.
         """
         names = [choice.name for choice in self.choices]
         missing = [name for name in names if name not in chosen]
@@ -110,9 +190,8 @@ class SearchSpace:
                 f"missing: {missing[:3] or 'none'}, "
                 f"unknown: {unknown[:3] or 'none'}."
             )
-        return np.array(
-            [choice.index(chosen[choice.name]) for choice in self.choices],
-            np.int32,
+        return self.check(
+            [choice.index(chosen[choice.name]) for choice in self.choices]
         )
 
     def decode(self, encoding: npt.ArrayLike) -> dict[str, Option]:
@@ -125,10 +204,13 @@ class SearchSpace:
         }
 
     def sample(self, rng: np.random.Generator, count: int) -> Encoding:
-        """Draws `count` encodings uniformly, int32 `[count, num_choices]`."""
-        return rng.integers(
-            self.num_options, size=(count, self.num_choices), dtype=np.int32
+        """Draws `count` legal ones uniformly, int32 `[count, num_choices]`."""
+        drawn = rng.integers(
+            self.num_legal, size=(count, self.num_choices), dtype=np.int32
         )
+        if self.legal is None:
+            return drawn
+        return self.legal_table[np.arange(self.num_choices), drawn]
 
 
 def parse_encoding(text: str) -> npt.NDArray[np.int32]:

@@ -1,16 +1,18 @@
 """ShuffleNet-like spaces of the paper (Table 2 and section 4)."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
-from spos_tf.layers.ops import INPUT_KINDS
+from spos_tf.layers.ops import INPUT_KINDS, ElasticWidth, Width
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Choice, SearchSpace
 
 OPS = ("3x3", "5x5", "7x7", "xception")
+WIDTHS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Macro:
     dropout: float
     input_kind: str
 
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(Macro))
 
 PRESETS = {
     "imagenet": Macro(
@@ -71,7 +75,10 @@ PRESETS = {
 }
 
 
-def shufflenet_blocks(
+def _shufflenet(
+    name: str,
+    ops: Sequence[str],
+    scales: Sequence[float],
     *,
     preset: str = "imagenet",
     image_size: int | None = None,
@@ -85,9 +92,13 @@ def shufflenet_blocks(
     dropout: float | None = None,
     input_kind: str | None = None,
 ) -> Blueprint:
-    """Block search: one of four operations in every block (Table 2).
+    """One of the three spaces.
 
     Args:
+        name: Of the space.
+        ops: Operations of every block; one alone is no choice.
+        scales: Inner widths as shares of half the stage's width; one alone is
+            no choice.
         preset: A key of `PRESETS`; every other argument replaces one of its
             values.
         image_size: Pixels.
@@ -109,7 +120,7 @@ def shufflenet_blocks(
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, (list, tuple)) else value
         for name, value in locals().copy().items()
-        if name != "preset" and value is not None
+        if name in _FIELDS and value is not None
     }
     macro = dataclasses.replace(PRESETS[preset], **given)
     _check(macro)
@@ -122,36 +133,37 @@ def shufflenet_blocks(
         arguments["preset"] = preset
     choices, body = [], []
     for stage, width in enumerate(macro.stage_widths):
+        mid = _mid_channels(width // 2, scales)
         for block in range(macro.stage_repeats[stage]):
-            name = f"stage{stage + 1}.block{block + 1}"
-            choice = Choice(f"{name}.op", OPS)
-            choices.append(choice)
+            slot = f"stage{stage + 1}.block{block + 1}"
+            op, size = (
+                Choice(f"{slot}.op", OPS),
+                Choice(f"{slot}.width", WIDTHS),
+            )
+            structural = [op] if len(ops) > 1 else []
+            elastic = [size] if len(scales) > 1 else []
+            choices += [*structural, *elastic]
             body.append(
                 Segment(
-                    name,
+                    slot,
                     tuple(
                         ShuffleBlock(
-                            op=op,
+                            op=one,
                             out_channels=width,
-                            mid_channels=width // 2,
-                            strides=macro.stage_strides[stage],
-                            projects=True,
+                            mid_channels=mid,
+                            strides=1 if block else macro.stage_strides[stage],
+                            projects=block == 0,
                         )
-                        if block == 0
-                        else ShuffleBlock(
-                            op=op,
-                            out_channels=width,
-                            mid_channels=width // 2,
-                        )
-                        for op in OPS
+                        for one in ops
                     ),
-                    choice.name,
+                    op.name if structural else None,
+                    tuple(one.name for one in elastic),
                 )
             )
     stem = Stem(macro.stem_width, macro.stem_stride, macro.input_kind)
     head = Head(macro.last_width, macro.num_classes, macro.dropout)
     return Blueprint(
-        search_space=SearchSpace("shufflenet_blocks", tuple(choices)),
+        search_space=SearchSpace(name, tuple(choices)),
         space_arguments=arguments,
         image_size=macro.image_size,
         num_classes=macro.num_classes,
@@ -164,7 +176,27 @@ def shufflenet_blocks(
     )
 
 
-SPACES = {"shufflenet_blocks": shufflenet_blocks}
+# Block search (Table 2), channel search with 3x3 blocks (Table 4), and both
+# together (section 4.2).
+SPACES = {
+    name: functools.partial(_shufflenet, name, ops, scales)
+    for name, ops, scales in (
+        ("shufflenet_blocks", OPS, (1.0,)),
+        ("shufflenet_channels", ("3x3",), WIDTHS),
+        ("shufflenet_joint", OPS, WIDTHS),
+    )
+}
+
+
+def _mid_channels(base: int, scales: Sequence[float]) -> Width:
+    """Plain truncation, as in the official table of multiply-adds."""
+    counts = tuple(int(base * scale) for scale in scales)
+    if min(counts) < 1:
+        raise UserError(
+            f"A stage of {2 * base} channels is too narrow for an inner width "
+            f"of {min(scales)} x {base}. Its width is at least 10."
+        )
+    return counts[0] if len(counts) == 1 else ElasticWidth(counts)
 
 
 def _check(macro: Macro) -> None:

@@ -37,12 +37,23 @@ class Sampler(Protocol):
 
 
 def _uniform(
-    num_options: np.ndarray, shape: Sequence[int], seed: tf.Tensor
+    space: SearchSpace, count: Sequence[int], seed: tf.Tensor
 ) -> tf.Tensor:
     # Floats, since integers take one bound for all. [0, 1) has 2^23 values:
     # options differ in probability by less than 1e-6.
-    draws = tf.random.stateless_uniform(shape, seed)
-    return tf.cast(draws * num_options.astype(np.float32), tf.int32)
+    draws = tf.random.stateless_uniform([*count, space.num_choices], seed)
+    return _legal(
+        space, tf.cast(draws * space.num_legal.astype(np.float32), tf.int32)
+    )
+
+
+def _legal(space: SearchSpace, drawn: tf.Tensor) -> tf.Tensor:
+    """The options at these places among the legal ones of each choice."""
+    if space.legal is None:
+        return drawn
+    table = space.legal_table
+    offsets = np.arange(space.num_choices, dtype=np.int32) * table.shape[1]
+    return tf.gather(table.ravel(), drawn + offsets)
 
 
 def _seed(seed: int, step: tf.Tensor) -> tf.Tensor:
@@ -53,12 +64,11 @@ class UniformSampler:
     """Every option with equal probability (paper, section 3.2)."""
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
-        self._num_options = space.num_options
+        self._space = space
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        shape = [len(self._num_options)]
-        path = _uniform(self._num_options, shape, _seed(self._seed, step))
+        path = _uniform(self._space, [], _seed(self._seed, step))
         return Draw(path, tf.constant(False))
 
 
@@ -72,13 +82,15 @@ class ConstraintSampler:
         space: The choices.
         cost: A cost of the space.
         ranges: (minimum, maximum), both inclusive.
+        constraints: What a path has to keep besides; costs are tables.
         seed: Seed.
         proposals: Uniform paths a step of which the first inside the range
             is taken. Where none is, a path of the range that was found at
             set-up serves.
 
     Raises:
-        UserError: No network was found in one of the ranges.
+        UserError: No network was found in one of the ranges, or a constraint's
+            cost is no table.
     """
 
     def __init__(
@@ -87,20 +99,34 @@ class ConstraintSampler:
         cost: CostTable,
         ranges: Sequence[tuple[float, float]],
         *,
+        constraints: Sequence[Constraint] = (),
         seed: int,
         proposals: int = 1024,
     ) -> None:
-        self._num_options = space.num_options
+        self._space = space
         self._seed = seed
         self._proposals = proposals
         self._cost = cost
+        self._limits = [
+            (one.cost, one.low, one.high)
+            for one in constraints
+            if isinstance(one.cost, CostTable)
+        ]
+        if len(self._limits) < len(constraints):
+            raise UserError(
+                "Paths are drawn under costs that are sums over the slots; "
+                "a cost of whole architectures can be limited in the search."
+            )
         self._ranges = np.array(ranges, np.float64)
         rng = np.random.default_rng(seed)
         self._fallbacks = np.concatenate(
             [
                 sample_feasible(
                     space,
-                    [Constraint(cost, minimum=low, maximum=high)],
+                    [
+                        Constraint(cost, minimum=low, maximum=high),
+                        *constraints,
+                    ],
                     rng,
                     1,
                 )
@@ -109,11 +135,8 @@ class ConstraintSampler:
         )
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        shape = [self._proposals, len(self._num_options)]
-        proposals = _uniform(self._num_options, shape, _seed(self._seed, step))
-        offsets = np.arange(shape[1]) * self._cost.table.shape[1]
-        costs = self._cost.constant + tf.reduce_sum(
-            tf.gather(self._cost.table.ravel(), proposals + offsets), axis=1
+        proposals = _uniform(
+            self._space, [self._proposals], _seed(self._seed, step)
         )
         # Another seed: the range must not depend on the proposals.
         index = tf.random.stateless_uniform(
@@ -123,8 +146,9 @@ class ConstraintSampler:
             dtype=tf.int32,
         )
         low, high = tf.unstack(tf.gather(self._ranges, index))
-        costs = tf.cast(costs, tf.float64)
-        inside = tf.logical_and(costs >= low, costs <= high)
+        inside = _within(self._cost, proposals, low, high)
+        for limit in self._limits:
+            inside &= _within(limit[0], proposals, *limit[1:])
         found = tf.reduce_any(inside)
         path = tf.where(
             found,
@@ -141,14 +165,14 @@ class StrictFairnessSampler:
     """
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
-        self._num_options = space.num_options
+        self._space = space
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
         step = tf.cast(step, tf.int64)
         positions, drawn = [], []
-        for count in np.unique(self._num_options).tolist():
-            group = np.flatnonzero(self._num_options == count)
+        for count in np.unique(self._space.num_legal).tolist():
+            group = np.flatnonzero(self._space.num_legal == count)
             # Distinct for every number of options and period of it.
             period = (step // count) * 2**20 + count
             # The order of uniform draws is a random order of the options.
@@ -160,7 +184,19 @@ class StrictFairnessSampler:
             positions.append(group)
         inverse = np.argsort(np.concatenate(positions))
         path = tf.gather(tf.concat(drawn, axis=0), inverse)
-        return Draw(path, tf.constant(False))
+        return Draw(_legal(self._space, path), tf.constant(False))
+
+
+def _within(
+    cost: CostTable,
+    paths: tf.Tensor,
+    low: tf.Tensor | float,
+    high: tf.Tensor | float,
+) -> tf.Tensor:
+    """Which int32 `[n, num_choices]` cost from low to high, bool `[n]`."""
+    parts = tf.gather(cost.table.ravel(), cost.entries(paths, tf.gather))
+    costs = tf.cast(cost.constant + tf.reduce_sum(parts, axis=1), tf.float64)
+    return tf.logical_and(costs >= low, costs <= high)
 
 
 def default_ranges(

@@ -39,6 +39,7 @@ def make_train_step(
     global_batch_size: int,
     label_smoothing: float,
     strategy: tf.distribute.Strategy,
+    jit_compile: bool = False,
 ) -> Callable[[Any, tf.Tensor], StepResult]:
     """Compiles a step: draw a path, forward, backward, gated update (eq. 8).
 
@@ -51,6 +52,8 @@ def make_train_step(
         global_batch_size: Images a step over all replicas.
         label_smoothing: epsilon in (1 - epsilon) y + epsilon / classes.
         strategy: Where the step runs.
+        jit_compile: Whether XLA compiles it. Shapes have to be static then:
+            elastic widths masked, not sliced.
 
     Returns:
         A function of ((images, labels), int64 step) with one trace.
@@ -99,11 +102,24 @@ def make_train_step(
             fallback,
         )
 
+    if strategy.num_replicas_in_sync == 1:
+
+        @tf.function(
+            autograph=False, reduce_retracing=True, jit_compile=jit_compile
+        )
+        def one_step(batch: Any, step: tf.Tensor) -> StepResult:
+            return strategy.run(replica_step, args=(*batch, step))
+
+        return one_step
+
+    if jit_compile:
+        replica_step = tf.function(
+            replica_step, autograph=False, jit_compile=True
+        )
+
     @tf.function(autograph=False, reduce_retracing=True)
     def train_step(batch: Any, step: tf.Tensor) -> StepResult:
         results = strategy.run(replica_step, args=(*batch, step))
-        if strategy.num_replicas_in_sync == 1:
-            return results
         total = tf.distribute.ReduceOp.SUM
         return StepResult(
             strategy.reduce(total, results.loss, axis=None),

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 # Without dropout: it is random in a stand-alone network's training mode.
+_SHUFFLENET = {
+    "preset": "demo",
+    "stage_widths": [12, 16],
+    "stage_repeats": [1, 2],
+    "last_width": 16,
+    "dropout": 0.0,
+}
 SMALLEST = {
-    "shufflenet_blocks": {
-        "preset": "demo",
-        "stage_widths": [12, 16],
-        "stage_repeats": [1, 2],
-        "last_width": 16,
-        "dropout": 0.0,
-    },
+    "shufflenet_blocks": _SHUFFLENET,
+    "shufflenet_channels": _SHUFFLENET,
+    "shufflenet_joint": _SHUFFLENET,
 }
 
 
@@ -73,11 +76,11 @@ def batches(blueprint):
 @pytest.fixture(scope="module")
 def covering(blueprint):
     """Encodings that together hold every option of every choice."""
-    options = blueprint.search_space.num_options
-    shift = np.arange(len(options))
+    space = blueprint.search_space
+    choices = np.arange(space.num_choices)
     return [
-        ((index + shift) % options).astype(np.int32)
-        for index in range(options.max())
+        space.legal_table[choices, (index + choices) % space.num_legal]
+        for index in range(space.num_legal.max())
     ]
 
 

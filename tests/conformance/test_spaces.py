@@ -35,11 +35,11 @@ def _differ(found, expected):
 
 def _neighbours(blueprint, encoding):
     """One other encoding a choice, with that choice changed."""
-    options = blueprint.search_space.num_options
-    for position, count in enumerate(options):
-        if count > 1:
+    for position, legal in enumerate(blueprint.search_space.legal_options):
+        if len(legal) > 1:
             other = encoding.copy()
-            other[position] = (other[position] + 1) % count
+            place = legal.index(encoding[position])
+            other[position] = legal[(place + 1) % len(legal)]
             yield other
 
 

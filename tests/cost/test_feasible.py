@@ -64,7 +64,10 @@ def test_one_cost_is_exact_and_names_the_nearest_values(
 ):
     options = np.array([len(row) for row in rows], np.int32)
     table = np.array([row + [0] * (3 - len(row)) for row in rows], np.int64)
-    cost, space = CostTable("toy", 3, table, options), space_of(options)
+    cost, space = (
+        CostTable.by_choice("toy", 3, table, options),
+        space_of(options),
+    )
     everything = np.array(
         list(itertools.product(*map(range, options))), np.int32
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -14,7 +15,7 @@ from spos_tf.spaces import build_blueprint
 
 def table_of(rows, constant=0):
     width = max(map(len, rows))
-    return CostTable(
+    return CostTable.by_choice(
         "toy",
         constant,
         np.array([[*row, *[0] * (width - len(row))] for row in rows], np.int64),
@@ -23,7 +24,7 @@ def table_of(rows, constant=0):
 
 
 def all_encodings(cost):
-    options = [range(count) for count in cost.num_options]
+    options = [range(len(legal)) for legal in cost.legal]
     return np.array(list(itertools.product(*options)), np.int32)
 
 
@@ -60,8 +61,8 @@ def test_count_and_draws_stay_in_the_range(cost, low, width):
     inside = ((values >= low) & (values <= low + width)).sum()
     assert sums.count(low, low + width) == inside
     drawn = sums.draw(low, low + width, np.random.default_rng(0), 20)
-    assert drawn.shape == (20 if inside else 0, len(cost.num_options))
-    assert (drawn < cost.num_options).all()
+    assert drawn.shape == (20 if inside else 0, len(cost.legal))
+    assert (drawn < [len(legal) for legal in cost.legal]).all()
     assert ((cost(drawn) >= low) & (cost(drawn) <= low + width)).all()
 
 
@@ -103,7 +104,7 @@ def test_too_many_sums_and_real_numbers_are_left_to_the_bounded_search(
         is None
     )
     real = table_of([(0, 1)])
-    real = CostTable("ms", 0, real.table * 0.1, real.num_options)
+    real = dataclasses.replace(real, table=real.table * 0.1)
     assert reachable_sums(real) is None
 
 

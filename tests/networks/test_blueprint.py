@@ -32,9 +32,9 @@ def test_shapes_follow_the_strides(blueprint):
 
 
 def test_a_path_names_a_branch_a_segment(blueprint):
-    assert blueprint.chosen([3, 0, 2]) == (0, 3, 0, 2, 0)
+    assert blueprint.settings([3, 0, 2]) == ((), (3,), (0,), (2,), ())
     with pytest.raises(UserError, match="3 integers"):
-        blueprint.chosen([3, 0])
+        blueprint.settings([3, 0])
 
 
 def test_branches_agree_on_the_shape():

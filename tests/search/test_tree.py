@@ -126,17 +126,17 @@ def test_the_share_is_of_nodes_in_segments(paths):
 
 
 @pytest.mark.parametrize(
-    ("option_positions", "expected"),
+    "reads, expected",
     [
-        ([None, 0, 1, None], True),
-        ([0, 1, None], True),
-        ([1, None, 0], True),
-        ([0, None, None], False),
-        ([0, 0, None], False),
-        ([None], True),
+        ([(), (0,), (1,)], True),
+        ([(0,), (1,), ()], True),
+        ([(), (0, 1)], True),
+        ([(0,), (), (0,)], False),
+        ([(0, 1), (1,)], False),
+        ([(0,), (0, 1)], True),
     ],
 )
 def test_paths_can_share_unless_the_first_segment_reads_every_choice(
-    option_positions, expected
+    reads, expected
 ):
-    assert can_share(option_positions) is expected
+    assert can_share(reads) is expected

@@ -66,7 +66,7 @@ def test_statistics_are_those_of_single_paths(blueprint, first):
         found = tree.recalibrate(PATHS)
     used = set()
     for path, statistics in zip(PATHS, expected, strict=True):
-        nodes = prefixes([blueprint.chosen(path)])
+        nodes = prefixes([blueprint.settings(path)])
         used |= {*nodes}
         for node, one in zip(nodes, statistics, strict=True):
             assert found[node].dtype == np.float32
@@ -79,13 +79,14 @@ def test_logits_are_those_of_single_paths(supernet, blueprint, tree):
     """Bit for bit, before argmax hides it."""
     images = SCORING[0][0]
     for path in PATHS:
-        nodes = prefixes([blueprint.chosen(path)])
+        nodes = prefixes([blueprint.settings(path)])
         statistics = tree.recalibrate([path])
         given = [tf.constant(statistics[node]) for node in nodes]
         x = images
         for segment, (node, one) in enumerate(zip(nodes, given, strict=True)):
-            weights = supernet.branch_weights(segment, node[-1])
-            x = supernet.infer_segment(segment, node[-1], x, one, weights)
+            option, _ = blueprint.segments[segment].branch_of(node[-1])
+            weights = supernet.branch_weights(segment, option)
+            x = supernet.infer_segment(segment, option, x, one, weights)
         expected = supernet(images, tf.constant(path), statistics=given)
         assert x.numpy().tobytes() == expected.numpy().tobytes()
 
@@ -126,8 +127,8 @@ def test_every_node_is_computed_once_a_batch(
         count(name)
     tree([*PATHS, PATHS[0]])
     nodes = collections.Counter(
-        (len(node) - 1, node[-1])
-        for node in prefixes(blueprint.chosen(path) for path in PATHS)
+        (len(node) - 1, node[-1][0] if node[-1] else 0)
+        for node in prefixes(blueprint.settings(path) for path in PATHS)
     )
     assert nodes.total() < len(PATHS) * len(blueprint.segments)
     for (segment, option), distinct in nodes.items():

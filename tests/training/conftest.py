@@ -44,7 +44,11 @@ def mirrored():
 @pytest.fixture(scope="session")
 def make_run(blueprint):
     """Builds a `Run`."""
-    return lambda *args, **kwargs: Run(blueprint, *args, **kwargs)
+
+    def make(*args, **kwargs):
+        return Run(kwargs.pop("blueprint", blueprint), *args, **kwargs)
+
+    return make
 
 
 class FollowedPath:
@@ -74,6 +78,8 @@ class Run:
     norm: Any = None
     forward: Any = None
     l2: float = 0.0
+    width_mode: str = "slice"
+    jit_compile: bool = False
 
     def __post_init__(self):
         import tensorflow as tf
@@ -85,7 +91,9 @@ class Run:
         self.strategy = self.strategy or tf.distribute.get_strategy()
         with self.strategy.scope():
             norm = None if self.norm is None else self.norm()
-            self.supernet = Supernet(self.blueprint, seed=3, norm=norm)
+            self.supernet = Supernet(
+                self.blueprint, seed=3, norm=norm, width_mode=self.width_mode
+            )
             self.variables = self.supernet.named_variables
             self.optimizer = path_optimizer(
                 self.optimizer,
@@ -109,6 +117,7 @@ class Run:
             global_batch_size=BATCH,
             label_smoothing=0.1,
             strategy=self.strategy,
+            jit_compile=self.jit_compile,
         )
 
     def step(self, batch, step, path=None):

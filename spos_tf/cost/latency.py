@@ -1,0 +1,107 @@
+"""Latency as a cost: what a table of measurements says of every part."""
+
+import pathlib
+from typing import Protocol
+
+import yaml
+
+from spos_tf.cost.latency_entries import MeasuredTable, is_measured_table
+from spos_tf.cost.latency_layers import LayerTable, is_layer_table
+from spos_tf.cost.table import CostTable, SlotOption, slot_options, tabulate
+from spos_tf.errors import UserError
+from spos_tf.networks.blueprint import Blueprint
+
+NAME = "latency_ms"
+
+# Missing entries that a message names; the rest it counts.
+_NAMED = 5
+
+
+class LatencyTable(Protocol):
+    """Measured milliseconds of the parts of networks.
+
+    Attributes:
+        source: The file, for messages.
+    """
+
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+
+    def latency_of(self, option: SlotOption) -> float | None:
+        """Milliseconds within a network; None where there is no entry."""
+
+    def name_of(self, option: SlotOption) -> str:
+        """What the entry is or would be called in this table."""
+
+
+def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
+    """Reads a table in our format or in that of ProxylessNAS and OFA.
+
+    Args:
+        path: A YAML file; see docs/latency.md for the formats.
+
+    Raises:
+        UserError: The file is missing, is not such a table, or holds a
+            latency that is none (negative, NaN, infinite, not a number).
+    """
+    source = repr(str(path))
+    try:
+        data = yaml.safe_load(pathlib.Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"Cannot read latency table {source}: {error.strerror}. Build one "
+            "with tools/build_latency_table.py."
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise UserError(
+            f"A latency table is YAML; {source} is not{where}. Build it "
+            "again with tools/build_latency_table.py."
+        ) from None
+    if is_measured_table(data):
+        return MeasuredTable.from_dict(data, source=source)
+    if is_layer_table(data):
+        return LayerTable.from_dict(data, source=source)
+    raise UserError(
+        "A latency table has `kind: latency_ms` and `entries`, or keys such "
+        "as 'Conv-input:224x224x3-output:112x112x32' with a `mean`; "
+        f"{source} has neither. Build one with tools/build_latency_table.py."
+    )
+
+
+def latency_table(blueprint: Blueprint, table: LatencyTable) -> CostTable:
+    """Milliseconds of one inference, as a cost of every architecture.
+
+    Args:
+        blueprint: The networks.
+        table: Has to have an entry for every part they can be made of.
+
+    Returns:
+        A float64 table named `"latency_ms"`.
+
+    Raises:
+        UserError: Entries are missing; the message names them.
+    """
+    missing = dict.fromkeys(
+        table.name_of(option)
+        for option in slot_options(blueprint)
+        if table.latency_of(option) is None
+    )
+    if missing:
+        names = [*missing]
+        named = ", ".join(repr(name) for name in names[:_NAMED])
+        more = len(names) - _NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        raise UserError(
+            f"A latency table has an entry for every part of space "
+            f"{blueprint.search_space.name!r}; {table.source} lacks "
+            f"{len(names)}: {named}{rest}. Build a table for this space, "
+            "preset and size with tools/build_latency_table.py."
+        )
+
+    def cost_of(option: SlotOption) -> float:
+        return float(table.latency_of(option) or 0.0)
+
+    return tabulate(blueprint, NAME, cost_of)

@@ -1,0 +1,142 @@
+"""Widths that are chosen: first channels of one kernel, sliced or masked."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spos_tf.networks.supernet import Supernet
+from spos_tf.search.evaluator import Evaluator
+from spos_tf.search.tree_evaluator import TreeEvaluator
+from spos_tf.spaces import build_blueprint
+
+MODES = ("slice", "mask")
+# Narrow and wide, every operation, equal and unequal widths side by side.
+PATHS = [
+    [0, 0, 1, 7, 2, 3],
+    [3, 0, 3, 6, 3, 2],
+    [1, 5, 0, 5, 0, 0],
+    [0, 0, 1, 7, 2, 4],
+]
+
+
+@pytest.fixture(scope="module")
+def blueprint():
+    return build_blueprint(
+        "shufflenet_joint",
+        preset="demo",
+        stage_widths=[12, 16],
+        stage_repeats=[1, 2],
+        last_width=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def supernets(blueprint):
+    return {
+        mode: Supernet(blueprint, seed=1, width_mode=mode) for mode in MODES
+    }
+
+
+@pytest.fixture(scope="module")
+def batch(blueprint):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (16, *blueprint.input_shape))
+    labels = rng.integers(0, blueprint.num_classes, 16)
+    return tf.constant(images, tf.float32), tf.constant(labels, tf.int32)
+
+
+@pytest.fixture(scope="module")
+def evaluators(supernets, batch):
+    return {
+        mode: Evaluator(supernet, [batch], [batch])
+        for mode, supernet in supernets.items()
+    }
+
+
+def _close(found, expected):
+    """Sums of the same numbers in another order, through a dozen layers."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    scale = max(np.abs(expected).max(), 1e-6)
+    assert np.abs(found - expected).max() < 1e-3 * scale
+
+
+def _loss_and_gradients(supernet, batch, path):
+    variables = [v.value for v in supernet.named_variables.values()]
+
+    @functools.partial(tf.function, autograph=False)
+    def run(images, labels, path):
+        with tf.GradientTape() as tape:
+            logits = supernet(images, path)
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            )
+        return loss, tape.gradient(
+            loss, variables, unconnected_gradients="zero"
+        )
+
+    return run(*batch, tf.constant(path))
+
+
+@pytest.mark.parametrize("path", PATHS[:2])
+def test_both_modes_give_the_same_gradients(supernets, batch, path):
+    loss, gradients = _loss_and_gradients(supernets["slice"], batch, path)
+    other, theirs = _loss_and_gradients(supernets["mask"], batch, path)
+    _close(other, loss)
+    # One scale for all: small gradients carry the rounding of large sums.
+    largest = max(np.abs(one).max() for one in gradients)
+    for one, two in zip(gradients, theirs, strict=True):
+        assert np.abs(one - two).max() < 1e-3 * largest
+
+
+def test_channels_that_are_not_taken_have_no_gradient(supernets, batch):
+    supernet = supernets["slice"]
+    _, gradients = _loss_and_gradients(supernet, batch, PATHS[0])
+    named = dict(zip(supernet.named_variables, gradients, strict=True))
+    # stage1.block1 has 6 inner channels at scale 1; option 0.2 takes 1 of 9.
+    kernel = named["stage1.block1.3x3.pw1.kernel"].numpy()
+    assert kernel.shape == (1, 1, 8, 9)
+    assert not kernel[..., 1:].any() and kernel[..., :1].any()
+    following = named["stage1.block1.3x3.pw2.kernel"].numpy()
+    assert not following[:, :, 1:].any() and following[:, :, :1].any()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_modes_recalibrate_and_score_alike(
+    evaluators, supernets, batch, path
+):
+    sliced, masked = (evaluators[mode].recalibrate(path) for mode in MODES)
+    for one, two in zip(sliced, masked, strict=True):
+        _close(one, two)
+    logits = [
+        supernet(batch[0], tf.constant(path), statistics=sliced)
+        for supernet in supernets.values()
+    ]
+    _close(*logits)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_tree_scores_what_single_paths_score(
+    supernets, evaluators, batch, mode
+):
+    tree = TreeEvaluator(supernets[mode], [batch], [batch])
+    assert tree(PATHS) == [evaluators[mode](path) for path in PATHS]
+
+
+def test_one_trace_serves_all_widths(supernets, batch):
+    supernet = supernets["slice"]
+    forward = tf.function(
+        lambda images, path: supernet(images, path), autograph=False
+    )
+    outputs = {
+        forward(batch[0], tf.constant(path)).numpy().tobytes() for path in PATHS
+    }
+    assert len(outputs) == len(PATHS)
+    assert forward.experimental_get_tracing_count() == 1
+
+
+def test_weights_of_branches_have_no_widths(supernets, batch):
+    with pytest.raises(ValueError, match="take an encoding"):
+        supernets["slice"](batch[0], tf.ones([6, 8]))
