@@ -40,7 +40,9 @@ def build_subnet(
         blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
         x = block(_KerasOps(segment.name, seed, synchronized), x)
-    return keras.Model(inputs, x, name=blueprint.search_space.name)
+    # Without the path of a user's file: Keras takes no slash.
+    name = blueprint.search_space.name.rpartition(":")[2]
+    return keras.Model(inputs, x, name=name)
 
 
 class _KerasOps:

@@ -2,14 +2,26 @@
 
 A module lists its spaces in `SPACES`, a dict from name to a function that
 takes the space's arguments by keyword and returns a `Blueprint`, and its
-presets in `PRESETS`. Adding a space is adding a file.
+presets in `PRESETS`. Published networks of the space are in `NETWORKS`, where
+there are any. Adding a space is adding a file.
 """
 
 from spos_tf.spaces.registry import (
+    at_its_place,
     blueprint_of,
     build_blueprint,
+    named_network,
+    network_names,
     preset_names,
     space_names,
 )
 
-__all__ = ["blueprint_of", "build_blueprint", "preset_names", "space_names"]
+__all__ = [
+    "at_its_place",
+    "blueprint_of",
+    "build_blueprint",
+    "named_network",
+    "network_names",
+    "preset_names",
+    "space_names",
+]

@@ -1,5 +1,6 @@
 """Finds the search spaces that the modules beside this one define."""
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -7,37 +8,65 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.space import Architecture
+from spos_tf.spaces import user_file
+
+# Beside the families of spaces.
+_NO_FAMILIES = ("mobile_macro", "registry", "user_file")
+
+
+@functools.cache
+def _modules() -> tuple[Any, ...]:
+    package = importlib.import_module("spos_tf.spaces")
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    return tuple(
+        importlib.import_module(f"spos_tf.spaces.{name}")
+        for name in names
+        if name not in _NO_FAMILIES
+    )
 
 
 @functools.cache
 def _families() -> dict[str, Any]:
-    package = importlib.import_module("spos_tf.spaces")
-    families: dict[str, Any] = {}
-    for module in sorted(
-        m.name for m in pkgutil.iter_modules(package.__path__)
-    ):
-        if module == "registry":
-            continue
-        family = importlib.import_module(f"spos_tf.spaces.{module}")
-        families.update(dict.fromkeys(family.SPACES, family))
-    return families
+    return {name: module for module in _modules() for name in module.SPACES}
+
+
+@functools.cache
+def _networks() -> dict[str, NamedNetwork]:
+    return {
+        name: network
+        for module in _modules()
+        for name, network in getattr(module, "NETWORKS", {}).items()
+    }
 
 
 def space_names() -> tuple[str, ...]:
-    """Names of all registered spaces, sorted."""
+    """Names of all registered spaces, sorted; not those of users' files."""
     return tuple(sorted(_families()))
 
 
-def _family(name: str) -> Any:
+def network_names() -> tuple[str, ...]:
+    """Names of all published networks, sorted."""
+    return tuple(sorted(_networks()))
+
+
+def _family(name: str) -> tuple[Any, str]:
+    """The module of a space, and its name there."""
+    if user_file.is_in_file(name):
+        return user_file.load_family(name)
     if name not in _families():
         raise UserError(
             f"Unknown search space {name!r}. "
-            f"The spaces are: {', '.join(space_names())}."
+            f"The spaces are: {', '.join(space_names())}; one of your own is "
+            "path/to/file.py."
         )
-    return _families()[name]
+    return _families()[name], name
 
 
 def preset_names(name: str) -> tuple[str, ...]:
@@ -46,37 +75,82 @@ def preset_names(name: str) -> tuple[str, ...]:
     Raises:
         UserError: No such space.
     """
-    return tuple(_family(name).PRESETS)
+    return tuple(_family(name)[0].PRESETS)
 
 
 def build_blueprint(name: str, **arguments: Any) -> Blueprint:
     """Makes the blueprint of a space.
 
     Args:
-        name: One of `space_names()`.
+        name: One of `space_names()`; or `path/to/file.py`, a file that
+            defines a space, or `path/to/file.py:space` where it defines
+            several. The file's code is run.
         **arguments: The space's arguments; None stands for the default.
+
+    Returns:
+        The blueprint; for a space of a file, the space's name is
+        `path/to/file.py:space` with the path as given.
 
     Raises:
         UserError: No such space, preset or argument, or a value out of range.
     """
-    factory: Callable[..., Blueprint] = _family(name).SPACES[name]
+    family, key = _family(name)
+    factory: Callable[..., Blueprint] = family.SPACES[key]
     given = {
         key: value for key, value in arguments.items() if value is not None
     }
     known = inspect.signature(factory).parameters
-    for key in given:
-        if key not in known:
+    for argument in given:
+        if argument not in known:
             raise UserError(
-                f"Space {name!r} has no argument {key!r}. "
+                f"Space {name!r} has no argument {argument!r}. "
                 f"Its arguments are: {', '.join(known)}."
             )
     preset = given.get("preset")
-    if preset is not None and preset not in preset_names(name):
+    if preset is not None and preset not in family.PRESETS:
         raise UserError(
             f"Space {name!r} has no preset {preset!r}. "
-            f"Its presets are: {', '.join(preset_names(name))}."
+            f"Its presets are: {', '.join(family.PRESETS)}."
         )
+    if user_file.is_in_file(name):
+        return user_file.build(name, key, factory, given)
     return factory(**given)
+
+
+def named_network(
+    name: str, **arguments: Any
+) -> tuple[Blueprint, npt.NDArray[np.int32]]:
+    """A published network: its space and its encoding there.
+
+    Args:
+        name: One of `network_names()`.
+        **arguments: Of its space; they replace the network's own. None stands
+            for what the network has.
+
+    Raises:
+        UserError: No such network, an argument that its space refuses, or one
+            with which the space has other choices than the network.
+    """
+    if name not in _networks():
+        raise UserError(
+            f"Unknown network {name!r}. "
+            f"The networks are: {', '.join(network_names())}."
+        )
+    network = _networks()[name]
+    given = {
+        key: value for key, value in arguments.items() if value is not None
+    }
+    blueprint = build_blueprint(
+        network.search_space, **{**network.arguments, **given}
+    )
+    space = blueprint.search_space
+    if space.num_choices != len(network.encoding):
+        raise UserError(
+            f"Network {name!r} has {len(network.encoding)} blocks to choose; "
+            f"with {given} its space has {space.num_choices}. Leave the "
+            "arguments out that change the number of blocks."
+        )
+    return blueprint, space.check(network.encoding)
 
 
 def blueprint_of(architecture: Architecture) -> Blueprint:
@@ -87,3 +161,22 @@ def blueprint_of(architecture: Architecture) -> Blueprint:
     """
     arguments: Mapping[str, Any] = architecture.space_arguments
     return build_blueprint(architecture.search_space, **arguments)
+
+
+def at_its_place(architecture: Architecture, name: str) -> Architecture:
+    """The architecture with its space's file where it lies now.
+
+    Args:
+        architecture: As it was read.
+        name: Of a space, for example from a flag.
+
+    Returns:
+        The architecture of space `name`, if both are spaces of a file and
+        have the same name there; otherwise the architecture as it is.
+    """
+    if not user_file.may_be_same(architecture.search_space, name):
+        return architecture
+    _, key = _family(name)
+    return dataclasses.replace(
+        architecture, search_space=user_file.full_name(name, key)
+    )

@@ -14,7 +14,21 @@ _SHUFFLENET = {
     "last_width": 16,
     "dropout": 0.0,
 }
+# One block that halves the image and one that may be skipped.
+_MOBILE = {
+    "preset": "demo",
+    "stage_widths": [12],
+    "stage_repeats": [2],
+    "stage_strides": [2],
+    "last_width": 16,
+    "dropout": 0.0,
+}
 SMALLEST = {
+    "fbnet": _MOBILE,
+    "proxyless_cpu": _MOBILE,
+    "proxyless_default": _MOBILE,
+    "proxyless_gpu": _MOBILE,
+    "proxyless_mobile": _MOBILE,
     "shufflenet_blocks": _SHUFFLENET,
     "shufflenet_channels": _SHUFFLENET,
     "shufflenet_joint": _SHUFFLENET,
@@ -30,11 +44,29 @@ def _smallest(name):
     return SMALLEST[name]
 
 
+def _distinct():
+    """Names of all spaces, without those that are others under a new name.
+
+    Spaces that differ in widths alone are one space at their smallest.
+    """
+    from spos_tf.spaces import build_blueprint, space_names
+
+    found = {}
+    for name in space_names():
+        if name not in SMALLEST:
+            found[name] = name  # Its tests fail and say so.
+            continue
+        blueprint = build_blueprint(name, **SMALLEST[name])
+        space = blueprint.search_space
+        found.setdefault(
+            (blueprint.segments, space.choices, space.legal_options), name
+        )
+    return list(found.values())
+
+
 def pytest_generate_tests(metafunc):
     if "space_name" in metafunc.fixturenames:
-        from spos_tf.spaces import space_names
-
-        metafunc.parametrize("space_name", space_names(), scope="module")
+        metafunc.parametrize("space_name", _distinct(), scope="module")
 
 
 @pytest.fixture(scope="session")

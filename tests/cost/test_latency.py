@@ -12,7 +12,7 @@ from spos_tf.cost.latency_entries import LatencyEntry, MeasuredTable
 from spos_tf.cost.spread import spread_encodings
 from spos_tf.cost.table import SlotOption, cost_table, slot_options
 from spos_tf.errors import UserError
-from spos_tf.spaces import build_blueprint, space_names
+from spos_tf.spaces import build_blueprint
 
 SHAPE = (56, 56, 24)
 
@@ -269,13 +269,6 @@ def test_the_phone_tables_are_read(shared_dir):
     assert found == 6.585063492063491
 
 
-needs_proxyless = pytest.mark.skipif(
-    "proxyless_default" not in space_names(),
-    reason="the ProxylessNAS spaces are not there yet",
-)
-
-
-@needs_proxyless
 def test_the_pixel_table_is_complete_for_proxyless_default(shared_dir):
     path = shared_dir / "data" / "latency" / "proxyless_pixel.yaml"
     blueprint = build_blueprint("proxyless_default")
@@ -310,7 +303,6 @@ def test_the_pixel_table_is_complete_for_proxyless_default(shared_dir):
     assert math.isclose(costs(skips), expected)
 
 
-@needs_proxyless
 def test_a_phone_table_of_other_sizes_is_refused(shared_dir):
     path = shared_dir / "data" / "latency" / "proxyless_pixel.yaml"
     blueprint = build_blueprint("proxyless_mobile")

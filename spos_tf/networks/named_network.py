@@ -1,0 +1,18 @@
+"""A network with a name of its own: one encoding of one space."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class NamedNetwork(NamedTuple):
+    """A published network, to be trained and exported as a baseline.
+
+    Attributes:
+        search_space: Name of the space that it is part of.
+        encoding: In that space.
+        arguments: Of the space, where they differ from its defaults.
+    """
+
+    search_space: str
+    encoding: tuple[int, ...]
+    arguments: Mapping[str, Any] = {}

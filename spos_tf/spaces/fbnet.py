@@ -1,0 +1,175 @@
+"""FBNet's space, as its released networks of 2019 are built (Table 5).
+
+Structure: the text graphs of facebookresearch/mobile-vision at 4826a08
+(2019-05-20). Blocks of expansion 1 have the first 1x1 convolution, `g2` has
+two groups in both 1x1 convolutions and a shuffle after the first, and `k33`
+is two 3x3 depthwise convolutions in a row. The nine candidates of FBNet's
+paper do not have `k33e6`; the released FBNet-B and FBNet-C do. The definition
+of 2020 is another structure, and third-party copies differ again.
+
+FBNet's paper, and Table 5 with it, gives FBNet-B 4.5M parameters and FBNet-C
+375M multiply-adds. No released network has these; by its own README and by
+this count B has 4.8M and C 383M.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
+from spos_tf.layers.ops import Block
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.named_network import NamedNetwork
+from spos_tf.spaces.mobile_macro import (
+    MobileMacro,
+    mobile_blueprint,
+    with_arguments,
+)
+
+STYLE = Style()
+# Of every option the block's arguments; None: skip.
+_BLOCKS: Mapping[str, Mapping[str, Any] | None] = {
+    "k3e1": {"kernel_size": 3, "expansion": 1},
+    "k3e1g2": {"kernel_size": 3, "expansion": 1, "groups": 2},
+    "k3e3": {"kernel_size": 3, "expansion": 3},
+    "k3e6": {"kernel_size": 3, "expansion": 6},
+    "k5e1": {"kernel_size": 5, "expansion": 1},
+    "k5e1g2": {"kernel_size": 5, "expansion": 1, "groups": 2},
+    "k5e3": {"kernel_size": 5, "expansion": 3},
+    "k5e6": {"kernel_size": 5, "expansion": 6},
+    "skip": None,
+    "k33e6": {"kernel_size": 3, "expansion": 6, "num_depthwise": 2},
+}
+OPTIONS = tuple(_BLOCKS)
+
+_IMAGENET = MobileMacro(
+    image_size=224,
+    num_classes=1000,
+    stem_width=16,
+    stem_stride=2,
+    stage_widths=(16, 24, 32, 64, 112, 184, 352),
+    stage_repeats=(1, 4, 4, 4, 4, 4, 1),
+    stage_strides=(1, 2, 2, 2, 1, 2, 1),
+    last_width=1984,
+    dropout=0.2,
+    input_kind="standard",
+)
+PRESETS = {
+    "imagenet": _IMAGENET,
+    # Narrow enough for two CPU cores; three halvings, since 32 px collapse
+    # under five.
+    "cifar": dataclasses.replace(
+        _IMAGENET,
+        image_size=32,
+        num_classes=10,
+        stem_width=8,
+        stem_stride=1,
+        stage_widths=(8, 12, 16, 24, 40, 64, 112),
+        stage_strides=(1, 2, 1, 2, 1, 2, 1),
+        last_width=256,
+        dropout=0.1,
+    ),
+    "demo": dataclasses.replace(
+        _IMAGENET,
+        image_size=8,
+        num_classes=10,
+        stem_width=8,
+        stem_stride=1,
+        stage_widths=(8, 16),
+        stage_repeats=(2, 3),
+        stage_strides=(1, 2),
+        last_width=64,
+        dropout=0.0,
+    ),
+}
+
+
+def _branches(width: int, strides: int) -> Sequence[Block | None]:
+    return [
+        None
+        if arguments is None
+        else InvertedResidual(
+            **arguments, out_channels=width, style=STYLE, strides=strides
+        )
+        for arguments in _BLOCKS.values()
+    ]
+
+
+def _fbnet(
+    name: str,
+    *,
+    preset: str = "imagenet",
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    stem_width: int | None = None,
+    stem_stride: int | None = None,
+    stage_widths: Sequence[int] | None = None,
+    stage_repeats: Sequence[int] | None = None,
+    stage_strides: Sequence[int] | None = None,
+    last_width: int | None = None,
+    dropout: float | None = None,
+    input_kind: str | None = None,
+) -> Blueprint:
+    """The space.
+
+    Args:
+        name: Of the space.
+        preset: A key of `PRESETS`; every other argument replaces one of its
+            values.
+        image_size: Pixels.
+        num_classes: Logits.
+        stem_width: Channels of the stem, even.
+        stem_stride: 1 or 2.
+        stage_widths: Output channels of every stage, even.
+        stage_repeats: Blocks of every stage.
+        stage_strides: Stride of every stage's first block, 1 or 2.
+        last_width: Channels before the pool; 1504 in FBNet-A.
+        dropout: Rate before the classifier.
+        input_kind: See `layers.ops.INPUT_KINDS`.
+
+    Raises:
+        UserError: A value is out of its range.
+    """
+    macro, arguments = with_arguments(
+        PRESETS, preset, locals().copy(), even_widths=True
+    )
+    return mobile_blueprint(
+        name,
+        macro,
+        arguments,
+        options=OPTIONS,
+        branches_of=_branches,
+        skip=Identity(),
+        style=STYLE,
+    )
+
+
+SPACES = {"fbnet": functools.partial(_fbnet, "fbnet")}
+
+
+def _network(ops: str, last_width: int | None = None) -> NamedNetwork:
+    encoding = tuple(OPTIONS.index(op) for op in ops.split())
+    arguments = {} if last_width is None else {"last_width": last_width}
+    return NamedNetwork("fbnet", encoding, arguments)
+
+
+# The released FBNet-A, -B and -C of 2019.
+NETWORKS: Mapping[str, NamedNetwork] = {
+    "fbnet_a": _network(
+        "skip  k3e3 k3e1 skip skip  k5e6 k3e3 k5e1 k3e3 "
+        "k5e6 k5e3 k3e1g2 k5e6  k3e6 k3e1g2 k5e3 k3e1g2 "
+        "k5e6 k5e6 k5e3 k5e6  k5e6",
+        last_width=1504,
+    ),
+    "fbnet_b": _network(
+        "k3e1  k3e6 k5e1 k3e1 k3e1  k5e6 k5e3 k3e6 k33e6 "
+        "k5e6 k5e1 skip k5e3  k5e6 k3e1 k5e1 k5e3 "
+        "k5e6 k5e1 k5e6 k5e6  k3e6"
+    ),
+    "fbnet_c": _network(
+        "k3e1  k3e6 skip k3e1 k3e1  k5e6 k5e3 k33e6 k3e6 "
+        "k5e6 k5e3 k5e6 k5e6  k5e6 k33e6 k5e6 k5e3 "
+        "k5e6 k5e6 k5e6 k5e6  k3e6"
+    ),
+}

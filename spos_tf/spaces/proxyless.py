@@ -1,0 +1,190 @@
+"""ProxylessNAS's space, in the four widths that were released (Table 5).
+
+Structure and widths are those of the official code and configurations
+(mit-han-lab/proxylessnas, han-cai/files): a fixed block without expansion
+after the stem, ReLU6, batch-norm epsilon 1e-3, classifier with bias. The paper
+does not say which widths its supernet had, and prints 7^21 architectures;
+where a block halves the image or changes the width there is nothing to skip
+to, so there are 7^15 x 6^6. The 5.3M parameters that the paper's Table 5 has
+for ProxylessNAS (GPU) are not those of the released network, whose 465M
+multiply-adds agree and which has 7,119,848 parameters.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
+from spos_tf.layers.ops import Block
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.named_network import NamedNetwork
+from spos_tf.spaces.mobile_macro import (
+    MobileMacro,
+    mobile_blueprint,
+    with_arguments,
+)
+
+# (kernel size, expansion) of every option but the last.
+_BLOCKS = ((3, 3), (5, 3), (7, 3), (3, 6), (5, 6), (7, 6))
+OPTIONS = (*(f"k{kernel}e{times}" for kernel, times in _BLOCKS), "skip")
+STYLE = Style(relu_maximum=6.0, epsilon=1e-3)
+
+_DEFAULT = MobileMacro(
+    image_size=224,
+    num_classes=1000,
+    stem_width=32,
+    stem_stride=2,
+    first_width=16,
+    stage_widths=(24, 40, 80, 96, 192, 320),
+    stage_repeats=(4, 4, 4, 4, 4, 1),
+    stage_strides=(2, 2, 2, 1, 2, 1),
+    last_width=1280,
+    dropout=0.0,
+    input_kind="standard",
+)
+MACROS = {
+    "proxyless_default": _DEFAULT,
+    "proxyless_mobile": dataclasses.replace(
+        _DEFAULT, stage_widths=(32, 40, 80, 96, 192, 320)
+    ),
+    "proxyless_gpu": dataclasses.replace(
+        _DEFAULT,
+        stem_width=40,
+        first_width=24,
+        stage_widths=(32, 56, 112, 128, 256, 432),
+        last_width=1728,
+    ),
+    "proxyless_cpu": dataclasses.replace(
+        _DEFAULT,
+        stem_width=40,
+        first_width=24,
+        stage_widths=(32, 48, 88, 104, 216, 360),
+        last_width=1432,
+    ),
+}
+
+
+def _narrow(width: int) -> int:
+    """0.35 of a width, to a multiple of 4."""
+    return max(8, round(0.35 * width / 4) * 4)
+
+
+def _presets(macro: MobileMacro) -> dict[str, MobileMacro]:
+    return {
+        "imagenet": macro,
+        # Narrow enough for two CPU cores; three halvings, since 32 px
+        # collapse under five.
+        "cifar": dataclasses.replace(
+            macro,
+            image_size=32,
+            num_classes=10,
+            stem_width=_narrow(macro.stem_width),
+            stem_stride=1,
+            first_width=_narrow(macro.first_width or 0),
+            stage_widths=tuple(map(_narrow, macro.stage_widths)),
+            stage_strides=(2, 2, 1, 1, 2, 1),
+            last_width=256,
+        ),
+        # The same for all four: large enough to learn the digits.
+        "demo": dataclasses.replace(
+            macro,
+            image_size=8,
+            num_classes=10,
+            stem_width=8,
+            stem_stride=1,
+            first_width=8,
+            stage_widths=(8, 16),
+            stage_repeats=(2, 3),
+            stage_strides=(1, 2),
+            last_width=64,
+        ),
+    }
+
+
+PRESETS = _presets(_DEFAULT)
+
+
+def _branches(width: int, strides: int) -> Sequence[Block | None]:
+    blocks = [
+        InvertedResidual(kernel, times, width, STYLE, strides)
+        for kernel, times in _BLOCKS
+    ]
+    return (*blocks, None)
+
+
+def _proxyless(
+    name: str,
+    *,
+    preset: str = "imagenet",
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    stem_width: int | None = None,
+    stem_stride: int | None = None,
+    first_width: int | None = None,
+    stage_widths: Sequence[int] | None = None,
+    stage_repeats: Sequence[int] | None = None,
+    stage_strides: Sequence[int] | None = None,
+    last_width: int | None = None,
+    dropout: float | None = None,
+    input_kind: str | None = None,
+) -> Blueprint:
+    """One of the four spaces.
+
+    Args:
+        name: Of the space; a key of `MACROS`.
+        preset: A key of `PRESETS`; every other argument replaces one of its
+            values.
+        image_size: Pixels.
+        num_classes: Logits.
+        stem_width: Channels of the stem.
+        stem_stride: 1 or 2.
+        first_width: Channels of the fixed block after the stem.
+        stage_widths: Output channels of every stage.
+        stage_repeats: Blocks of every stage.
+        stage_strides: Stride of every stage's first block, 1 or 2.
+        last_width: Channels before the pool.
+        dropout: Rate before the classifier.
+        input_kind: See `layers.ops.INPUT_KINDS`.
+
+    Raises:
+        UserError: A value is out of its range.
+    """
+    macro, arguments = with_arguments(
+        _presets(MACROS[name]), preset, locals().copy()
+    )
+    first = InvertedResidual(
+        3, 1, macro.first_width or macro.stem_width, STYLE, expands=False
+    )
+    return mobile_blueprint(
+        name,
+        macro,
+        arguments,
+        options=OPTIONS,
+        branches_of=_branches,
+        skip=Identity(),
+        style=STYLE,
+        first=first,
+    )
+
+
+SPACES = {name: functools.partial(_proxyless, name) for name in MACROS}
+
+
+def _network(space: str, ops: str) -> NamedNetwork:
+    encoding = [OPTIONS.index(op) for op in ops.split()]
+    return NamedNetwork(space, tuple(encoding))
+
+
+# The released networks "Proxyless-R (mobile)" and "Proxyless (GPU)".
+NETWORKS: Mapping[str, NamedNetwork] = {
+    "proxyless_mobile": _network(
+        "proxyless_mobile",
+        "k5e3 k3e3 skip skip  k7e3 k3e3 k5e3 k5e3  k7e6 k5e3 k5e3 k5e3 "
+        "k5e6 k5e3 k5e3 k5e3  k7e6 k7e6 k7e3 k7e3  k7e6",
+    ),
+    "proxyless_gpu": _network(
+        "proxyless_gpu",
+        "k5e3 skip skip skip  k7e3 skip skip k3e3  k7e6 skip skip k5e3 "
+        "k5e6 skip k3e3 k5e3  k7e6 k7e6 k7e6 k5e6  k7e6",
+    ),
+}

@@ -1,0 +1,181 @@
+"""Search spaces of the user's own, in a Python file of theirs.
+
+`path/to/file.py` or `path/to/file.py:space` names one. The file defines
+`SPACES` and `PRESETS` as the modules beside this one do. Its code is run: a
+file, or an architecture or checkpoint that names one, is as trusted as a
+program.
+"""
+
+import dataclasses
+import importlib.util
+import pathlib
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spos_tf.errors import UserError
+from spos_tf.networks.blueprint import Blueprint
+
+
+def is_in_file(name: str) -> bool:
+    """Whether a space's name is one of a file.
+
+    >>> is_in_file("a/my_space.py"), is_in_file("a/my_space.py:one")
+    (True, True)
+    >>> is_in_file("fbnet")
+    False
+    """
+    return _parts(name)[0].endswith(".py")
+
+
+def full_name(name: str, key: str) -> str:
+    """`file.py:space`, from that or from `file.py` alone."""
+    return f"{_parts(name)[0]}:{key}"
+
+
+def may_be_same(stored: str, name: str) -> bool:
+    """Whether `name` may be the space `stored` whose file has moved.
+
+    >>> may_be_same("old/file.py:one", "new/file.py")
+    True
+    >>> may_be_same("old/file.py:one", "new/file.py:two")
+    False
+    """
+    if not (is_in_file(stored) and is_in_file(name)):
+        return False
+    keys = _parts(stored)[1], _parts(name)[1]
+    return keys[0] == keys[1] or "" in keys
+
+
+def load_family(name: str) -> tuple[Any, str]:
+    """Runs the file, once a process.
+
+    Args:
+        name: `file.py`, where it defines one space, or `file.py:space`.
+
+    Returns:
+        The module, and the space's key in its `SPACES`.
+
+    Raises:
+        UserError: There is no such file or space, the file fails, or it
+            lacks `SPACES` or `PRESETS`.
+    """
+    path, key = _parts(name)
+    module = _module(path)
+    for attribute in ("SPACES", "PRESETS"):
+        value = getattr(module, attribute, None)
+        if not isinstance(value, Mapping) or not value:
+            raise UserError(
+                f"A file of search spaces defines {attribute}, a dict that is "
+                f"not empty; {path!r} has {value!r}. See "
+                "docs/custom_space.md."
+            )
+    names = [str(one) for one in module.SPACES]
+    unfit = [one for one in names if not one.isidentifier()]
+    if unfit:
+        raise UserError(
+            "Names of spaces are words of letters, digits and underscores; "
+            f"{path!r} has {unfit[0]!r}."
+        )
+    if not key and len(names) == 1:
+        key = names[0]
+    if key not in names:
+        raise UserError(
+            f"File {path!r} defines the search spaces {', '.join(names)}. "
+            f"Name one of them, such as '{path}:{names[0]}'; got {name!r}."
+        )
+    return module, key
+
+
+def build(
+    name: str,
+    key: str,
+    factory: Callable[..., Any],
+    arguments: Mapping[str, Any],
+) -> Blueprint:
+    """Calls a file's function, and sees that a blueprint comes of it.
+
+    Args:
+        name: As in `load_family`.
+        key: Of the space in the file.
+        factory: Its value in `SPACES`.
+        arguments: The space's.
+
+    Raises:
+        UserError: The function fails, gives no blueprint, or one whose
+            branches disagree.
+    """
+    path = _parts(name)[0]
+    try:
+        blueprint = factory(**arguments)
+        if isinstance(blueprint, Blueprint):
+            # Runs every block on shapes: fails here if it fails at all.
+            blueprint.input_shapes  # noqa: B018
+            blueprint.reads  # noqa: B018
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"Search space {key!r} of file {path!r} cannot be built: "
+            f"{_said(error, path)}."
+        ) from None
+    if not isinstance(blueprint, Blueprint):
+        raise UserError(
+            f"A search space is a function that returns a Blueprint; {key!r} "
+            f"of file {path!r} returns {type(blueprint).__name__}."
+        )
+    space = dataclasses.replace(
+        blueprint.search_space, name=full_name(name, key)
+    )
+    return dataclasses.replace(blueprint, search_space=space)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Path and key; the key is empty where there is none."""
+    path, colon, key = name.rpartition(":")
+    return (path, key) if colon and path.endswith(".py") else (name, "")
+
+
+def _said(error: Exception, path: str) -> str:
+    """What an exception says and where in the file, on one line."""
+    resolved = str(pathlib.Path(path).resolve())
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if str(pathlib.Path(frame.filename).resolve()) == resolved
+    ]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(error.lineno)
+    where = f" (line {lines[-1]})" if lines else ""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    words = " ".join(text.split()).rstrip(".")
+    return f"{type(error).__name__}: {words}{where}"
+
+
+def _module(path: str) -> Any:
+    resolved = pathlib.Path(path).resolve()
+    # A name that no import can meet; dataclasses look their module up.
+    name = f"spos_tf search space {resolved}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not resolved.is_file():
+        raise UserError(
+            f"There is no file {path!r} to take a search space from. Paths "
+            "are relative to the folder that the tool is started in; if the "
+            "file has moved, pass --search_space with its new path."
+        )
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path!r} is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(
+            f"File {path!r}, which defines a search space, does not run: "
+            f"{_said(error, path)}."
+        ) from None
+    return module
