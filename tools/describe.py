@@ -20,6 +20,7 @@ from spos_tf.errors import UserError
 FLAGS = flags.FLAGS
 
 shared_flags.define_space()
+shared_flags.define_network()
 flags.DEFINE_string(
     "encoding", None, "Comma-separated option indices of a network."
 )
@@ -29,7 +30,7 @@ flags.DEFINE_string(
     "Architecture file of a network, instead of --encoding; a best.json is "
     "one. The space is the file's.",
 )
-flags.DEFINE_bool("list", False, "Only name the search spaces.")
+flags.DEFINE_bool("list", False, "Only name the search spaces and networks.")
 flags.DEFINE_enum(
     "format",
     "table",
@@ -42,6 +43,8 @@ def _described() -> dict[str, Any]:
     from spos_tf.cost.description import describe
     from spos_tf.space.search_space import parse_encoding
 
+    if FLAGS.network is not None:
+        return describe(*shared_flags.named_network())
     if FLAGS.encoding is not None and FLAGS.architecture is not None:
         raise UserError("Give --encoding or --architecture, not both.")
     if FLAGS.architecture is None:
@@ -108,14 +111,16 @@ def _row(*cells: str) -> str:
 
 
 def _list() -> str:
-    from spos_tf.spaces import preset_names, space_names
+    from spos_tf.spaces import network_names, preset_names, space_names
 
     if FLAGS.format == "json":
         return json.dumps(space_names())
-    return "\n".join(
+    lines = [
         f"{name:25} presets {', '.join(preset_names(name))}"
         for name in space_names()
-    )
+    ]
+    networks = ", ".join(network_names())
+    return "\n".join([*lines, "", f"--network={{{networks}}}"])
 
 
 def main() -> None:

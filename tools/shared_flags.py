@@ -5,6 +5,7 @@ defaults are the paper's ImageNet run. Heavy imports are inside functions so
 that `--help` and `--only_check_args` answer at once.
 """
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,13 @@ def set_threads() -> None:
 
 def define_space() -> None:
     """--search_space, --preset, --image_size, --num_classes, ..."""
-    flags.DEFINE_string("search_space", "shufflenet_blocks", "Search space.")
+    flags.DEFINE_string(
+        "search_space",
+        "shufflenet_blocks",
+        "Search space: a name that describe.py --list prints; or a file of "
+        "your own, path/to/file.py or path/to/file.py:space, whose code is "
+        "run (docs/custom_space.md).",
+    )
     flags.DEFINE_string(
         "preset",
         None,
@@ -118,12 +125,16 @@ def network_of(path: "str | pathlib.Path") -> "Network":
         UserError: The file is none, or contradicts the flags.
     """
     from spos_tf.space import Architecture
-    from spos_tf.spaces import build_blueprint
+    from spos_tf.spaces import at_its_place, build_blueprint
 
     architecture = Architecture.read(path)
     name = architecture.search_space
     if FLAGS["search_space"].present:
         name = FLAGS.search_space
+        architecture = dataclasses.replace(
+            architecture,
+            search_space=at_its_place(architecture.search_space, name),
+        )
     found = build_blueprint(
         name, **{**architecture.space_arguments, **space_arguments()}
     )
@@ -140,6 +151,40 @@ class Network(NamedTuple):
 
     blueprint: "Blueprint"
     encoding: "np.ndarray"
+
+
+def define_network() -> None:
+    """--network; the space's flags replace arguments of the network."""
+    flags.DEFINE_string(
+        "network",
+        None,
+        "Name of a published network, which describe.py --list prints, "
+        "instead of --encoding and --architecture. Its space is settled; "
+        "--preset, --image_size, --num_classes and --space_arguments apply.",
+    )
+
+
+def named_network() -> "Network":
+    """The network that --network names, with the space's flags.
+
+    Raises:
+        UserError: It is unknown, is named beside another one, or the flags
+            say another space.
+    """
+    from spos_tf.spaces import named_network as find
+
+    others = ("encoding", "architecture")
+    named = [name for name in others if FLAGS[name].value is not None]
+    if named:
+        raise UserError(f"Give --network or --{named[0]}, not both.")
+    found = Network(*find(FLAGS.network, **space_arguments()))
+    space = found.blueprint.search_space.name
+    if FLAGS["search_space"].present and FLAGS.search_space != space:
+        raise UserError(
+            f"Network {FLAGS.network!r} is of space {space!r}; the flags say "
+            f"--search_space={FLAGS.search_space}. Leave that out."
+        )
+    return found
 
 
 def define_data(*, holdout_per_class: int = 50) -> None:

@@ -7,9 +7,10 @@ Example:
       --search_name=evolution
 
 Reads an architecture (work_dir/search/<search_name>/best.json, or what
---architecture or --encoding name) and writes work_dir/subnet/<name>/:
-subnet.keras (a plain Keras model), architecture.json, metrics.json,
-checkpoints/ and TensorBoard events. Start it again to go on where it stopped.
+--architecture, --encoding or --network name) and writes
+work_dir/subnet/<name>/: subnet.keras (a plain Keras model), architecture.json,
+metrics.json, checkpoints/ and TensorBoard events. Start it again to go on
+where it stopped.
 """
 
 import json
@@ -33,6 +34,7 @@ FLAGS = flags.FLAGS
 
 shared_flags.define_run()
 shared_flags.define_space()
+shared_flags.define_network()
 shared_flags.define_data(holdout_per_class=0)
 training_flags.define_training(steps=300_000)
 trained_supernet.define_supernet()
@@ -45,8 +47,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "search_name",
     "default",
-    "Without --architecture and --encoding: the search whose best.json is "
-    "trained.",
+    "Without --architecture, --encoding and --network: the search whose "
+    "best.json is trained.",
 )
 flags.DEFINE_float(
     "fit_macs",
@@ -65,6 +67,8 @@ def _described():
     """Blueprint and encoding that the flags name, before --fit_macs."""
     from spos_tf.space.search_space import parse_encoding
 
+    if FLAGS.network is not None:
+        return shared_flags.named_network()
     if FLAGS.encoding and FLAGS.architecture:
         raise UserError("Give --encoding or --architecture, not both.")
     if FLAGS.encoding:

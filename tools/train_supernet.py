@@ -17,6 +17,7 @@ import run_folder
 import shared_flags
 import training_flags
 import training_run
+from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -145,6 +146,13 @@ def _log_marginals(space, counts):
 def main() -> None:
     """Trains, or goes on training, what the flags ask for."""
     blueprint = shared_flags.blueprint()
+    elastic = any(segment.elastic for segment in blueprint.segments)
+    if FLAGS.jit_compile and elastic and FLAGS.width_mode == "slice":
+        raise UserError(
+            "--jit_compile needs static shapes; space "
+            f"{blueprint.search_space.name!r} slices its widths. Add "
+            "--width_mode=mask."
+        )
     options = training_flags.loop_options()
     with run_folder.open_run(
         "train_supernet", "supernet", free=training_flags.FREE

@@ -57,7 +57,7 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
             space's flags name another.
     """
     from spos_tf.networks.blueprint import plain_arguments
-    from spos_tf.spaces import build_blueprint
+    from spos_tf.spaces import at_its_place, build_blueprint
     from spos_tf.training.checkpoints import latest_checkpoint
 
     folder = (
@@ -75,8 +75,11 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
             f"kind {kind!r}."
         )
+    name = found.description["search_space"]
+    if FLAGS["search_space"].present:
+        name = at_its_place(name, FLAGS.search_space)
     blueprint = build_blueprint(
-        found.description["search_space"],
+        name,
         **found.description["space_arguments"],
     )
     if FLAGS["search_space"].present or shared_flags.space_arguments():

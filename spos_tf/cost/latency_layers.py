@@ -182,11 +182,8 @@ class _Recorder:
             y = apply(x, *args, **kwargs)
             if name in _FREE:
                 return y
-            kind = name
-            if kwargs.get("groups", 1) != 1:
-                kind = f"grouped {name}"
             self.steps.append(
-                _Step(kind, x, y, _kernel(name, args, kwargs), _stride(kwargs))
+                _Step(name, x, y, _kernel(name, args, kwargs), _stride(kwargs))
             )
             return y
 

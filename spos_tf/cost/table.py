@@ -85,24 +85,6 @@ class CostTable:
     legal: tuple[npt.NDArray[np.int64], ...]
     reads: tuple[tuple[_Read, ...], ...]
 
-    @classmethod
-    def by_choice(
-        cls,
-        name: str,
-        constant: int | float,
-        table: npt.NDArray[Any],
-        num_options: npt.ArrayLike,
-    ) -> "CostTable":
-        """A table with a row a choice, all of whose options are legal."""
-        counts = np.asarray(num_options).tolist()
-        return cls(
-            name,
-            constant,
-            table,
-            tuple(np.arange(count) for count in counts),
-            tuple(((position, 1),) for position in range(len(counts))),
-        )
-
     def __call__(self, encodings: npt.ArrayLike) -> npt.NDArray[Any]:
         """Costs of int32 `[n, num_choices]` encodings, `[n]`."""
         entries = self.entries(np.asarray(encodings))

@@ -121,16 +121,6 @@ class Blueprint:
             shapes.append(outputs.pop())
         return tuple(shapes[:-1])
 
-    @property
-    def option_positions(self) -> tuple[int | None, ...]:
-        """For every segment the index of its choice in the encoding."""
-        return tuple(
-            None
-            if segment.choice is None
-            else self.search_space.position(segment.choice)
-            for segment in self.segments
-        )
-
     @functools.cached_property
     def reads(self) -> tuple[tuple[int, ...], ...]:
         """For every segment the indexes of the choices that decide it."""

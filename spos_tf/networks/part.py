@@ -4,7 +4,7 @@ import keras
 
 from spos_tf.layers.ops import Block
 from spos_tf.layers.shape_ops import Shape
-from spos_tf.networks.subnet import _KerasOps
+from spos_tf.networks.subnet import KerasOps
 
 
 def build_part(
@@ -23,4 +23,4 @@ def build_part(
         `[batch, height, width, channels]` -> the block's output.
     """
     inputs = keras.Input(input_shape, name="image")
-    return keras.Model(inputs, block(_KerasOps(name, seed, False), inputs))
+    return keras.Model(inputs, block(KerasOps(name, seed, False), inputs))

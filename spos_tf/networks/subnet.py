@@ -39,13 +39,13 @@ def build_subnet(
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
-        x = block(_KerasOps(segment.name, seed, synchronized), x)
+        x = block(KerasOps(segment.name, seed, synchronized), x)
     # Without the path of a user's file: Keras takes no slash.
     name = blueprint.search_space.name.rpartition(":")[2]
     return keras.Model(inputs, x, name=name)
 
 
-class _KerasOps:
+class KerasOps:
     """The `Ops` of symbolic Keras tensors."""
 
     def __init__(self, path: str, seed: int, synchronized: bool) -> None:

@@ -81,13 +81,15 @@ class Supernet(keras.layers.Layer):
         self.blueprint = blueprint
         self._slots: list[_Slot] = []
         functions: dict[tuple[Any, Shape], SegmentFunctions] = {}
-        for segment, shape, position, reads in zip(
+        for segment, shape, reads in zip(
             blueprint.segments,
             blueprint.input_shapes,
-            blueprint.option_positions,
             blueprint.reads,
             strict=True,
         ):
+            position, elastic = None, reads
+            if segment.choice is not None:
+                position, elastic = reads[0], reads[1:]
             kind = segment.branches, shape
             if kind not in functions:
                 functions[kind] = SegmentFunctions(
@@ -106,7 +108,6 @@ class Supernet(keras.layers.Layer):
                 )
                 branch.build((None, *shape))
                 branches.append(branch)
-            elastic = reads if position is None else reads[1:]
             self._slots.append(
                 _Slot(branches, functions[kind], position, elastic)
             )

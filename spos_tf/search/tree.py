@@ -90,4 +90,5 @@ def can_share(reads: Sequence[tuple[int, ...]]) -> bool:
         reads: For every segment the indexes of the choices that decide it;
             `Blueprint.reads`.
     """
-    return not {*reads[0]} or bool(set().union(*reads) - {*reads[0]})
+    first = set(reads[0])
+    return not first or first != first.union(*reads)

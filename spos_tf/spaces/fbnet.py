@@ -17,15 +17,13 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spos_tf.errors import UserError
 from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
-from spos_tf.spaces.mobile_macro import (
-    MobileMacro,
-    mobile_blueprint,
-    with_arguments,
-)
+from spos_tf.spaces.macro import Macro, with_arguments
+from spos_tf.spaces.mobile_blueprint import mobile_blueprint
 
 STYLE = Style()
 # Of every option the block's arguments; None: skip.
@@ -43,7 +41,7 @@ _BLOCKS: Mapping[str, Mapping[str, Any] | None] = {
 }
 OPTIONS = tuple(_BLOCKS)
 
-_IMAGENET = MobileMacro(
+_IMAGENET = Macro(
     image_size=224,
     num_classes=1000,
     stem_width=16,
@@ -97,47 +95,30 @@ def _branches(width: int, strides: int) -> Sequence[Block | None]:
 
 
 def _fbnet(
-    name: str,
-    *,
-    preset: str = "imagenet",
-    image_size: int | None = None,
-    num_classes: int | None = None,
-    stem_width: int | None = None,
-    stem_stride: int | None = None,
-    stage_widths: Sequence[int] | None = None,
-    stage_repeats: Sequence[int] | None = None,
-    stage_strides: Sequence[int] | None = None,
-    last_width: int | None = None,
-    dropout: float | None = None,
-    input_kind: str | None = None,
+    name: str, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
     """The space.
 
     Args:
         name: Of the space.
-        preset: A key of `PRESETS`; every other argument replaces one of its
-            values.
-        image_size: Pixels.
-        num_classes: Logits.
-        stem_width: Channels of the stem, even.
-        stem_stride: 1 or 2.
-        stage_widths: Output channels of every stage, even.
-        stage_repeats: Blocks of every stage.
-        stage_strides: Stride of every stage's first block, 1 or 2.
-        last_width: Channels before the pool; 1504 in FBNet-A.
-        dropout: Rate before the classifier.
-        input_kind: See `layers.ops.INPUT_KINDS`.
+        preset: A key of `PRESETS`.
+        **arguments: Fields of `Macro` that replace the preset's;
+            stem_width and stage_widths are even, last_width is 1504 in
+            FBNet-A.
 
     Raises:
-        UserError: A value is out of its range.
+        UserError: There is no such argument, or a value is out of its range.
     """
-    macro, arguments = with_arguments(
-        PRESETS, preset, locals().copy(), even_widths=True
-    )
+    macro, differ = with_arguments(name, PRESETS, preset, arguments)
+    if any(width % 2 for width in (macro.stem_width, *macro.stage_widths)):
+        raise UserError(
+            "Two groups need even stem_width and stage_widths; got "
+            f"{macro.stem_width} and {macro.stage_widths}."
+        )
     return mobile_blueprint(
         name,
         macro,
-        arguments,
+        differ,
         options=OPTIONS,
         branches_of=_branches,
         skip=Identity(),

@@ -13,23 +13,33 @@ multiply-adds agree and which has 7,119,848 parameters.
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
-from spos_tf.spaces.mobile_macro import (
-    MobileMacro,
-    mobile_blueprint,
-    with_arguments,
-)
+from spos_tf.spaces.macro import Macro, check_positive, with_arguments
+from spos_tf.spaces.mobile_blueprint import mobile_blueprint
 
 # (kernel size, expansion) of every option but the last.
 _BLOCKS = ((3, 3), (5, 3), (7, 3), (3, 6), (5, 6), (7, 6))
 OPTIONS = (*(f"k{kernel}e{times}" for kernel, times in _BLOCKS), "skip")
 STYLE = Style(relu_maximum=6.0, epsilon=1e-3)
 
-_DEFAULT = MobileMacro(
+
+@dataclasses.dataclass(frozen=True)
+class ProxylessMacro(Macro):
+    """A macro with a fixed block between stem and stages.
+
+    Attributes:
+        first_width: Channels after that block.
+    """
+
+    first_width: int
+
+
+_DEFAULT = ProxylessMacro(
     image_size=224,
     num_classes=1000,
     stem_width=32,
@@ -69,7 +79,7 @@ def _narrow(width: int) -> int:
     return max(8, round(0.35 * width / 4) * 4)
 
 
-def _presets(macro: MobileMacro) -> dict[str, MobileMacro]:
+def _presets(macro: ProxylessMacro) -> dict[str, ProxylessMacro]:
     return {
         "imagenet": macro,
         # Narrow enough for two CPU cores; three halvings, since 32 px
@@ -80,7 +90,7 @@ def _presets(macro: MobileMacro) -> dict[str, MobileMacro]:
             num_classes=10,
             stem_width=_narrow(macro.stem_width),
             stem_stride=1,
-            first_width=_narrow(macro.first_width or 0),
+            first_width=_narrow(macro.first_width),
             stage_widths=tuple(map(_narrow, macro.stage_widths)),
             stage_strides=(2, 2, 1, 1, 2, 1),
             last_width=256,
@@ -113,52 +123,27 @@ def _branches(width: int, strides: int) -> Sequence[Block | None]:
 
 
 def _proxyless(
-    name: str,
-    *,
-    preset: str = "imagenet",
-    image_size: int | None = None,
-    num_classes: int | None = None,
-    stem_width: int | None = None,
-    stem_stride: int | None = None,
-    first_width: int | None = None,
-    stage_widths: Sequence[int] | None = None,
-    stage_repeats: Sequence[int] | None = None,
-    stage_strides: Sequence[int] | None = None,
-    last_width: int | None = None,
-    dropout: float | None = None,
-    input_kind: str | None = None,
+    name: str, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
     """One of the four spaces.
 
     Args:
         name: Of the space; a key of `MACROS`.
-        preset: A key of `PRESETS`; every other argument replaces one of its
-            values.
-        image_size: Pixels.
-        num_classes: Logits.
-        stem_width: Channels of the stem.
-        stem_stride: 1 or 2.
-        first_width: Channels of the fixed block after the stem.
-        stage_widths: Output channels of every stage.
-        stage_repeats: Blocks of every stage.
-        stage_strides: Stride of every stage's first block, 1 or 2.
-        last_width: Channels before the pool.
-        dropout: Rate before the classifier.
-        input_kind: See `layers.ops.INPUT_KINDS`.
+        preset: A key of `PRESETS`.
+        **arguments: Fields of `ProxylessMacro` that replace the preset's.
 
     Raises:
-        UserError: A value is out of its range.
+        UserError: There is no such argument, or a value is out of its range.
     """
-    macro, arguments = with_arguments(
-        _presets(MACROS[name]), preset, locals().copy()
+    macro, differ = with_arguments(
+        name, _presets(MACROS[name]), preset, arguments
     )
-    first = InvertedResidual(
-        3, 1, macro.first_width or macro.stem_width, STYLE, expands=False
-    )
+    check_positive("first_width", macro.first_width)
+    first = InvertedResidual(3, 1, macro.first_width, STYLE, expands=False)
     return mobile_blueprint(
         name,
         macro,
-        arguments,
+        differ,
         options=OPTIONS,
         branches_of=_branches,
         skip=Identity(),

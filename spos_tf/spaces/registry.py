@@ -1,6 +1,5 @@
 """Finds the search spaces that the modules beside this one define."""
 
-import dataclasses
 import functools
 import importlib
 import inspect
@@ -18,7 +17,7 @@ from spos_tf.space import Architecture
 from spos_tf.spaces import user_file
 
 # Beside the families of spaces.
-_NO_FAMILIES = ("mobile_macro", "registry", "user_file")
+_NO_FAMILIES = ("macro", "mobile_blueprint", "registry", "user_file")
 
 
 @functools.cache
@@ -100,8 +99,11 @@ def build_blueprint(name: str, **arguments: Any) -> Blueprint:
         key: value for key, value in arguments.items() if value is not None
     }
     known = inspect.signature(factory).parameters
+    # One that takes any says itself which it knows.
+    kinds = {parameter.kind for parameter in known.values()}
+    takes_any = inspect.Parameter.VAR_KEYWORD in kinds
     for argument in given:
-        if argument not in known:
+        if not takes_any and argument not in known:
             raise UserError(
                 f"Space {name!r} has no argument {argument!r}. "
                 f"Its arguments are: {', '.join(known)}."
@@ -125,7 +127,8 @@ def named_network(
     Args:
         name: One of `network_names()`.
         **arguments: Of its space; they replace the network's own. None stands
-            for what the network has.
+            for what the network has. Another preset than the published one
+            replaces all of them.
 
     Raises:
         UserError: No such network, an argument that its space refuses, or one
@@ -140,9 +143,11 @@ def named_network(
     given = {
         key: value for key, value in arguments.items() if value is not None
     }
-    blueprint = build_blueprint(
-        network.search_space, **{**network.arguments, **given}
-    )
+    published = preset_names(network.search_space)[0]
+    if given.get("preset", published) == published:
+        # Widths of the published size: another preset has its own.
+        given = {**network.arguments, **given}
+    blueprint = build_blueprint(network.search_space, **given)
     space = blueprint.search_space
     if space.num_choices != len(network.encoding):
         raise UserError(
@@ -163,20 +168,22 @@ def blueprint_of(architecture: Architecture) -> Blueprint:
     return build_blueprint(architecture.search_space, **arguments)
 
 
-def at_its_place(architecture: Architecture, name: str) -> Architecture:
-    """The architecture with its space's file where it lies now.
+def at_its_place(stored: str, asked: str) -> str:
+    """The name of a stored space, with its file where it lies now.
 
     Args:
-        architecture: As it was read.
-        name: Of a space, for example from a flag.
+        stored: Name of a space as a file has it.
+        asked: Name of a space as a flag has it.
 
     Returns:
-        The architecture of space `name`, if both are spaces of a file and
-        have the same name there; otherwise the architecture as it is.
+        `asked`, in full, if both are spaces of a file and may be the same;
+        otherwise `stored`.
+
+    Raises:
+        UserError: There is no such file or space.
     """
-    if not user_file.may_be_same(architecture.search_space, name):
-        return architecture
-    _, key = _family(name)
-    return dataclasses.replace(
-        architecture, search_space=user_file.full_name(name, key)
-    )
+    if not user_file.may_be_same(stored, asked):
+        return stored
+    _, key = _family(asked)
+    full = user_file.full_name(asked, key)
+    return full if user_file.may_be_same(stored, full) else stored

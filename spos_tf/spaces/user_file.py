@@ -8,6 +8,7 @@ program.
 
 import dataclasses
 import importlib.util
+import inspect
 import pathlib
 import sys
 import traceback
@@ -85,6 +86,13 @@ def load_family(name: str) -> tuple[Any, str]:
             f"File {path!r} defines the search spaces {', '.join(names)}. "
             f"Name one of them, such as '{path}:{names[0]}'; got {name!r}."
         )
+    try:
+        inspect.signature(module.SPACES[key])
+    except (TypeError, ValueError):
+        raise UserError(
+            f"SPACES of {path!r} holds functions that return a Blueprint; "
+            f"{key!r} is {module.SPACES[key]!r}."
+        ) from None
     return module, key
 
 

@@ -102,16 +102,6 @@ def make_train_step(
             fallback,
         )
 
-    if strategy.num_replicas_in_sync == 1:
-
-        @tf.function(
-            autograph=False, reduce_retracing=True, jit_compile=jit_compile
-        )
-        def one_step(batch: Any, step: tf.Tensor) -> StepResult:
-            return strategy.run(replica_step, args=(*batch, step))
-
-        return one_step
-
     if jit_compile:
         replica_step = tf.function(
             replica_step, autograph=False, jit_compile=True
@@ -120,6 +110,8 @@ def make_train_step(
     @tf.function(autograph=False, reduce_retracing=True)
     def train_step(batch: Any, step: tf.Tensor) -> StepResult:
         results = strategy.run(replica_step, args=(*batch, step))
+        if strategy.num_replicas_in_sync == 1:
+            return results
         total = tf.distribute.ReduceOp.SUM
         return StepResult(
             strategy.reduce(total, results.loss, axis=None),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from cost_tables import table_by_choice
 from spos_tf.cost import feasible
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.feasible import check_feasible, sample_feasible
-from spos_tf.cost.table import CostTable, cost_table
+from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces import build_blueprint
@@ -65,7 +66,7 @@ def test_one_cost_is_exact_and_names_the_nearest_values(
     options = np.array([len(row) for row in rows], np.int32)
     table = np.array([row + [0] * (3 - len(row)) for row in rows], np.int64)
     cost, space = (
-        CostTable.by_choice("toy", 3, table, options),
+        table_by_choice("toy", 3, table, options),
         space_of(options),
     )
     everything = np.array(

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from cost_tables import table_by_choice
 from spos_tf.cost import sums as sums_module
 from spos_tf.cost.sums import reachable_sums
-from spos_tf.cost.table import CostTable, cost_table
+from spos_tf.cost.table import cost_table
 from spos_tf.spaces import build_blueprint
 
 
 def table_of(rows, constant=0):
     width = max(map(len, rows))
-    return CostTable.by_choice(
+    return table_by_choice(
         "toy",
         constant,
         np.array([[*row, *[0] * (width - len(row))] for row in rows], np.int64),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from random_batches import random_batches
 from spos_tf.networks.supernet import Supernet
 from spos_tf.search.evaluator import Evaluator
 from spos_tf.search.tree_evaluator import TreeEvaluator
@@ -40,11 +41,8 @@ def supernets(blueprint):
 
 
 @pytest.fixture(scope="module")
-def batch(blueprint):
-    rng = np.random.default_rng(0)
-    images = rng.uniform(0, 255, (16, *blueprint.input_shape))
-    labels = rng.integers(0, blueprint.num_classes, 16)
-    return tf.constant(images, tf.float32), tf.constant(labels, tf.int32)
+def batch():
+    return random_batches([16])[0]
 
 
 @pytest.fixture(scope="module")

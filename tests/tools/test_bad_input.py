@@ -45,6 +45,10 @@ SUPERNET_MISTAKES = {
         ['--optimizer_arguments={"use_ema": true}'],
         ["use_ema"],
     ),
+    "slices for XLA": (
+        ["--search_space=shufflenet_joint", "--jit_compile"],
+        ["static shapes", "--width_mode=mask"],
+    ),
     "warm-up": (["--warmup_steps=3"], ["3 of 2 steps"]),
     "ranges": (
         ["--sampler=uniform_constraint", "--constraint_ranges=1:2"],

@@ -147,8 +147,10 @@ def test_other_image_size_and_classes():
 def test_the_list():
     result = describe("--list")
     assert (result.returncode, result.stderr) == (0, "")
-    names = [line.split()[0] for line in result.stdout.splitlines()]
+    spaces, networks = result.stdout.split("\n\n")
+    names = [line.split()[0] for line in spaces.splitlines()]
     assert "shufflenet_blocks" in names
+    assert "fbnet_a, fbnet_b" in networks
     result = describe("--list", "--format=json")
     assert json.loads(result.stdout) == names
 

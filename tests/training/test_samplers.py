@@ -1,5 +1,6 @@
 """Which path a step takes."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
 from spos_tf.space import Choice, SearchSpace
+from spos_tf.spaces import build_blueprint
 from spos_tf.training.samplers import (
     ConstraintSampler,
     StrictFairnessSampler,
@@ -53,8 +56,6 @@ def _assert_uniform(values, count):
 
 @pytest.fixture(scope="module")
 def blueprint():
-    from spos_tf.spaces import build_blueprint
-
     return build_blueprint("shufflenet_blocks", preset="demo")
 
 
@@ -125,6 +126,60 @@ def test_strict_fairness_draws_every_order_alike():
     orders = paths[:, 1].reshape(-1, 3)
     _, order = np.unique(orders, axis=0, return_inverse=True)
     _assert_uniform(order.ravel(), 6)
+
+
+LEGAL = ((0, 1), (2,), (1, 3), (0, 2, 4, 6), (0, 3))
+
+
+@pytest.mark.parametrize(
+    "sampler", [UniformSampler, StrictFairnessSampler], ids=["uniform", "fair"]
+)
+def test_only_legal_options_are_drawn_and_alike(sampler):
+    space = dataclasses.replace(SPACE, legal=LEGAL)
+    paths, _ = _draws(sampler(space, seed=0), 4000)
+    for values, legal in zip(paths.T, LEGAL, strict=True):
+        assert {*values.tolist()} == {*legal}
+        if len(legal) > 1:
+            _assert_uniform(np.searchsorted(legal, values), len(legal))
+
+
+def test_several_limits_hold_at_once_also_over_two_choices_a_slot():
+    blueprint = build_blueprint(
+        "shufflenet_joint", preset="demo", stage_repeats=[1, 2]
+    )
+    space = blueprint.search_space
+    macs, params = (cost_table(blueprint, name) for name in ("macs", "params"))
+    drawn = space.sample(np.random.default_rng(0), 2000)
+    low, high = np.percentile(macs(drawn), [30, 60])
+    most = np.percentile(params(drawn), 50)
+    sampler = ConstraintSampler(
+        space,
+        macs,
+        [(low, high)],
+        constraints=[Constraint(params, maximum=most)],
+        seed=0,
+    )
+    paths, fallbacks = _draws(sampler, 50)
+    assert not fallbacks.any() and len(np.unique(paths, axis=0)) > 40
+    assert ((macs(paths) >= low) & (macs(paths) <= high)).all()
+    assert (params(paths) <= most).all()
+
+
+def test_a_cost_of_whole_architectures_cannot_be_sampled_under(blueprint, cost):
+    class Whole:
+        name = "whole"
+
+        def __call__(self, encodings):
+            return np.zeros(len(encodings))
+
+    with pytest.raises(UserError, match="can be limited in the search"):
+        ConstraintSampler(
+            blueprint.search_space,
+            cost,
+            [(0, np.inf)],
+            constraints=[Constraint(Whole(), maximum=1)],
+            seed=0,
+        )
 
 
 def test_a_constrained_path_is_in_its_range(blueprint, cost):
