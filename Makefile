@@ -28,7 +28,7 @@ demo: $(INSTALLED) ## Run the whole job on handwritten digits, about 2 minutes.
 	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
 
 test: lint ## Lint, then run every test (PYTEST_ARGS="-k name" picks some).
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest --numprocesses=2 --dist=loadfile $(PYTEST_ARGS)
 
 lint: $(INSTALLED_TEST) ## Check style, format and types.
 	$(VENV_PYTHON) -m ruff check

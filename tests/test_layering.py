@@ -40,7 +40,7 @@ MAY_RUN_NETWORKS = {
 ROOMS_WITHOUT_A_SUBJECT = {"utils", "common", "base", "helpers", "misc"}
 MAX_LINES = 400
 # Modules beside the packages, open to all of them.
-GROUND = ("", "errors", "atomic_write")
+GROUND = ("", "errors", "atomic_write", "user_module")
 
 Broken = Iterator[tuple[int, str]]
 

@@ -74,7 +74,7 @@ def make_evaluator(
     from spos_tf.search.tree import can_share
     from spos_tf.search.tree_evaluator import TreeEvaluator
 
-    supernet = Supernet(trained.blueprint)
+    supernet = Supernet(trained.blueprint, width_mode=FLAGS.width_mode)
     load_weights(supernet, trained.weights)
     batches = [
         _batches(split, preprocessing)

@@ -86,6 +86,18 @@ def define_space() -> None:
     )
 
 
+def define_width_mode() -> None:
+    """--width_mode."""
+    flags.DEFINE_enum(
+        "width_mode",
+        "slice",
+        ["slice", "mask"],
+        "How elastic widths are taken. slice: only the channels that are taken "
+        "are computed. mask: all are, and the others set to zero; shapes are "
+        "static, as --jit_compile needs.",
+    )
+
+
 def space_arguments() -> dict[str, Any]:
     """The space's arguments that the flags give.
 

@@ -9,9 +9,14 @@ Writes work_dir/supernet/<name>/: checkpoints/, train_supernet.flags and
 TensorBoard events. Start it again to go on where it stopped.
 """
 
+import json
+import sys
+
 import numpy as np
 from absl import flags, logging
 
+import limits
+import pins
 import program
 import run_folder
 import shared_flags
@@ -24,6 +29,9 @@ FLAGS = flags.FLAGS
 shared_flags.define_run()
 shared_flags.define_space()
 shared_flags.define_data()
+shared_flags.define_width_mode()
+pins.define_pins()
+limits.define_limits()
 training_flags.define_training(steps=150_000)
 flags.DEFINE_enum(
     "sampler",
@@ -34,14 +42,17 @@ flags.DEFINE_enum(
     "steps each of m options once.",
 )
 flags.DEFINE_string(
-    "constraint_cost", "macs", "Cost of --sampler=uniform_constraint."
+    "constraint_cost",
+    "macs",
+    "Cost of --sampler=uniform_constraint; one of your own is "
+    "FILE.py:function.",
 )
 flags.DEFINE_string(
     "constraint_ranges",
     None,
     "FROM:TO:STEP, for example 290e6:360e6:10e6 (the official code's, and the "
-    "default at the imagenet preset); otherwise 7 equal ranges between the "
-    "1st and 99th percentile of random paths.",
+    "default for the MACs of shufflenet_blocks as in the paper); otherwise 7 "
+    "equal ranges between the 1st and 99th percentile of random paths.",
 )
 flags.DEFINE_enum(
     "initialization",
@@ -50,14 +61,6 @@ flags.DEFINE_enum(
     "independent: every option starts with weights of its own (official). "
     "aligned: the options of a choice start alike, larger kernels as the 3x3 "
     "one with zeros around; learns faster where steps are few.",
-)
-flags.DEFINE_enum(
-    "width_mode",
-    "slice",
-    ["slice", "mask"],
-    "How elastic widths are taken. slice: only the channels that are taken are "
-    "computed. mask: all are, and the others set to zero; shapes are static, "
-    "as --jit_compile needs.",
 )
 flags.DEFINE_integer(
     "validation_paths",
@@ -68,38 +71,95 @@ flags.DEFINE_integer(
 
 # Random streams of a seed: 0 and 1 are the sampler's.
 _DROPOUT = 2
+# Legal paths that say which of the default ranges can be reached.
+_RANGE_PATHS = 2000
+# A limit is a finite number; no cost is beyond this one.
+_NO_END = sys.float_info.max
 
 
-def _ranges(blueprint, cost):
+def _ranges(blueprint, cost, constraints):
+    """The ranges that paths are drawn from, without those nothing is in."""
+    from spos_tf.cost.feasible import sample_feasible
     from spos_tf.training.samplers import default_ranges, parse_ranges
 
-    text = FLAGS.constraint_ranges
-    name = blueprint.search_space.name
-    is_papers = name == "shufflenet_blocks" and not blueprint.space_arguments
-    if text is None and is_papers:
-        text = "290e6:360e6:10e6"
-    if text is not None:
-        return parse_ranges(text)
-    return default_ranges(blueprint.search_space, cost, seed=FLAGS.seed)
+    space = blueprint.search_space
+    if FLAGS.constraint_ranges is not None:
+        return parse_ranges(FLAGS.constraint_ranges)
+    # The official code's, for the network and the cost that it is about.
+    paper = (space.name, space.legal, cost.name, {**blueprint.space_arguments})
+    if paper == ("shufflenet_blocks", None, "macs", {}) and not constraints:
+        return parse_ranges("290e6:360e6:10e6")
+    legal = sample_feasible(
+        space, constraints, np.random.default_rng(FLAGS.seed), _RANGE_PATHS
+    )
+    costs = cost(legal)
+    ranges = default_ranges(space, cost, seed=FLAGS.seed)
+    kept = [
+        (low, high)
+        for low, high in ranges
+        if ((costs >= low) & (costs <= high)).any()
+    ]
+    # Limits may leave nothing between the percentiles.
+    return kept or [(float(costs.min()), float(costs.max()))]
+
+
+def _constraint_sampler(blueprint, cost, ranges, constraints):
+    from spos_tf.training.samplers import ConstraintSampler
+
+    sampler = ConstraintSampler(
+        blueprint.search_space,
+        cost,
+        ranges,
+        constraints=constraints,
+        seed=FLAGS.seed,
+    )
+    if constraints:
+        logging.info(
+            "Every path keeps %s.",
+            " and ".join(one.describe() for one in constraints),
+        )
+    return sampler
 
 
 def _sampler(blueprint):
-    from spos_tf.cost.table import cost_table
+    from spos_tf.cost.constraint import Constraint, merge_constraints
+    from spos_tf.cost.feasible import check_feasible
     from spos_tf.training import samplers
 
     space = blueprint.search_space
-    if FLAGS.sampler == "uniform":
-        return samplers.UniformSampler(space, seed=FLAGS.seed)
+    ranged = FLAGS.sampler == "uniform_constraint"
+    costs = limits.known_costs(blueprint, *[FLAGS.constraint_cost] * ranged)
+    constraints = merge_constraints(
+        limits.constraints(costs, limits.given_limits())
+    )
+    limits.tables_only(constraints)
+    # Says which limit cannot be kept, and how near one can come.
+    check_feasible(space, constraints)
     if FLAGS.sampler == "strict_fairness":
+        if constraints:
+            raise UserError(
+                "--sampler=strict_fairness takes every option equally often, "
+                "so it can keep no limit; got "
+                f"{constraints[0].describe()}. Use --sampler=uniform or "
+                "uniform_constraint."
+            )
         return samplers.StrictFairnessSampler(space, seed=FLAGS.seed)
-    cost = cost_table(blueprint, FLAGS.constraint_cost)
-    ranges = _ranges(blueprint, cost)
-    sampler = samplers.ConstraintSampler(space, cost, ranges, seed=FLAGS.seed)
+    if not ranged and not constraints:
+        return samplers.UniformSampler(space, seed=FLAGS.seed)
+    if not ranged:
+        # One range with no ends of its own.
+        return _constraint_sampler(
+            blueprint, constraints[0].cost, [(-_NO_END, _NO_END)], constraints
+        )
+    cost = limits.cost_named(costs, FLAGS.constraint_cost)
+    limits.tables_only([Constraint(cost)])
+    ranges = _ranges(blueprint, cost, constraints)
+    sampler = _constraint_sampler(blueprint, cost, ranges, constraints)
     logging.info(
         "Paths are drawn from %s ranges of %s: %s",
         len(ranges),
         cost.name,
-        ", ".join(f"{low:,.0f} to {high:,.0f}" for low, high in ranges),
+        ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges),
     )
     return sampler
 
@@ -145,7 +205,7 @@ def _log_marginals(space, counts):
 
 def main() -> None:
     """Trains, or goes on training, what the flags ask for."""
-    blueprint = shared_flags.blueprint()
+    blueprint, pinned = pins.pinned(shared_flags.blueprint())
     elastic = any(segment.elastic for segment in blueprint.segments)
     if FLAGS.jit_compile and elastic and FLAGS.width_mode == "slice":
         raise UserError(
@@ -154,13 +214,12 @@ def main() -> None:
             "--width_mode=mask."
         )
     options = training_flags.loop_options()
-    with run_folder.open_run(
-        "train_supernet", "supernet", free=training_flags.FREE
-    ) as folder:
-        _train(blueprint, options, folder)
+    free = (*training_flags.FREE, *pins.FREE)
+    with run_folder.open_run("train_supernet", "supernet", free=free) as folder:
+        _train(blueprint, pinned, options, folder)
 
 
-def _train(blueprint, options, folder):
+def _train(blueprint, pinned, options, folder):
     preprocessing = shared_flags.preprocessing(blueprint)
     strategy = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
@@ -179,10 +238,10 @@ def _train(blueprint, options, folder):
             blueprint,
             seed=FLAGS.seed,
             aligned=FLAGS.initialization == "aligned",
-            width_mode=FLAGS.width_mode,
             norm=SynchronizedBatchNorm(replicas)
             if synchronized
             else BatchNorm(),
+            width_mode=FLAGS.width_mode,
         )
 
     def forward(images, path, step):
@@ -204,6 +263,8 @@ def _train(blueprint, options, folder):
             "steps": FLAGS.steps,
             "holdout_per_class": FLAGS.holdout_per_class,
             "search_split": fingerprint(parts.search),
+            # As JSON gives it back.
+            **({"pins": json.loads(json.dumps(pinned))} if pinned else {}),
         },
         forward=forward,
         variables=variables,

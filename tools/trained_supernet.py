@@ -31,7 +31,7 @@ class TrainedSupernet:
     """Weights of a supernet and what they are of.
 
     Attributes:
-        blueprint: The description.
+        blueprint: The description, with what its training settled.
         weights: By name; see `Supernet.named_variables`.
         description: What the training run wrote of itself.
     """
@@ -82,6 +82,8 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
         name,
         **found.description["space_arguments"],
     )
+    # Of what its training settled there are no other weights.
+    blueprint = blueprint.pinned(found.description.get("pins", {}))
     if FLAGS["search_space"].present or shared_flags.space_arguments():
         asked = shared_flags.blueprint()
         if (

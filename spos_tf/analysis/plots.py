@@ -148,3 +148,64 @@ def _save(figure: Figure, path: pathlib.Path) -> None:
         raise UserError(
             f"Cannot write {str(path)!r}: {error.strerror}."
         ) from None
+
+
+class Priced(Protocol):
+    """What a plot of a front needs of a candidate."""
+
+    @property
+    def costs(self) -> Mapping[str, int | float]:
+        """By name."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the scored images that were right."""
+
+
+def plot_front(
+    candidates: Sequence[Priced],
+    front: Sequence[Priced],
+    cost: str,
+    path: str | pathlib.Path,
+) -> None:
+    """Draws accuracy over a cost, and the front as a staircase.
+
+    Args:
+        candidates: Everything evaluated.
+        front: Those that none beats in both, by rising cost.
+        cost: Name of the cost.
+        path: A PNG file; it appears whole or not at all.
+
+    Raises:
+        UserError: There is nothing to draw or the file cannot be written.
+    """
+    if not front:
+        raise UserError("A plot of a front needs at least one candidate.")
+    figure = Figure(figsize=(8, 5.5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(
+        [one.costs[cost] for one in candidates],
+        [100 * one.accuracy for one in candidates],
+        s=12,
+        c="0.6",
+        linewidths=0,
+        label=f"candidates ({len(candidates)})",
+    )
+    color, marker, line = STYLES[0]
+    axes.step(
+        [one.costs[cost] for one in front],
+        [100 * one.accuracy for one in front],
+        where="post",
+        color=color,
+        marker=marker,
+        markersize=4,
+        linestyle=line,
+        label=f"front ({len(front)})",
+    )
+    axes.set_xlabel(cost)
+    axes.set_ylabel("supernet accuracy [%]")
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    _save(figure, pathlib.Path(path))

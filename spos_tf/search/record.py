@@ -101,7 +101,10 @@ class Record:
 
 
 def write_best(
-    path: str | pathlib.Path, architecture: Architecture, candidate: Candidate
+    path: str | pathlib.Path,
+    architecture: Architecture,
+    candidate: Candidate,
+    **further: object,
 ) -> None:
     """Writes `best.json`: an architecture file with costs and accuracy.
 
@@ -111,12 +114,14 @@ def write_best(
         path: Where to; an old file is replaced.
         architecture: The named form of the candidate's encoding.
         candidate: Whose costs and accuracy go in.
+        **further: Other JSON values of the file.
 
     Raises:
         UserError: The file cannot be written.
     """
     path = pathlib.Path(path)
     data = {
+        **further,
         **architecture.to_dict(),
         "costs": dict(candidate.costs),
         "accuracy": candidate.accuracy,

@@ -7,16 +7,13 @@ program.
 """
 
 import dataclasses
-import importlib.util
 import inspect
-import pathlib
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.user_module import load_module, told
 
 
 def is_in_file(name: str) -> bool:
@@ -63,7 +60,11 @@ def load_family(name: str) -> tuple[Any, str]:
             lacks `SPACES` or `PRESETS`.
     """
     path, key = _parts(name)
-    module = _module(path)
+    module = load_module(
+        path,
+        "a search space",
+        "If the file has moved, pass --search_space with its new path.",
+    )
     for attribute in ("SPACES", "PRESETS"):
         value = getattr(module, attribute, None)
         if not isinstance(value, Mapping) or not value:
@@ -126,7 +127,7 @@ def build(
     except Exception as error:
         raise UserError(
             f"Search space {key!r} of file {path!r} cannot be built: "
-            f"{_said(error, path)}."
+            f"{told(error, path)}."
         ) from None
     if not isinstance(blueprint, Blueprint):
         raise UserError(
@@ -143,47 +144,3 @@ def _parts(name: str) -> tuple[str, str]:
     """Path and key; the key is empty where there is none."""
     path, colon, key = name.rpartition(":")
     return (path, key) if colon and path.endswith(".py") else (name, "")
-
-
-def _said(error: Exception, path: str) -> str:
-    """What an exception says and where in the file, on one line."""
-    resolved = str(pathlib.Path(path).resolve())
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if str(pathlib.Path(frame.filename).resolve()) == resolved
-    ]
-    if isinstance(error, SyntaxError) and error.lineno:
-        lines.append(error.lineno)
-    where = f" (line {lines[-1]})" if lines else ""
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    words = " ".join(text.split()).rstrip(".")
-    return f"{type(error).__name__}: {words}{where}"
-
-
-def _module(path: str) -> Any:
-    resolved = pathlib.Path(path).resolve()
-    # A name that no import can meet; dataclasses look their module up.
-    name = f"spos_tf search space {resolved}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if not resolved.is_file():
-        raise UserError(
-            f"There is no file {path!r} to take a search space from. Paths "
-            "are relative to the folder that the tool is started in; if the "
-            "file has moved, pass --search_space with its new path."
-        )
-    spec = importlib.util.spec_from_file_location(name, resolved)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path!r} is no Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise UserError(
-            f"File {path!r}, which defines a search space, does not run: "
-            f"{_said(error, path)}."
-        ) from None
-    return module

@@ -1,10 +1,11 @@
 import collections
+import types
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from spos_tf.analysis.plots import plot_search
+from spos_tf.analysis.plots import plot_front, plot_search
 from spos_tf.errors import UserError
 
 Point = collections.namedtuple("Point", "i generation accuracy")
@@ -53,3 +54,15 @@ def test_nothing_to_draw(records, tmp_path):
 def test_a_folder_that_is_missing(tmp_path):
     with pytest.raises(UserError, match="Cannot write"):
         plot_search({"a": record(3)}, tmp_path / "no" / "search.png")
+
+
+def test_a_front_is_drawn_over_its_cost(tmp_path):
+    def one(macs, accuracy):
+        return types.SimpleNamespace(costs={"macs": macs}, accuracy=accuracy)
+
+    candidates = [one(3, 0.5), one(1, 0.2), one(2, 0.1)]
+    path = tmp_path / "front.png"
+    plot_front(candidates, [candidates[1], candidates[0]], "macs", path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="at least one candidate"):
+        plot_front([], [], "macs", path)

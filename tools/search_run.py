@@ -1,0 +1,377 @@
+"""What tools that search a trained supernet do alike."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tqdm
+from absl import flags, logging
+
+import limits
+import measuring
+import pins
+import scoring
+import shared_flags
+import trained_supernet
+from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from spos_tf.cost.constraint import CostFunction
+    from spos_tf.networks.blueprint import Blueprint
+    from spos_tf.search.candidate import Candidate
+    from spos_tf.search.generations import GenerationSearch, SearchOptions
+
+FLAGS = flags.FLAGS
+
+# Flags that a resumed search may change. What the files of pins and latencies
+# say is in the record, and another one is refused there.
+FREE = (*scoring.FREE, *pins.FREE, *measuring.FREE, "latency_table")
+
+
+def define_search() -> None:
+    """The flags of a search."""
+    shared_flags.define_run()
+    shared_flags.define_space()
+    shared_flags.define_data()
+    shared_flags.define_width_mode()
+    trained_supernet.define_supernet()
+    pins.define_pins()
+    limits.define_limits()
+    flags.DEFINE_enum(
+        "strategy",
+        "evolution",
+        ["evolution", "random", "nsga2"],
+        "evolution: Algorithm 1. random: as many random candidates. nsga2: "
+        "the front of accuracy and --objective.",
+    )
+    flags.DEFINE_string(
+        "objective",
+        "macs",
+        "Cost of --strategy=nsga2's front; one of your own is "
+        "FILE.py:function.",
+    )
+    flags.DEFINE_integer("population", 50, "Candidates a generation, P.")
+    flags.DEFINE_integer("generations", 20, "Generations, T.")
+    flags.DEFINE_integer(
+        "top_k", 10, "Parents of a generation, k; evolution only."
+    )
+    flags.DEFINE_integer(
+        "crossover", None, "Offspring by crossover, n; P/2. Evolution only."
+    )
+    flags.DEFINE_integer(
+        "mutation", None, "Offspring by mutation, m; P/2. Evolution only."
+    )
+    flags.DEFINE_float(
+        "mutation_probability", 0.1, "That a choice is redrawn in mutation."
+    )
+    scoring.define_scoring()
+    measuring.define_measuring()
+    shared_flags.define_threads()
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A trained supernet and what of it is searched.
+
+    Attributes:
+        trained: The supernet.
+        blueprint: With all pins, the supernet's and the search's.
+    """
+
+    trained: trained_supernet.TrainedSupernet
+    blueprint: "Blueprint"
+
+
+def read_subject() -> Subject:
+    """The supernet and the space that the flags name.
+
+    Raises:
+        UserError: See `read_supernet` and `pins.pinned`.
+    """
+    trained = trained_supernet.read_supernet(FLAGS.work_dir)
+    inherited = trained.description.get("pins")
+    return Subject(trained, pins.pinned(trained.blueprint, inherited)[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A search that has not begun.
+
+    Attributes:
+        algorithm: Told nothing yet.
+        options: Its numbers.
+        costs: All that the record tells of a candidate, by name.
+        objective: The cost that a front is over; None without a front.
+    """
+
+    algorithm: "GenerationSearch"
+    options: "SearchOptions"
+    costs: "Mapping[str, CostFunction]"
+    objective: "CostFunction | None"
+
+
+def plan(blueprint: "Blueprint") -> Plan:
+    """The search that the flags name, with their limits.
+
+    Raises:
+        UserError: A number or a cost is wrong, or no architecture keeps the
+            limits.
+    """
+    from spos_tf.search.evolution import Evolution, EvolutionOptions
+    from spos_tf.search.random_search import RandomSearch
+
+    two = FLAGS.strategy == "nsga2"
+    costs = limits.known_costs(blueprint, *[FLAGS.objective] * two)
+    space = blueprint.search_space
+    constraints = limits.constraints(costs, limits.given_limits())
+    numbers = {
+        name: FLAGS[name].value
+        for name in (
+            "population",
+            "generations",
+            "mutation_probability",
+            "seed",
+        )
+    }
+    if two:
+        from spos_tf.search.nsga2 import NSGA2, NSGA2Options
+
+        objective = limits.cost_named(costs, FLAGS.objective)
+        both = NSGA2Options(**numbers)
+        algorithm = NSGA2(space, constraints, both, cost=objective)
+        return Plan(algorithm, both, costs, objective)
+    options = EvolutionOptions(
+        **numbers,
+        top_k=FLAGS.top_k,
+        crossover=FLAGS.crossover,
+        mutation=FLAGS.mutation,
+    )
+    kind = Evolution if FLAGS.strategy == "evolution" else RandomSearch
+    return Plan(kind(space, constraints, options), options, costs, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """What candidates are scored with, loaded once.
+
+    Attributes:
+        evaluator: See `scoring.make_evaluator`.
+        images: That a candidate sees.
+        scored_with: Which weights and images, by fingerprints.
+    """
+
+    evaluator: Any
+    images: int
+    scored_with: Mapping[str, str]
+
+
+def load_judge(trained: trained_supernet.TrainedSupernet) -> Judge:
+    """Loads weights and images.
+
+    Raises:
+        UserError: The data cannot be had, or is not what training held out.
+    """
+    import tensorflow as tf
+
+    from spos_tf.data.splits import fingerprint
+
+    shared_flags.set_threads()
+    tf.config.experimental.enable_op_determinism()
+    preprocessing = shared_flags.preprocessing(trained.blueprint)
+    parts = shared_flags.splits(trained.blueprint)
+    _check_split(trained, parts)
+    recalibration = scoring.recalibration_split(parts)
+    return Judge(
+        scoring.make_evaluator(
+            trained, recalibration, parts.search, preprocessing
+        ),
+        len(recalibration) + len(parts.search),
+        {
+            "supernet": trained.fingerprint(),
+            "recalibration": fingerprint(recalibration),
+            "search_split": fingerprint(parts.search),
+            "preprocessing": str(preprocessing),
+        },
+    )
+
+
+def search(
+    folder: pathlib.Path, blueprint: "Blueprint", plan: Plan, judge: Judge
+) -> "Candidate":
+    """Searches, or goes on, and writes what was found.
+
+    Args:
+        folder: The run's.
+        blueprint: With its pins.
+        plan: From `plan`, under the flags as they are.
+        judge: Of the supernet.
+
+    Returns:
+        The most accurate candidate.
+
+    Raises:
+        UserError: See `run_search`; or the folder is of other weights.
+    """
+    from spos_tf.search.driver import run_search
+    from spos_tf.search.memo import ScoreMemo
+    from spos_tf.search.record import Record, write_best
+    from spos_tf.space.search_space import format_encoding
+
+    with tqdm.tqdm(
+        total=plan.options.budget, desc=FLAGS.strategy, unit="path"
+    ) as bar:
+        _check_unchanged(folder / "scored_with.json", judge.scored_with)
+        memo = ScoreMemo(
+            folder.parent / "scores.jsonl",
+            *judge.scored_with.values(),
+            FLAGS.evaluation_batch_size,
+            FLAGS.threads,
+            FLAGS.width_mode,
+        )
+        best, computed = 0.0, ""
+
+        def on_chunk(share):
+            nonlocal computed
+            computed = f", {share:.0%} of segments computed"
+
+        def on_candidate(candidate, generation_size, resumed):
+            del generation_size
+            nonlocal best
+            best = max(best, candidate.accuracy)
+            speed = (
+                ""
+                if resumed or candidate.seconds == 0
+                else f", {judge.images / candidate.seconds:.0f} images/s"
+            )
+            bar.set_postfix_str(
+                f"generation {candidate.generation + 1}, best {best:.2%}"
+                f"{speed}{computed}",
+                refresh=False,
+            )
+            bar.update()
+
+        record = Record.open(folder / "record.jsonl")
+        winner = run_search(
+            plan.algorithm,
+            scoring.scores(judge.evaluator, blueprint, memo, on_chunk),
+            space=blueprint.search_space,
+            cost_functions=plan.costs,
+            record=record,
+            on_candidate=on_candidate,
+        )
+    # Before it is measured: a kill in between costs no result.
+    architecture = blueprint.architecture(winner.encoding)
+    write_best(folder / "best.json", architecture, winner)
+    _draw(folder, blueprint, plan, record.candidates)
+    if FLAGS.measure_latency:
+        measured = measuring.measure(blueprint, record.candidates)
+        write_best(
+            folder / "best.json", architecture, winner, measured=measured
+        )
+    if plan.algorithm.stopped_early:
+        logging.info("%s", plan.algorithm.stopped_early)
+    logging.info(
+        "Best: %s, accuracy %.2f %%, %s; see %s.",
+        format_encoding(winner.encoding),
+        100 * winner.accuracy,
+        ", ".join(f"{k} {v:,}" for k, v in winner.costs.items()),
+        folder / "best.json",
+    )
+    return winner
+
+
+def _draw(
+    folder: pathlib.Path,
+    blueprint: "Blueprint",
+    plan: Plan,
+    candidates: "Sequence[Candidate]",
+) -> None:
+    """search.png, and the front in figures and in a picture."""
+    from spos_tf.analysis.plots import plot_front, plot_search
+    from spos_tf.search.front import front_of, write_front
+
+    plot_search(_siblings(folder), folder / "search.png")
+    if plan.objective is None:
+        return
+    name = plan.objective.name
+    front = front_of(candidates, name)
+    write_front(folder / "front.json", front, name, blueprint.architecture)
+    plot_front(candidates, front, name, folder / "front.png")
+    logging.info(
+        "The front has %s of %s candidates; see %s.",
+        len(front),
+        len(candidates),
+        folder / "front.json",
+    )
+
+
+def _check_split(trained, parts) -> None:
+    """Candidates are scored on what the supernet's training held out."""
+    from spos_tf.data.splits import fingerprint
+
+    if not len(parts.search):
+        raise UserError(
+            "Candidates are scored on held-out training images; "
+            "--holdout_per_class=0 leaves none. Train a supernet with some."
+        )
+    if fingerprint(parts.search) != trained.description.get("search_split"):
+        raise UserError(
+            "Candidates are scored on the images that the supernet's training "
+            "held out; these flags give others. Use its --dataset and "
+            "--test_fraction, and --holdout_per_class="
+            f"{trained.description.get('holdout_per_class')}."
+        )
+
+
+def _check_unchanged(
+    path: pathlib.Path, scored_with: Mapping[str, str]
+) -> None:
+    """A record mixes no scores of other weights or images."""
+    if not path.exists():
+        with unfinished(path) as temporary:
+            text = json.dumps(dict(scored_with), indent=2) + "\n"
+            temporary.write_text(text, "utf-8")
+        return
+    try:
+        before = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        before = None
+    if before != scored_with:
+        raise UserError(
+            f"The supernet or the images changed since the search in "
+            f"{str(path.parent)!r} began (see {path.name}). Choose another "
+            "--name, or delete that folder."
+        )
+
+
+def _comparable(path: pathlib.Path) -> set[str]:
+    """Flags of a search that make it comparable with another strategy's."""
+    free = ("strategy", "objective", "name", "top_k", "crossover", *FREE)
+    starts = (
+        "--mutation",
+        *(f"--{name}=" for name in free),
+        *("--measure_latency", "--nomeasure_latency"),
+    )
+    lines = path.read_text("utf-8").splitlines()
+    return {line for line in lines if not line.startswith(starts)}
+
+
+def _siblings(folder: pathlib.Path) -> dict[str, list["Candidate"]]:
+    """Records of this search and of the other strategies', for the plot."""
+    from spos_tf.search.record import read_record
+
+    records = {FLAGS.strategy: read_record(folder / "record.jsonl")}
+    own = _comparable(folder / "search.flags")
+    for other in sorted(folder.parent.glob("*/search.flags")):
+        strategy = other.read_text("utf-8").partition("--strategy=")[2]
+        strategy = strategy.partition("\n")[0]
+        if strategy in records or _comparable(other) != own:
+            continue
+        try:
+            records[strategy] = read_record(other.parent / "record.jsonl")
+        except UserError as error:
+            logging.warning("%s It is left out of the plot.", error)
+    return records
