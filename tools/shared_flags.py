@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
+_DEFAULT_SPACE = "shufflenet_blocks"
+
 
 def define_run() -> None:
     """--work_dir, --name, --seed."""
@@ -64,10 +66,12 @@ def define_space() -> None:
     """--search_space, --preset, --image_size, --num_classes, ..."""
     flags.DEFINE_string(
         "search_space",
-        "shufflenet_blocks",
-        "Search space: a name that describe.py --list prints; or a file of "
-        "your own, path/to/file.py or path/to/file.py:space, whose code is "
-        "run (docs/custom_space.md).",
+        # Unset where a checkpoint or an architecture file says which.
+        None,
+        "Search space: a name that describe.py --list prints "
+        f"({_DEFAULT_SPACE} if nothing else says which); or a file of your "
+        "own, path/to/file.py or path/to/file.py:space, whose code is run "
+        "(docs/custom_space.md).",
     )
     flags.DEFINE_string(
         "preset",
@@ -125,7 +129,9 @@ def blueprint() -> "Blueprint":
     """The blueprint that the flags name."""
     from spos_tf.spaces import build_blueprint
 
-    return build_blueprint(FLAGS.search_space, **space_arguments())
+    return build_blueprint(
+        FLAGS.search_space or _DEFAULT_SPACE, **space_arguments()
+    )
 
 
 def network_of(path: "str | pathlib.Path") -> "Network":
@@ -141,7 +147,7 @@ def network_of(path: "str | pathlib.Path") -> "Network":
 
     architecture = Architecture.read(path)
     name = architecture.search_space
-    if FLAGS["search_space"].present:
+    if FLAGS.search_space is not None:
         name = FLAGS.search_space
         architecture = dataclasses.replace(
             architecture,
@@ -191,7 +197,7 @@ def named_network() -> "Network":
         raise UserError(f"Give --network or --{named[0]}, not both.")
     found = Network(*find(FLAGS.network, **space_arguments()))
     space = found.blueprint.search_space.name
-    if FLAGS["search_space"].present and FLAGS.search_space != space:
+    if FLAGS.search_space not in (None, space):
         raise UserError(
             f"Network {FLAGS.network!r} is of space {space!r}; the flags say "
             f"--search_space={FLAGS.search_space}. Leave that out."

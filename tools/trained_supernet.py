@@ -76,7 +76,7 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
             f"kind {kind!r}."
         )
     name = found.description["search_space"]
-    if FLAGS["search_space"].present:
+    if FLAGS.search_space is not None:
         name = at_its_place(name, FLAGS.search_space)
     blueprint = build_blueprint(
         name,
@@ -84,7 +84,7 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
     )
     # Of what its training settled there are no other weights.
     blueprint = blueprint.pinned(found.description.get("pins", {}))
-    if FLAGS["search_space"].present or shared_flags.space_arguments():
+    if FLAGS.search_space is not None or shared_flags.space_arguments():
         asked = shared_flags.blueprint()
         if (
             asked.search_space.name != blueprint.search_space.name

@@ -84,6 +84,18 @@ def test_a_search_settles_what_training_settled(
         assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_flags_of_a_search_repeat_it(work_dir, tool, supernet):
+    """Also where the supernet is not of the default space."""
+    tool("search", *SEARCH, "--name=first")
+    folder = work_dir / "search" / "first"
+    tool("search", f"--flagfile={folder / 'search.flags'}", "--name=second")
+    first, second = (
+        (work_dir / "search" / name / "best.json").read_bytes()
+        for name in ("first", "second")
+    )
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
