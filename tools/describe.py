@@ -9,6 +9,7 @@ holds one JSON object and nothing else.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -71,7 +72,7 @@ def _table(data: dict[str, Any]) -> str:
             f"params    {data['params']:,} ({data['params_without_bn']:,} "
             "without batch norm)",
         ]
-    lines += ["", _row("slot", "choice", "input", "output", "MACs", "params")]
+    rows = [("slot", "choice", "input", "output", "MACs", "params")]
     for slot in data["slots"]:
         choices = " ".join(
             str(choice["chosen"])
@@ -84,8 +85,8 @@ def _table(data: dict[str, Any]) -> str:
             if one
             else ["", ""]
         )
-        lines.append(
-            _row(
+        rows.append(
+            (
                 slot["name"],
                 choices,
                 "x".join(map(str, slot["input_shape"])),
@@ -98,16 +99,20 @@ def _table(data: dict[str, Any]) -> str:
             data[key] - sum(slot[key] for slot in data["slots"])
             for key in ("macs", "params")
         ]
-        lines.append(_row("the rest", "", "", "", *[f"{n:,}" for n in fixed]))
-    return "\n".join(lines)
+        rows.append(("the rest", "", "", "", *[f"{n:,}" for n in fixed]))
+    return "\n".join([*lines, "", *_aligned(rows)])
 
 
-def _row(*cells: str) -> str:
-    name, choices, input_shape, output_shape, macs, params = cells
-    return (
-        f"{name:15} {choices:25} {input_shape:>11} {output_shape:>11} "
-        f"{macs:>13} {params:>11}"
-    ).rstrip()
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines; the first two columns are of words."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _list() -> str:

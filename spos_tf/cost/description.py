@@ -63,12 +63,13 @@ def _slots(
         {
             "name": segment.name,
             "choices": {
-                segment.choice.rpartition(".")[2]: {
+                name.rpartition(".")[2]: {
                     "options": list(
-                        space.choices[space.position(segment.choice)].options
+                        space.choices[space.position(name)].options
                     ),
-                    "chosen": chosen and chosen[segment.choice],
+                    "chosen": chosen and chosen[name],
                 }
+                for name in segment.reads
             },
             "input_shape": list(shapes[index]),
             "output_shape": list(shapes[index + 1]),
@@ -76,5 +77,5 @@ def _slots(
             "params": costs and costs[index].params,
         }
         for index, segment in enumerate(blueprint.segments)
-        if segment.choice is not None
+        if segment.reads
     ]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from layer_count import count_layers
+from spos_tf.cost.description import describe
 from spos_tf.cost.table import COSTS, cost_table
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
@@ -122,6 +123,21 @@ def test_a_path_equals_its_network_in_inference_and_another_does_not(
         path = tf.constant(other)
         logits = forward(images, path, statistics=theirs)
         assert _differ(found, logits, least=_least(blueprint))
+
+
+def test_a_description_shows_every_choice_once(blueprint):
+    space = blueprint.search_space
+    encoding = space.sample(np.random.default_rng(4), 1)[0]
+    shown = [
+        (f"{slot['name']}.{name}", tuple(choice["options"]), choice["chosen"])
+        for slot in describe(blueprint, encoding)["slots"]
+        for name, choice in slot["choices"].items()
+    ]
+    chosen = space.decode(encoding)
+    assert shown == [
+        (choice.name, choice.options, chosen[choice.name])
+        for choice in space.choices
+    ]
 
 
 def test_the_table_equals_a_count_over_the_layers(blueprint):
