@@ -72,7 +72,9 @@ def _table(data: dict[str, Any]) -> str:
             f"params    {data['params']:,} ({data['params_without_bn']:,} "
             "without batch norm)",
         ]
-    rows = [("slot", "choice", "input", "output", "MACs", "params")]
+    rows: list[Sequence[str]] = [
+        ("slot", "choice", "input", "output", "MACs", "params")
+    ]
     for slot in data["slots"]:
         choices = " ".join(
             str(choice["chosen"])
