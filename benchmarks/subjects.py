@@ -14,7 +14,7 @@ from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet, branch_name
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.optimization import LearningRate
-from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+from spos_tf.training.path_optimizer import path_optimizer, takes_l2
 from spos_tf.training.samplers import Draw
 from spos_tf.training.step import make_train_step
 
@@ -88,7 +88,7 @@ class SupernetStep:
             list(variables.values()),
             [gates[name] for name in variables],
             l2=4e-5,
-            l2_filter=is_kernel,
+            l2_filter=takes_l2,
         )
         self._step = make_train_step(
             lambda images, path, step: supernet(
@@ -126,7 +126,7 @@ def _standalone_step(
         variables,
         [None] * len(variables),
         l2=4e-5,
-        l2_filter=is_kernel,
+        l2_filter=takes_l2,
     )
     step = make_train_step(
         lambda images, path, step: forward(images, step),

@@ -44,7 +44,7 @@ def _described() -> dict[str, Any]:
     from spos_tf.cost.description import describe
     from spos_tf.space.search_space import parse_encoding
 
-    if FLAGS.network is not None:
+    if shared_flags.network_is_named():
         return describe(*shared_flags.named_network())
     if FLAGS.encoding is not None and FLAGS.architecture is not None:
         raise UserError("Give --encoding or --architecture, not both.")
@@ -63,15 +63,17 @@ def _table(data: dict[str, Any]) -> str:
         f"choices   {data['num_choices']}, "
         f"10^{data['size_log10']:.2f} networks",
     ]
-    one = data["encoding"] is not None
+    one = data["architecture"] is not None
+    if data["encoding"] is not None:
+        lines.append(f"encoding  {','.join(map(str, data['encoding']))}")
     if one:
-        encoding = ",".join(map(str, data["encoding"]))
         lines += [
-            f"encoding  {encoding}",
             f"MACs      {data['macs']:,}",
             f"params    {data['params']:,} ({data['params_without_bn']:,} "
             "without batch norm)",
         ]
+        if data["bit_ops"] is not None:
+            lines.append(f"BitOps    {data['bit_ops']:.4f} Gi (2^30)")
     rows: list[Sequence[str]] = [
         ("slot", "choice", "input", "output", "MACs", "params")
     ]

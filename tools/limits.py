@@ -18,6 +18,7 @@ _SHORTHANDS = {
     "macs": "multiply-adds",
     "params": "weights",
     "latency_ms": "milliseconds by --latency_table",
+    "bit_ops": "BitOps in units of 2^30, of spaces with bits",
 }
 # A limit, as `parse_constraint` gives it: cost, minimum, maximum.
 Limit = tuple[str, float | None, float | None]
@@ -81,11 +82,11 @@ def known_costs(
         UserError: A file cannot be read, a table lacks an entry, or two costs
             have one name.
     """
-    from spos_tf.cost.table import COSTS, cost_table
+    from spos_tf.cost.table import cost_names, cost_table
     from spos_tf.cost.user_cost import is_user_cost, load_cost, user_cost
 
     costs: dict[str, CostFunction] = {
-        name: cost_table(blueprint, name) for name in COSTS
+        name: cost_table(blueprint, name) for name in cost_names(blueprint)
     }
     if latency and FLAGS.latency_table is not None:
         costs["latency_ms"] = latency_cost(blueprint)

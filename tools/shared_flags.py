@@ -180,21 +180,42 @@ def define_network() -> None:
         "instead of --encoding and --architecture. Its space is settled; "
         "--preset, --image_size, --num_classes and --space_arguments apply.",
     )
+    flags.DEFINE_integer(
+        "uniform_bits",
+        None,
+        "The network of full width with this many bits of weights and "
+        "features in all blocks, instead of --encoding; --search_space is one "
+        "of bits.",
+    )
+
+
+def network_is_named() -> bool:
+    """Whether --network or --uniform_bits names a network."""
+    return FLAGS.network is not None or FLAGS.uniform_bits is not None
 
 
 def named_network() -> "Network":
-    """The network that --network names, with the space's flags.
+    """The network of --network or --uniform_bits, with the space's flags.
 
     Raises:
         UserError: It is unknown, is named beside another one, or the flags
             say another space.
     """
     from spos_tf.spaces import named_network as find
+    from spos_tf.spaces import uniform_network
 
-    others = ("encoding", "architecture")
-    named = [name for name in others if FLAGS[name].value is not None]
-    if named:
-        raise UserError(f"Give --network or --{named[0]}, not both.")
+    ways = ("network", "uniform_bits", "encoding", "architecture")
+    named = [name for name in ways if FLAGS[name].value is not None]
+    if len(named) > 1:
+        raise UserError(f"Give --{named[0]} or --{named[1]}, not both.")
+    if FLAGS.uniform_bits is not None:
+        return Network(
+            *uniform_network(
+                FLAGS.search_space or _DEFAULT_SPACE,
+                FLAGS.uniform_bits,
+                **space_arguments(),
+            )
+        )
     found = Network(*find(FLAGS.network, **space_arguments()))
     space = found.blueprint.search_space.name
     if FLAGS.search_space not in (None, space):

@@ -67,7 +67,7 @@ def _described():
     """Blueprint and encoding that the flags name, before --fit_macs."""
     from spos_tf.space.search_space import parse_encoding
 
-    if FLAGS.network is not None:
+    if shared_flags.network_is_named():
         return shared_flags.named_network()
     if FLAGS.encoding and FLAGS.architecture:
         raise UserError("Give --encoding or --architecture, not both.")

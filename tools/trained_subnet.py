@@ -85,8 +85,12 @@ def subnet_folder() -> pathlib.Path:
 def _load(path: pathlib.Path) -> Any:
     import keras
 
+    # Registers the layers of low-bit networks.
+    from spos_tf.quantization import Pact
+    from spos_tf.quantization.quantizers import check_clip_level
+
     try:
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
     # A zip, JSON or HDF5 error, by where the file is damaged.
     except Exception as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
@@ -94,6 +98,10 @@ def _load(path: pathlib.Path) -> Any:
             f"{str(path)!r} is not a readable .keras file: {reason}. Train it "
             "again."
         ) from None
+    for layer in model.layers:
+        if isinstance(layer, Pact):
+            check_clip_level(layer.alpha, f"{layer.name!r} in {str(path)!r}")
+    return model
 
 
 def accuracy(

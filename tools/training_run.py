@@ -62,7 +62,7 @@ def train(
         UserError: See `run_training`, `path_optimizer` and `parse_steps`.
     """
     from spos_tf.networks.blueprint import plain_arguments
-    from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+    from spos_tf.training.path_optimizer import path_optimizer, takes_l2
     from spos_tf.training.profiling import parse_steps, profiled
     from spos_tf.training.run_state import RunState
     from spos_tf.training.session import run_training
@@ -78,7 +78,7 @@ def train(
             trainable,
             [gate for _, gate in gates],
             l2=FLAGS.l2,
-            l2_filter=is_kernel,
+            l2_filter=takes_l2,
         )
     train_step = make_train_step(
         forward,

@@ -19,11 +19,26 @@ class Cost:
             pooling, bias and concatenation are not counted.
         params_without_bn: Kernels and dense bias.
         batch_norm_channels: Channels of all batch norms.
+        bit_products: Multiply-adds times bits of weights times bits of
+            features, of what is quantized; None where nothing is.
     """
 
     macs: int = 0
     params_without_bn: int = 0
     batch_norm_channels: int = 0
+    bit_products: int | None = None
+
+    @property
+    def bit_ops(self) -> float | None:
+        """The paper's BitOps (Table 6), in units of 2^30, exact.
+
+        Of the convolutions within residual blocks, shortcuts included; the
+        first convolution and the classifier are float and left out. None
+        where nothing is quantized.
+        """
+        if self.bit_products is None:
+            return None
+        return self.bit_products / 2**30
 
     @property
     def params(self) -> int:
@@ -40,7 +55,13 @@ class Cost:
             self.macs + other.macs,
             self.params_without_bn + other.params_without_bn,
             self.batch_norm_channels + other.batch_norm_channels,
+            _sum(self.bit_products, other.bit_products),
         )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    known = [value for value in (one, other) if value is not None]
+    return sum(known) if known else None
 
 
 def block_cost(block: Block, input_shape: Shape) -> Cost:
@@ -54,7 +75,12 @@ def block_cost(block: Block, input_shape: Shape) -> Cost:
     block(ops, input_shape)
     return sum(
         (
-            Cost(count.macs, count.weights, count.batch_norm_channels)
+            Cost(
+                count.macs,
+                count.weights,
+                count.batch_norm_channels,
+                count.bit_products,
+            )
             for count in ops.counts
         ),
         Cost(),

@@ -44,11 +44,15 @@ def describe(
         cost = network_cost(blueprint, encoding)
         architecture = blueprint.architecture(encoding).to_dict()
         architecture["space_arguments"] = result["space_arguments"]
-        result["encoding"] = space.check(encoding).tolist()
+        checked = space.check(encoding).tolist()
+        # Where nothing can be chosen there is nothing to encode: a baseline.
+        chooses = any(len(choice) > 1 for choice in space.choices)
+        result["encoding"] = checked if chooses else None
         result["architecture"] = architecture
         result["macs"] = cost.macs
         result["params"] = cost.params
         result["params_without_bn"] = cost.params_without_bn
+        result["bit_ops"] = cost.bit_ops
     return result
 
 

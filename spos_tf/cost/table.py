@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.cost.counts import Cost, block_cost
+from spos_tf.cost.counts import Cost, block_cost, network_cost
 from spos_tf.errors import UserError
 from spos_tf.layers.ops import Block
 from spos_tf.layers.shape_ops import Shape, ShapeOps
@@ -17,10 +17,22 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.space.choice import Option
 
 # What can be limited, and how it reads off a count.
-COSTS: dict[str, Callable[[Cost], int]] = {
+COSTS: dict[str, Callable[[Cost], int | float]] = {
     "macs": lambda cost: cost.macs,
     "params": lambda cost: cost.params,
+    # In 2^30; a part that stays float has none.
+    "bit_ops": lambda cost: cost.bit_ops or 0.0,
 }
+
+
+def cost_names(blueprint: Blueprint) -> tuple[str, ...]:
+    """The keys of `COSTS` that a blueprint's networks have.
+
+    BitOps are of networks with bits only.
+    """
+    any_encoding = blueprint.search_space.legal_table[:, 0]
+    quantized = network_cost(blueprint, any_encoding).bit_products is not None
+    return tuple(name for name in COSTS if name != "bit_ops" or quantized)
 
 
 class SlotOption(NamedTuple):
@@ -173,22 +185,27 @@ def cost_table(blueprint: Blueprint, name: str) -> CostTable:
 
     Args:
         blueprint: The description.
-        name: A key of `COSTS`.
+        name: One of `cost_names`.
 
     Raises:
-        UserError: No such cost.
+        UserError: No such cost, or not of networks without bits.
     """
     if name not in COSTS:
         raise UserError(
             f"Unknown cost {name!r}. The costs are: {', '.join(COSTS)}."
         )
+    if name not in cost_names(blueprint):
+        raise UserError(
+            f"Networks of space {blueprint.search_space.name!r} are not "
+            f"quantized, so they have no {name}. Use macs."
+        )
     read = COSTS[name]
 
     @functools.cache
-    def count(block: Any, shape: Shape) -> int:
+    def count(block: Any, shape: Shape) -> int | float:
         return read(block_cost(block, shape))
 
-    def cost_of(slot: SlotOption) -> int:
+    def cost_of(slot: SlotOption) -> int | float:
         block: Any = slot.block
         return count(block, slot.input_shape)
 

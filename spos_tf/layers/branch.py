@@ -7,8 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from spos_tf.layers.ops import Block, Width, most_channels
+from spos_tf.layers.ops import Bits, Block, Width, clip_levels, most_channels
 from spos_tf.layers.shape_ops import Shape, ShapeOps
+from spos_tf.quantization.quantizers import LEAST_CLIP_LEVEL, AtLeast
+from spos_tf.quantization.rounding import NORMAL_CLIP_LEVELS
 
 
 class Branch(keras.layers.Layer):
@@ -89,12 +91,18 @@ class _Builder(ShapeOps):
         return centred if self._aligned else normal
 
     def _add(
-        self, name: str, weight: str, shape: Sequence[int], initializer: Any
+        self,
+        name: str,
+        weight: str,
+        shape: Sequence[int],
+        initializer: Any,
+        constraint: Any = None,
     ) -> None:
         self.named_weights[f"{name}.{weight}"] = self._layer.add_weight(
             # They are cast where they are used: not all in half precision.
             shape=shape,
             initializer=initializer,
+            constraint=constraint,
             name=weight,
             autocast=False,
         )
@@ -107,12 +115,26 @@ class _Builder(ShapeOps):
         *,
         strides: int = 1,
         stddev: float | None = None,
+        bits: Bits | None = None,
         name: str,
     ) -> Shape:
         shape = (kernel_size, kernel_size, x[-1], most_channels(filters))
         initializer = self._normal(name, stddev or 1 / x[-1])
         self._add(name, "kernel", shape, initializer)
-        return super().conv(x, filters, kernel_size, strides=strides, name=name)
+        return super().conv(
+            x, filters, kernel_size, strides=strides, bits=bits, name=name
+        )
+
+    def clip(self, x: Shape, bits: Bits, *, name: str) -> Shape:
+        levels = [NORMAL_CLIP_LEVELS[one - 1] for one in clip_levels(bits)]
+        self._add(
+            name,
+            "alpha",
+            (len(levels),),
+            keras.initializers.Constant(levels),
+            AtLeast(LEAST_CLIP_LEVEL),
+        )
+        return super().clip(x, bits, name=name)
 
     def depthwise(
         self, x: Shape, kernel_size: int, *, strides: int = 1, name: str

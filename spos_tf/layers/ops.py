@@ -8,7 +8,7 @@ a symbolic Keras tensor, or a tensor.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -39,6 +39,61 @@ def most_channels(width: Width) -> int:
     return width.most if isinstance(width, ElasticWidth) else width
 
 
+MOST_BITS = 8
+
+
+class Precision(NamedTuple):
+    """Bits of a convolution, each from 1 to `MOST_BITS`.
+
+    Attributes:
+        weights: Of its kernel.
+        features: Of its input.
+    """
+
+    weights: int
+    features: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ElasticPrecision:
+    """Bits that a choice settles; the weights are the same ones.
+
+    Args:
+        options: By the index of the choice's option.
+        choice: Which of the segment's elastic choices it is, from 0.
+        shares_clip: Whether one clip level serves all bits of features; else
+            each number of bits has its own.
+    """
+
+    options: tuple[Precision, ...]
+    choice: int = 0
+    shares_clip: bool = False
+
+    @property
+    def feature_bits(self) -> tuple[int, ...]:
+        """Bits of features by the index of their clip level, ascending."""
+        return tuple(sorted({option.features for option in self.options}))
+
+    @property
+    def clip_of_option(self) -> tuple[int, ...]:
+        """By the index of an option that of its clip level."""
+        if self.shares_clip:
+            return (0,) * len(self.options)
+        levels = self.feature_bits
+        return tuple(levels.index(one.features) for one in self.options)
+
+
+Bits = Precision | ElasticPrecision
+
+
+def clip_levels(bits: Bits) -> tuple[int, ...]:
+    """The bits that every clip level is for; a shared one is for the most."""
+    if isinstance(bits, Precision):
+        return (bits.features,)
+    levels = bits.feature_bits
+    return levels[-1:] if bits.shares_clip else levels
+
+
 class Ops(Protocol[T]):
     """Operations on a feature map `[batch, height, width, channels]`.
 
@@ -57,9 +112,14 @@ class Ops(Protocol[T]):
         *,
         strides: int = 1,
         stddev: float | None = None,
+        bits: Bits | None = None,
         name: str,
     ) -> T:
-        """A convolution; `stddev` of its initial kernel is 1 / channels."""
+        """A convolution; `stddev` of its initial kernel is 1 / channels.
+
+        With `bits` its kernel is quantized; `bits.features` says what its
+        input was quantized to, by `clip`.
+        """
 
     def depthwise(
         self, x: T, kernel_size: int, *, strides: int = 1, name: str
@@ -71,6 +131,12 @@ class Ops(Protocol[T]):
 
     def relu(self, x: T, *, maximum: float | None = None) -> T:
         """max(x, 0), and at most `maximum`."""
+
+    def clip(self, x: T, bits: Bits, *, name: str) -> T:
+        """ReLU, clipped at a learned level and quantized (PACT)."""
+
+    def max_pool(self, x: T, size: int, *, strides: int) -> T:
+        """The most of a window, `"same"` padding."""
 
     def add(self, x: T, y: T) -> T:
         """The sum: a residual connection."""
@@ -104,13 +170,13 @@ class Ops(Protocol[T]):
 
 @runtime_checkable
 class ElasticBlock(Protocol):
-    """A block with widths that are chosen."""
+    """A block with widths or bits that are chosen."""
 
     def __call__(self, ops: Ops[Any], x: Any) -> Any:
-        """Applies the block with `ElasticWidth`s."""
+        """Applies the block with `ElasticWidth`s and `ElasticPrecision`s."""
 
     def sized(self, *options: int) -> "Block":
-        """The block with the widths of these option indexes."""
+        """The block with the widths and bits of these option indexes."""
 
 
 class Block(Protocol):

@@ -4,7 +4,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from spos_tf.layers.ops import Width, most_channels
+from spos_tf.layers.ops import (
+    Bits,
+    Precision,
+    Width,
+    clip_levels,
+    most_channels,
+)
 
 # Without the batch axis: (height, width, channels), or (channels,) after the
 # global pool.
@@ -21,12 +27,17 @@ class Count:
         weights: Kernel and bias values.
         batch_norm_channels: Channels it normalises; each has a gamma and a
             beta in a final network.
+        bit_products: Multiply-adds times bits of weights times bits of
+            features; None where it stays float.
+        clip_levels: For a clipping the bits that each of its levels is for.
     """
 
     name: str
     macs: int = 0
     weights: int = 0
     batch_norm_channels: int = 0
+    bit_products: int | None = None
+    clip_levels: tuple[int, ...] = ()
 
 
 class ShapeOps:
@@ -50,6 +61,7 @@ class ShapeOps:
         *,
         strides: int = 1,
         stddev: float | None = None,
+        bits: Bits | None = None,
         name: str,
     ) -> Shape:
         del stddev
@@ -57,7 +69,14 @@ class ShapeOps:
         filters = most_channels(filters)
         out = (*self._strided(height, width, strides), filters)
         weights = kernel_size**2 * channels * filters
-        self.counts.append(Count(name, out[0] * out[1] * weights, weights))
+        macs = out[0] * out[1] * weights
+        bit_products = None
+        # Of bits that are not settled there is no count.
+        if isinstance(bits, Precision):
+            bit_products = macs * bits.weights * bits.features
+        self.counts.append(
+            Count(name, macs, weights, bit_products=bit_products)
+        )
         return out
 
     def depthwise(
@@ -79,6 +98,14 @@ class ShapeOps:
     def relu(self, x: Shape, *, maximum: float | None = None) -> Shape:
         del maximum
         return x
+
+    def clip(self, x: Shape, bits: Bits, *, name: str) -> Shape:
+        self.counts.append(Count(name, clip_levels=clip_levels(bits)))
+        return x
+
+    def max_pool(self, x: Shape, size: int, *, strides: int) -> Shape:
+        del size
+        return (*self._strided(x[0], x[1], strides), x[2])
 
     def add(self, x: Shape, y: Shape) -> Shape:
         if x != y:

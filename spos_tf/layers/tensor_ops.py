@@ -8,8 +8,17 @@ import tensorflow as tf
 
 from spos_tf.layers.channel_ops import concat_channels, split_even_odd
 from spos_tf.layers.depthwise import depthwise_conv2d
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD, ElasticWidth, Width
+from spos_tf.layers.ops import (
+    RGB_MEAN,
+    RGB_STD,
+    Bits,
+    ElasticPrecision,
+    ElasticWidth,
+    Precision,
+    Width,
+)
 from spos_tf.layers.path_norm import BatchNorm, PathNorm
+from spos_tf.quantization.rounding import dorefa, pact
 
 # In a block; so that places of different branches differ.
 _MOST_NORMS = 256
@@ -19,7 +28,7 @@ WidthMode = Literal["slice", "mask"]
 
 
 class ChosenWidths(NamedTuple):
-    """Which elastic widths a segment takes, and how.
+    """Which elastic widths and bits a segment takes, and how.
 
     Attributes:
         options: int32 `[elastic choices]`, option indexes.
@@ -43,7 +52,8 @@ class TensorOps:
         branch: int32 scalar, distinct in the supernet; the places of batch
             norms are numbered from it.
         dropout_seed: int32 `[2]`; None means no dropout.
-        widths: How elastic widths are taken; not needed where there are none.
+        widths: Which elastic widths and bits are taken; not needed where
+            there are none.
     """
 
     def __init__(
@@ -66,6 +76,8 @@ class TensorOps:
         self._unreversed: dict[object, tf.Tensor] = {}
         # Channels of the whole kernel, by what came out of a convolution.
         self._most: dict[object, int | None] = {}
+        # float32 [channels], 1 for those that are taken, where others are 0.
+        self._masks: dict[object, tf.Tensor] = {}
 
     def channels(self, x: tf.Tensor) -> int:
         return int(x.shape[-1])
@@ -78,6 +90,7 @@ class TensorOps:
         *,
         strides: int = 1,
         stddev: float | None = None,
+        bits: Bits | None = None,
         name: str,
     ) -> tf.Tensor:
         del kernel_size, stddev
@@ -85,8 +98,20 @@ class TensorOps:
         most = kernel.shape[-1]
         if x.shape[-1] is None:
             kernel = kernel[:, :, : tf.shape(x)[-1]]
+        mask = None
         if isinstance(filters, ElasticWidth):
-            kernel = self._first(kernel, filters)
+            kernel, mask = self._first(kernel, filters)
+        if bits is not None:
+            kernel = self._rounded(kernel, bits, x, mask)
+        y = self._run(kernel, x, strides, most)
+        if mask is not None:
+            self._masks[y.ref()] = mask
+        return y
+
+    def _run(
+        self, kernel: tf.Tensor, x: tf.Tensor, strides: int, most: int | None
+    ) -> tf.Tensor:
+        """The convolution, in the fastest form."""
         if x.ref() in self._unreversed:
             x = self._unreversed[x.ref()]
             kernel = tf.reverse(kernel, axis=[2])
@@ -131,16 +156,59 @@ class TensorOps:
             most,
         )
 
-    def _first(self, kernel: tf.Tensor, filters: ElasticWidth) -> tf.Tensor:
-        """The kernel's first filters, or it with zeros for the others."""
+    def _chosen(self, elastic: ElasticWidth | ElasticPrecision) -> tf.Tensor:
+        """int32 scalar: index of the option that is taken."""
         if self._widths is None:
-            raise ValueError("Elastic widths need to be chosen.")
-        option = self._widths.options[filters.choice]
+            raise ValueError("Elastic widths and bits need to be chosen.")
+        return self._widths.options[elastic.choice]
+
+    def _first(
+        self, kernel: tf.Tensor, filters: ElasticWidth
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The kernel's first filters; or zeros for the others, and the mask."""
+        option = self._chosen(filters)
         count = tf.gather(tf.constant(filters.options), option)
-        if self._widths.mode == "slice":
-            return kernel[..., :count]
+        if self._widths is not None and self._widths.mode == "slice":
+            return kernel[..., :count], None
         mask = tf.sequence_mask(count, kernel.shape[-1], kernel.dtype)
-        return kernel * mask
+        return kernel * mask, mask
+
+    def _rounded(
+        self,
+        kernel: tf.Tensor,
+        bits: Bits,
+        x: tf.Tensor,
+        mask: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """The kernel on its levels, as if masked channels were not there."""
+        taken = self._masks.get(x.ref())
+        if taken is not None:
+            taken = taken[:, tf.newaxis]
+            mask = taken if mask is None else taken * mask
+        if isinstance(bits, Precision):
+            return dorefa(kernel, bits.weights, mask)
+        weights = tf.constant([option.weights for option in bits.options])
+        return dorefa(kernel, tf.gather(weights, self._chosen(bits)), mask)
+
+    def clip(self, x: tf.Tensor, bits: Bits, *, name: str) -> tf.Tensor:
+        alphas = self._weights[f"{name}.alpha"]
+        if isinstance(bits, Precision):
+            y = pact(x, alphas[0], bits.features)
+        else:
+            option = self._chosen(bits)
+            level = tf.gather(tf.constant(bits.clip_of_option), option)
+            features = tf.constant([one.features for one in bits.options])
+            y = pact(x, alphas[level], tf.gather(features, option))
+        return self._carry_mask(x, y)
+
+    def _carry_mask(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Notes that `y` has the zero channels of `x`."""
+        if x.ref() in self._masks:
+            self._masks[y.ref()] = self._masks[x.ref()]
+        return y
+
+    def max_pool(self, x: tf.Tensor, size: int, *, strides: int) -> tf.Tensor:
+        return tf.nn.max_pool2d(x, size, strides, "SAME")
 
     def _convolved(
         self, convolution: "_Convolution", most: int | None
@@ -167,9 +235,10 @@ class TensorOps:
         self._norms += 1
         if self._norms > _MOST_NORMS:
             raise ValueError(f"A block has at most {_MOST_NORMS} batch norms.")
-        return self._norm(
+        y = self._norm(
             x, epsilon, tf.convert_to_tensor(place), self._most_channels(x)
         )
+        return self._carry_mask(x, y)
 
     def relu(self, x: tf.Tensor, *, maximum: float | None = None) -> tf.Tensor:
         if maximum is None:
@@ -284,14 +353,14 @@ class FoldedOps(TensorOps):
         shift = tf.cast(-mean * scale, x.dtype)
         convolution = self._convolutions.get(x.ref())
         if convolution is None:
-            return tf.cast(scale, x.dtype) * x + shift
+            return self._carry_mask(x, tf.cast(scale, x.dtype) * x + shift)
         kernel = convolution.kernel * tf.reshape(scale, convolution.output_axes)
         unfinished = tf.nn.bias_add(
             convolution.run(tf.cast(kernel, x.dtype)), shift
         )
         y = convolution.finish(unfinished)
         self._unfinished[y.ref()] = unfinished, convolution
-        return y
+        return self._carry_mask(x, y)
 
     def relu(self, x: tf.Tensor, *, maximum: float | None = None) -> tf.Tensor:
         if x.ref() not in self._unfinished:

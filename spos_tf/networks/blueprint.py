@@ -203,7 +203,10 @@ class Blueprint:
 
 def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Space arguments as JSON has them, in a fixed order: tuples as lists."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in sorted(arguments.items())
-    }
+    return {name: _plain(value) for name, value in sorted(arguments.items())}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value

@@ -9,10 +9,13 @@ class NamedNetwork(NamedTuple):
 
     Attributes:
         search_space: Name of the space that it is part of.
-        encoding: In that space.
-        arguments: Of the space, where they differ from its defaults.
+        encoding: In that space; None for the only network that a space has
+            with these arguments.
+        arguments: Of the space, where they differ from its published size's.
+        always: Arguments of the space at every size.
     """
 
     search_space: str
-    encoding: tuple[int, ...]
+    encoding: tuple[int, ...] | None
     arguments: Mapping[str, Any] = {}
+    always: Mapping[str, Any] = {}

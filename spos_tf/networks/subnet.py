@@ -7,8 +7,16 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD, ElasticWidth, Width
+from spos_tf.layers.ops import (
+    RGB_MEAN,
+    RGB_STD,
+    Bits,
+    ElasticWidth,
+    Precision,
+    Width,
+)
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.quantization import DorefaQuantizer, Pact, QuantizedKernel
 
 
 def build_subnet(
@@ -27,9 +35,11 @@ def build_subnet(
         synchronized: Whether batch norm is over all replicas in training.
 
     Returns:
-        A functional model of Keras's own layers, images float32 RGB 0..255
-        `[batch, height, width, 3]` -> logits float32 `[batch, classes]`. It
-        loads without this package. A layer is named `segment.operation`.
+        A functional model, images float32 RGB 0..255 `[batch, height, width,
+        3]` -> logits float32 `[batch, classes]`. Its layers are Keras's own,
+        so it loads without this package, except where bits are few: then
+        import `spos_tf.quantization` first. A layer is named
+        `segment.operation`.
 
     Raises:
         UserError: The encoding is not one of this space.
@@ -80,11 +90,12 @@ class KerasOps:
         *,
         strides: int = 1,
         stddev: float | None = None,
+        bits: Bits | None = None,
         name: str,
     ) -> Any:
         if isinstance(filters, ElasticWidth):
             raise TypeError(f"{name!r} is not at its final size.")
-        return keras.layers.Conv2D(
+        layer = keras.layers.Conv2D(
             filters,
             kernel_size,
             strides,
@@ -92,6 +103,25 @@ class KerasOps:
             use_bias=False,
             kernel_initializer=self._normal(name, stddev or 1 / x.shape[-1]),
             name=self._name(name),
+        )
+        if bits is not None:
+            quantizer = DorefaQuantizer(self._settled(bits, name).weights)
+            layer = QuantizedKernel(layer, quantizer)
+        return layer(x)
+
+    def clip(self, x: Any, bits: Bits, *, name: str) -> Any:
+        features = self._settled(bits, name).features
+        return Pact(features, name=self._name(name))(x)
+
+    @staticmethod
+    def _settled(bits: Bits, name: str) -> Precision:
+        if not isinstance(bits, Precision):
+            raise TypeError(f"{name!r} is not at its final bits.")
+        return bits
+
+    def max_pool(self, x: Any, size: int, *, strides: int) -> Any:
+        return keras.layers.MaxPooling2D(
+            size, strides, padding="same", name=self._next("max_pool")
         )(x)
 
     def depthwise(

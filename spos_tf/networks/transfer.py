@@ -12,16 +12,20 @@ from spos_tf.layers.ops import Block
 from spos_tf.layers.shape_ops import Count, Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet, branch_name
+from spos_tf.quantization.quantizers import check_clip_level
 
 
 def load_weights(supernet: Supernet, weights: Mapping[str, Any]) -> None:
     """Sets all of a supernet's weights from arrays by name.
 
     Raises:
-        UserError: A weight is missing or has another shape.
+        UserError: A weight is missing or has another shape, or a clip level
+            is not above 0.
     """
     for name, variable in supernet.named_variables.items():
         _assign(variable, weights, name)
+        if name.endswith(".alpha"):
+            check_clip_level(variable, repr(name))
 
 
 def inherit_weights(
@@ -71,6 +75,12 @@ def inherit_weights(
                         name,
                         first=count.weights < whole.weights,
                     )
+            if count.clip_levels:
+                (level,) = count.clip_levels
+                shared = len(whole.clip_levels) == 1
+                place = 0 if shared else whole.clip_levels.index(level)
+                name = f"{prefix}.{count.name}.alpha"
+                _assign(layer.alpha, weights, name, index=place)
             channels = count.batch_norm_channels
             if channels:
                 layer.gamma.assign(np.ones(channels))
@@ -97,8 +107,17 @@ def _assign(
     name: str,
     *,
     first: bool = False,
+    index: int | None = None,
 ) -> None:
-    """Sets a weight; with `first` to the first channels of a wider one."""
+    """Sets a weight.
+
+    Args:
+        variable: The weight.
+        weights: By name.
+        name: Of its source.
+        first: Takes the first channels of a wider source.
+        index: Takes one value of the source.
+    """
     if name not in weights:
         raise UserError(
             f"The supernet's weights have no {name!r}: they belong to another "
@@ -107,6 +126,8 @@ def _assign(
     value = weights[name]
     if first:
         value = value[tuple(slice(size) for size in variable.shape)]
+    if index is not None:
+        value = value[index]
     if tuple(value.shape) != tuple(variable.shape):
         raise UserError(
             f"Weight {name!r} has shape {tuple(value.shape)} in the supernet "

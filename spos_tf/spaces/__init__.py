@@ -14,6 +14,7 @@ from spos_tf.spaces.registry import (
     network_names,
     preset_names,
     space_names,
+    uniform_network,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "network_names",
     "preset_names",
     "space_names",
+    "uniform_network",
 ]

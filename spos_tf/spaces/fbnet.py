@@ -22,7 +22,7 @@ from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
-from spos_tf.spaces.macro import Macro, with_arguments
+from spos_tf.spaces.macro import WidenedMacro, with_arguments
 from spos_tf.spaces.mobile_blueprint import mobile_blueprint
 
 STYLE = Style()
@@ -41,7 +41,7 @@ _BLOCKS: Mapping[str, Mapping[str, Any] | None] = {
 }
 OPTIONS = tuple(_BLOCKS)
 
-_IMAGENET = Macro(
+_IMAGENET = WidenedMacro(
     image_size=224,
     num_classes=1000,
     stem_width=16,
@@ -102,7 +102,7 @@ def _fbnet(
     Args:
         name: Of the space.
         preset: A key of `PRESETS`.
-        **arguments: Fields of `Macro` that replace the preset's;
+        **arguments: Fields of `WidenedMacro` that replace the preset's;
             stem_width and stage_widths are even, last_width is 1504 in
             FBNet-A.
 

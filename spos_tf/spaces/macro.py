@@ -22,7 +22,6 @@ class Macro:
         stage_widths: Output channels of every stage.
         stage_repeats: Blocks of every stage.
         stage_strides: Stride of every stage's first block, 1 or 2.
-        last_width: Channels before the pool.
         dropout: Rate before the classifier.
         input_kind: See `layers.ops.INPUT_KINDS`.
     """
@@ -34,9 +33,19 @@ class Macro:
     stage_widths: tuple[int, ...]
     stage_repeats: tuple[int, ...]
     stage_strides: tuple[int, ...]
-    last_width: int
     dropout: float
     input_kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class WidenedMacro(Macro):
+    """A macro whose networks widen before the pool.
+
+    Attributes:
+        last_width: Channels there.
+    """
+
+    last_width: int
 
 
 _Macro = TypeVar("_Macro", bound=Macro)
@@ -113,8 +122,10 @@ def _check(macro: Macro) -> None:
             f"stage; got {macro.stage_widths}, {macro.stage_repeats} and "
             f"{macro.stage_strides}."
         )
-    for name in ("image_size", "num_classes", "stem_width", "last_width"):
+    for name in ("image_size", "num_classes", "stem_width"):
         check_positive(name, getattr(macro, name))
+    if isinstance(macro, WidenedMacro):
+        check_positive("last_width", macro.last_width)
     check_positive("stage_widths", *macro.stage_widths)
     check_positive("stage_repeats", *macro.stage_repeats)
     for stride in (macro.stem_stride, *macro.stage_strides):

@@ -12,7 +12,7 @@ from spos_tf.layers.mobile_blocks import (
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro
+from spos_tf.spaces.macro import WidenedMacro
 
 # Of (width of the output, stride): one block an option; None for the option
 # that only a block of stride 1 and equal widths has.
@@ -21,7 +21,7 @@ BranchesOf = Callable[[int, int], Sequence[Block | None]]
 
 def mobile_blueprint(
     name: str,
-    macro: Macro,
+    macro: WidenedMacro,
     arguments: Mapping[str, Any],
     *,
     options: Sequence[str],

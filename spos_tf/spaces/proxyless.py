@@ -19,7 +19,7 @@ from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
-from spos_tf.spaces.macro import Macro, check_positive, with_arguments
+from spos_tf.spaces.macro import WidenedMacro, check_positive, with_arguments
 from spos_tf.spaces.mobile_blueprint import mobile_blueprint
 
 # (kernel size, expansion) of every option but the last.
@@ -29,7 +29,7 @@ STYLE = Style(relu_maximum=6.0, epsilon=1e-3)
 
 
 @dataclasses.dataclass(frozen=True)
-class ProxylessMacro(Macro):
+class ProxylessMacro(WidenedMacro):
     """A macro with a fixed block between stem and stages.
 
     Attributes:

@@ -147,8 +147,11 @@ def named_network(
     if given.get("preset", published) == published:
         # Widths of the published size: another preset has its own.
         given = {**network.arguments, **given}
+    given = {**network.always, **given}
     blueprint = build_blueprint(network.search_space, **given)
     space = blueprint.search_space
+    if network.encoding is None:
+        return _only_network(blueprint)
     if space.num_choices != len(network.encoding):
         raise UserError(
             f"Network {name!r} has {len(network.encoding)} blocks to choose; "
@@ -156,6 +159,36 @@ def named_network(
             "arguments out that change the number of blocks."
         )
     return blueprint, space.check(network.encoding)
+
+
+def uniform_network(
+    name: str, bits: int, **arguments: Any
+) -> tuple[Blueprint, npt.NDArray[np.int32]]:
+    """The baseline with the same bits everywhere, at full width (kWkA).
+
+    Args:
+        name: Of a space of bits.
+        bits: Of weights and of features.
+        **arguments: Of the space.
+
+    Raises:
+        UserError: The space has no bits to choose, or these are out of range.
+    """
+    choices = build_blueprint(name, **arguments).search_space.choices
+    if not any(choice.name.endswith(".bits") for choice in choices):
+        raise UserError(
+            "Uniform bits are for spaces of bits, such as resnet18_bits; "
+            f"{name!r} has none."
+        )
+    settled = {**arguments, "widths": [1.0], "precisions": [[bits, bits]]}
+    return _only_network(build_blueprint(name, **settled))
+
+
+def _only_network(
+    blueprint: Blueprint,
+) -> tuple[Blueprint, npt.NDArray[np.int32]]:
+    first = blueprint.search_space.legal_table[:, 0]
+    return blueprint, blueprint.search_space.check(first)
 
 
 def blueprint_of(architecture: Architecture) -> Blueprint:

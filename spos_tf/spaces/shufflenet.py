@@ -9,14 +9,14 @@ from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
 from spos_tf.layers.ops import ElasticWidth, Width
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro, with_arguments
+from spos_tf.spaces.macro import WidenedMacro, with_arguments
 
 OPS = ("3x3", "5x5", "7x7", "xception")
 WIDTHS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 
 
 PRESETS = {
-    "imagenet": Macro(
+    "imagenet": WidenedMacro(
         image_size=224,
         num_classes=1000,
         stem_width=16,
@@ -30,7 +30,7 @@ PRESETS = {
     ),
     # Narrow enough for two CPU cores; three halvings, since 32 px collapse
     # under the paper's five.
-    "cifar": Macro(
+    "cifar": WidenedMacro(
         image_size=32,
         num_classes=10,
         stem_width=16,
@@ -42,7 +42,7 @@ PRESETS = {
         dropout=0.1,
         input_kind="standard",
     ),
-    "demo": Macro(
+    "demo": WidenedMacro(
         image_size=8,
         num_classes=10,
         stem_width=8,
@@ -73,9 +73,9 @@ def _shufflenet(
         scales: Inner widths as shares of half the stage's width; one alone is
             no choice.
         preset: A key of `PRESETS`.
-        **arguments: Fields of `Macro` that replace the preset's. Stage widths
-            are multiples of 4 and grow. A stage's first block of stride 1
-            projects as one of stride 2 does, since its width changes.
+        **arguments: Fields of `WidenedMacro` that replace the preset's. Stage
+            widths are multiples of 4 and grow. A stage's first block of
+            stride 1 projects as one of stride 2 does, since its width changes.
 
     Raises:
         UserError: There is no such argument, or a value is out of its range.
@@ -150,7 +150,7 @@ def _mid_channels(base: int, scales: Sequence[float]) -> Width:
     return counts[0] if len(counts) == 1 else ElasticWidth(counts)
 
 
-def _check_widths(macro: Macro) -> None:
+def _check_widths(macro: WidenedMacro) -> None:
     previous = macro.stem_width
     for width in macro.stage_widths:
         # The shuffle needs multiples of 4, the main branch of a projecting

@@ -216,10 +216,11 @@ class _PathLossScale(keras.optimizers.LossScaleOptimizer):
         return tf.equal(overflows, 0.0)
 
 
-def is_kernel(variable: keras.Variable) -> bool:
-    """Whether the official code's weight decay covers a variable.
+def takes_l2(variable: keras.Variable) -> bool:
+    """Whether coupled L2 is for a variable.
 
-    Kernels of convolutions (depthwise too) and dense layers; no bias, gamma
-    or beta.
+    As in the official code it is for kernels of convolutions (depthwise too)
+    and dense layers; no bias, gamma or beta. Clip levels have it as well
+    (PACT, section 3), which draws them in where little is clipped.
     """
-    return len(variable.shape) > 1
+    return len(variable.shape) > 1 or variable.name == "alpha"

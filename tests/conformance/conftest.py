@@ -23,12 +23,19 @@ _MOBILE = {
     "last_width": 16,
     "dropout": 0.0,
 }
+_RESNET = {
+    "preset": "demo",
+    "stage_widths": [8, 12],
+    "stage_repeats": [1, 1],
+}
 SMALLEST = {
     "fbnet": _MOBILE,
     "proxyless_cpu": _MOBILE,
     "proxyless_default": _MOBILE,
     "proxyless_gpu": _MOBILE,
     "proxyless_mobile": _MOBILE,
+    "resnet18_bits": _RESNET,
+    "resnet34_bits": _RESNET,
     "shufflenet_blocks": _SHUFFLENET,
     "shufflenet_channels": _SHUFFLENET,
     "shufflenet_joint": _SHUFFLENET,

@@ -140,6 +140,8 @@ def test_networks_by_name():
     assert network_names() == (
         *("fbnet_a", "fbnet_b", "fbnet_c"),
         *("proxyless_gpu", "proxyless_mobile"),
+        *("resnet18_2w2a", "resnet18_3w3a", "resnet18_4w4a"),
+        *("resnet34_2w2a", "resnet34_3w3a", "resnet34_4w4a"),
     )
     blueprint, encoding = named_network("fbnet_a")
     assert blueprint.search_space.name == "fbnet"
@@ -154,6 +156,10 @@ def test_networks_by_name():
     blueprint, again = named_network("fbnet_a", preset="cifar")
     assert blueprint.space_arguments == {"preset": "cifar"}
     assert again.tolist() == encoding.tolist()
+    # What makes it this network holds at every size.
+    blueprint, encoding = named_network("resnet18_3w3a", preset="demo")
+    assert blueprint.space_arguments["precisions"] == ([3, 3],)
+    assert encoding.tolist() == [0] * 6
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,49 @@ def test_neither_tensorflow_nor_keras_is_imported():
     }
     assert "spos_tf.cost.description" in imported
     assert not imported & {"tensorflow", "keras", "tensorflow_datasets"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bit_ops"),
+    [
+        (["--search_space=resnet18_bits", "--uniform_bits=2"], 6.3164),
+        (["--search_space=resnet34_bits", "--uniform_bits=3"], 29.7158),
+        (["--network=resnet18_4w4a"], 25.2656),
+    ],
+)
+def test_bit_ops_of_uniform_bits(arguments, bit_ops):
+    result = describe(*arguments, "--format=json")
+    data = json.loads(result.stdout)
+    assert data["bit_ops"] == pytest.approx(bit_ops, abs=5e-5)
+    assert data["encoding"] is None
+    assert data["architecture"]["search_space"] == data["search_space"]
+
+
+def test_bit_ops_of_an_encoding():
+    encoding = ",".join(["1,3"] * 8)
+    arguments = ["--search_space=resnet18_bits", f"--encoding={encoding}"]
+    result = describe(*arguments, "--format=json")
+    data = json.loads(result.stdout)
+    # 2 and 4 bits throughout: twice the 2W2A network.
+    assert data["bit_ops"] == pytest.approx(2 * 6.31640625)
+    assert data["encoding"] == [1, 3] * 8
+    table = describe(*arguments).stdout
+    assert "BitOps    12.6328 Gi (2^30)" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--uniform_bits=2"], "'shufflenet_blocks' has none"),
+        (
+            ["--search_space=resnet18_bits", "--uniform_bits=9"],
+            "from 1 to 8; got 9",
+        ),
+        (
+            ["--uniform_bits=2", "--network=resnet18_2w2a"],
+            "Give --network or --uniform_bits, not both.",
+        ),
+    ],
+)
+def test_wrong_uniform_bits(arguments, message):
+    refuses(describe(*arguments), message)

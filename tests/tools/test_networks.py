@@ -55,7 +55,9 @@ def test_a_network_is_described_by_its_name(name, space, macs, params):
         (
             ["--network=fbnet_d"],
             "Unknown network 'fbnet_d'. The networks are: fbnet_a, fbnet_b, "
-            "fbnet_c, proxyless_gpu, proxyless_mobile.",
+            "fbnet_c, proxyless_gpu, proxyless_mobile, resnet18_2w2a, "
+            "resnet18_3w3a, resnet18_4w4a, resnet34_2w2a, resnet34_3w3a, "
+            "resnet34_4w4a.",
         ),
         (
             ["--network=fbnet_a", "--encoding=0"],

@@ -85,7 +85,7 @@ class Run:
         import tensorflow as tf
 
         from spos_tf.networks.supernet import Supernet
-        from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+        from spos_tf.training.path_optimizer import path_optimizer, takes_l2
         from spos_tf.training.step import make_train_step
 
         self.strategy = self.strategy or tf.distribute.get_strategy()
@@ -100,7 +100,7 @@ class Run:
                 list(self.variables.values()),
                 list(self.supernet.gates.values()),
                 l2=self.l2,
-                l2_filter=is_kernel,
+                l2_filter=takes_l2,
             )
             if self.sampler is None:
                 self.sampler = FollowedPath(

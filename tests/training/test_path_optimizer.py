@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.training.optimization import LearningRate, make_optimizer
-from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+from spos_tf.training.path_optimizer import path_optimizer, takes_l2
 
 GATES = [None, (0, 0), (0, 1), (1, 0), (1, 2)]
 OPTIMIZERS = {
@@ -151,7 +151,7 @@ def test_l2_can_leave_out_what_is_no_kernel():
         [kernel, bias],
         [None, None],
         l2=0.5,
-        l2_filter=is_kernel,
+        l2_filter=takes_l2,
     )
     zeros = [tf.zeros([2, 2]), tf.zeros([2])]
     gated.apply_on_path(zeros, tf.constant([0]))

@@ -19,7 +19,7 @@ from spos_tf.spaces import build_blueprint
 from spos_tf.training.checkpoints import latest_checkpoint
 from spos_tf.training.loop import LoopOptions
 from spos_tf.training.optimization import LearningRate
-from spos_tf.training.path_optimizer import is_kernel, path_optimizer
+from spos_tf.training.path_optimizer import takes_l2, path_optimizer
 from spos_tf.training.run_state import RunState
 from spos_tf.training.samplers import UniformSampler
 from spos_tf.training.session import run_training
@@ -46,7 +46,7 @@ def train(folder, last=None):
         list(variables.values()),
         list(supernet.gates.values()),
         l2=1e-3,
-        l2_filter=is_kernel,
+        l2_filter=takes_l2,
     )
     step = make_train_step(
         lambda images, path, step: supernet(

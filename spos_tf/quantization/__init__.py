@@ -1,0 +1,10 @@
+"""How a tensor loses bits: values on few levels, with gradients through.
+
+Importing this package registers its layers and quantizers with Keras, which
+low-bit `.keras` files need to be loaded.
+"""
+
+from spos_tf.quantization.layers import Pact, QuantizedKernel
+from spos_tf.quantization.quantizers import DorefaQuantizer, PactQuantizer
+
+__all__ = ["DorefaQuantizer", "Pact", "PactQuantizer", "QuantizedKernel"]

@@ -1,0 +1,189 @@
+"""Quantizers as small serialisable objects that know their bits.
+
+They have the methods of tfmot's `Quantizer` (build, `__call__`, get_config),
+by which either kind can stand in a wrapper; tfmot is not imported.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.quantization.rounding import (
+    NORMAL_CLIP_LEVELS,
+    check_bits,
+    dorefa,
+    pact,
+)
+
+PACKAGE = "spos_tf"
+# Of the smallest clip level: below it everything would be one level.
+LEAST_CLIP_LEVEL = 1e-3
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class AtLeast(keras.constraints.Constraint):
+    """Keeps a weight from falling below a value.
+
+    Args:
+        least: The value.
+    """
+
+    def __init__(self, least: float) -> None:
+        self.least = least
+
+    def __call__(self, value: Any) -> Any:
+        return keras.ops.maximum(value, self.least)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"least": self.least}
+
+
+def check_clip_level(value: Any, where: str) -> None:
+    """Refuses what no features can be clipped at.
+
+    Args:
+        value: Clip levels, any shape.
+        where: Whose they are, for the message.
+
+    Raises:
+        UserError: One is not finite or not above 0.
+    """
+    levels = np.asarray(value)
+    wrong = levels[~(np.isfinite(levels) & (levels > 0))]
+    if wrong.size:
+        raise UserError(
+            f"Clip levels are finite and above 0; that of {where} is "
+            f"{wrong.ravel()[0]}. Train again, with a lower --learning_rate."
+        )
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DorefaQuantizer:
+    """Weights on 2^bits levels; see `rounding.dorefa`.
+
+    Args:
+        bits: From 1 to 8.
+
+    Raises:
+        UserError: Bits are out of range.
+    """
+
+    def __init__(self, bits: int) -> None:
+        check_bits(bits, "weights")
+        self.bits = bits
+
+    def build(
+        self, tensor_shape: Sequence[int | None], name: str, layer: Any
+    ) -> dict[str, Any]:
+        """Adds the quantizer's own variables to a layer: none.
+
+        Args:
+            tensor_shape: Of what is quantized.
+            name: Of the tensor.
+            layer: Has `add_weight`.
+        """
+        del tensor_shape, name, layer
+        return {}
+
+    def __call__(
+        self,
+        inputs: tf.Tensor,
+        training: bool | None,
+        weights: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> tf.Tensor:
+        """The tensor with fewer values.
+
+        Args:
+            inputs: Of the shape that `build` was told.
+            training: Not looked at.
+            weights: From `build`.
+            **kwargs: Not looked at.
+        """
+        del training, weights, kwargs
+        return dorefa(inputs, self.bits)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"bits": self.bits}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "DorefaQuantizer":
+        """The quantizer of a config."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, DorefaQuantizer)
+            and self.get_config() == other.get_config()
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.bits))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class PactQuantizer:
+    """Features on 2^bits levels up to a learned one; see `rounding.pact`.
+
+    Args:
+        bits: From 1 to 8.
+        initial_alpha: Clip level to start from; by default that which suits
+            normalised features of these bits best.
+
+    Raises:
+        UserError: Bits are out of range.
+    """
+
+    def __init__(self, bits: int, initial_alpha: float | None = None) -> None:
+        check_bits(bits, "features")
+        self.bits = bits
+        self.initial_alpha = initial_alpha or NORMAL_CLIP_LEVELS[bits - 1]
+
+    def build(
+        self, tensor_shape: Sequence[int | None], name: str, layer: Any
+    ) -> dict[str, Any]:
+        """Adds the clip level to a layer; see `DorefaQuantizer.build`."""
+        del tensor_shape, name
+        alpha = layer.add_weight(
+            name="alpha",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_alpha),
+            constraint=AtLeast(LEAST_CLIP_LEVEL),
+            dtype="float32",
+            autocast=False,
+            trainable=True,
+        )
+        return {"alpha": alpha}
+
+    def __call__(
+        self,
+        inputs: tf.Tensor,
+        training: bool | None,
+        weights: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> tf.Tensor:
+        """The features on their levels; see `DorefaQuantizer.__call__`."""
+        del training, kwargs
+        alpha = tf.convert_to_tensor(weights["alpha"])
+        return pact(inputs, alpha, self.bits)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"bits": self.bits, "initial_alpha": self.initial_alpha}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "PactQuantizer":
+        """The quantizer of a config."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, PactQuantizer)
+            and self.get_config() == other.get_config()
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.bits, self.initial_alpha))
