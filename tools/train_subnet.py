@@ -236,10 +236,12 @@ def _train(folder: pathlib.Path) -> None:
     with unfinished(folder / "subnet.keras") as path:
         model.save(path)
     cost = network_cost(blueprint, encoding)
+    chooses = blueprint.search_space.has_choices
     metrics = {
-        "encoding": encoding.tolist(),
+        "encoding": encoding.tolist() if chooses else None,
         "macs": cost.macs,
         "params": cost.params,
+        "bit_ops": cost.bit_ops,
         "test_accuracy": accuracy(),
         "test_images": len(parts.test),
         "steps": options.steps,

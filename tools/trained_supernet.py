@@ -85,7 +85,9 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
     # Of what its training settled there are no other weights.
     blueprint = blueprint.pinned(found.description.get("pins", {}))
     if FLAGS.search_space is not None or shared_flags.space_arguments():
-        asked = shared_flags.blueprint()
+        asked = build_blueprint(
+            FLAGS.search_space or name, **shared_flags.space_arguments()
+        )
         if (
             asked.search_space.name != blueprint.search_space.name
             or plain_arguments(asked.space_arguments)

@@ -46,8 +46,7 @@ def describe(
         architecture["space_arguments"] = result["space_arguments"]
         checked = space.check(encoding).tolist()
         # Where nothing can be chosen there is nothing to encode: a baseline.
-        chooses = any(len(choice) > 1 for choice in space.choices)
-        result["encoding"] = checked if chooses else None
+        result["encoding"] = checked if space.has_choices else None
         result["architecture"] = architecture
         result["macs"] = cost.macs
         result["params"] = cost.params

@@ -60,6 +60,11 @@ class SearchSpace:
         return len(self.choices)
 
     @property
+    def has_choices(self) -> bool:
+        """Whether any choice has several options; pins do not count."""
+        return any(len(choice) > 1 for choice in self.choices)
+
+    @property
     def num_options(self) -> npt.NDArray[np.int32]:
         """Options of every choice, int32 `[num_choices]`."""
         return np.array([len(choice) for choice in self.choices], np.int32)

@@ -1,0 +1,134 @@
+"""A mixed-precision search from the supernet to the exported network."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from refusals import TINY_RUN, refuses
+from spos_tf.quantization import Pact, QuantizedKernel
+from spos_tf.search.record import read_record
+
+SPACE = ("--search_space=resnet18_bits", *TINY_RUN)
+# Some networks of the space are below, some above.
+LIMIT = 0.0012
+
+
+@pytest.fixture
+def found(work_dir, tool):
+    """What was found in a supernet of bits, and trained from its weights."""
+    folder = work_dir / "subnet" / "default"
+    if not folder.exists():
+        tool("train_supernet", *SPACE, "--holdout_per_class=5")
+        tool(
+            "search",
+            "--dataset=digits",
+            "--augmentation=shift",
+            "--holdout_per_class=5",
+            "--recalibration_images=50",
+            "--population=6",
+            "--generations=2",
+            "--top_k=2",
+            f"--max_bit_ops={LIMIT}",
+            "--min_bit_ops=0.0004",
+        )
+        tool("train_subnet", *TINY_RUN, f"--inherit_from={work_dir}")
+    return folder
+
+
+def test_every_candidate_keeps_the_limits(work_dir, found):
+    record = read_record(work_dir / "search" / "default" / "record.jsonl")
+    assert len(record) == 12
+    assert all(0.0004 <= one.costs["bit_ops"] <= LIMIT for one in record)
+    assert len({one.costs["bit_ops"] for one in record}) > 1
+
+
+def test_what_is_trained_has_few_bits(work_dir, found):
+    model = keras.saving.load_model(found / "subnet.keras")
+    best = json.loads(
+        (work_dir / "search" / "default" / "best.json").read_text("utf-8")
+    )
+    metrics = json.loads((found / "metrics.json").read_text("utf-8"))
+    assert metrics["bit_ops"] == best["costs"]["bit_ops"]
+    for layer in model.layers:
+        block = layer.name.rpartition(".")[0]
+        if isinstance(layer, QuantizedKernel):
+            weights, _ = best["choices"][f"{block}.bits"]
+            assert layer.quantizer.bits == weights
+            assert len(np.unique(layer.quantized_kernel())) <= 2**weights
+        elif isinstance(layer, Pact):
+            _, features = best["choices"][f"{block}.bits"]
+            assert layer.quantizer.bits == features
+
+
+def test_it_is_exported_in_the_formats_that_hold_it(work_dir, tool, found):
+    tool("export", "--dataset=digits")
+    path = work_dir / "export" / "default" / "manifest.json"
+    files = json.loads(path.read_text("utf-8"))["files"]
+    assert set(files) == {"saved_model", "tflite", "onnx"}
+    assert all(one["top1_agreement"] == 1 for one in files.values())
+
+
+def test_a_format_that_cannot_hold_it(work_dir, run_tool, found):
+    refuses(
+        run_tool(
+            "export",
+            "--dataset=digits",
+            "--formats=tflite_float16",
+            f"--work_dir={work_dir}",
+        ),
+        "tflite_float16",
+    )
+
+
+def test_a_baseline_of_uniform_bits(work_dir, tool):
+    tool(
+        "train_subnet",
+        *SPACE,
+        "--uniform_bits=3",
+        "--name=baseline",
+    )
+    folder = work_dir / "subnet" / "baseline"
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    assert metrics["encoding"] is None
+    model = keras.saving.load_model(folder / "subnet.keras")
+    bits = {
+        layer.quantizer.bits
+        for layer in model.layers
+        if isinstance(layer, (Pact, QuantizedKernel))
+    }
+    assert bits == {3}
+    # The files say by themselves which network it is.
+    tool("evaluate", "--dataset=digits", "--subnet_name=baseline")
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.5])
+def test_a_clip_level_that_makes_no_sense(work_dir, run_tool, found, value):
+    model = keras.saving.load_model(found / "subnet.keras")
+    model.get_layer("stage1.block1.clip1").alpha.assign(value)
+    broken = work_dir / "subnet" / f"broken{value}"
+    broken.mkdir()
+    model.save(broken / "subnet.keras")
+    text = (found / "architecture.json").read_text("utf-8")
+    (broken / "architecture.json").write_text(text, "utf-8")
+    refuses(
+        run_tool(
+            "export",
+            "--dataset=digits",
+            f"--subnet_name={broken.name}",
+            f"--work_dir={work_dir}",
+        ),
+        "'stage1.block1.clip1'",
+        f"is {value}",
+    )
+
+
+def test_bit_ops_are_of_spaces_with_bits(run_tool, tmp_path):
+    result = run_tool(
+        "train_supernet",
+        *TINY_RUN,
+        "--max_bit_ops=3",
+        f"--work_dir={tmp_path / 'runs'}",
+    )
+    refuses(result, "'bit_ops'", "macs, params")
