@@ -99,6 +99,9 @@ def writes_tf_keras(module: Module) -> Broken:
                 for alias in node.names
                 if alias.name == "tensorflow"
             }
+    if module.path == TFMOT_ADAPTER:
+        # It settles what tf.keras is, before tfmot would.
+        return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute) and node.attr == "keras":
             root = node.value

@@ -4,7 +4,17 @@ Importing this package registers its layers and quantizers with Keras, which
 low-bit `.keras` files need to be loaded.
 """
 
-from spos_tf.quantization.layers import Pact, QuantizedKernel
+from spos_tf.quantization.layers import (
+    Pact,
+    QuantizedFeatures,
+    QuantizedKernel,
+)
 from spos_tf.quantization.quantizers import DorefaQuantizer, PactQuantizer
 
-__all__ = ["DorefaQuantizer", "Pact", "PactQuantizer", "QuantizedKernel"]
+__all__ = [
+    "DorefaQuantizer",
+    "Pact",
+    "PactQuantizer",
+    "QuantizedFeatures",
+    "QuantizedKernel",
+]

@@ -80,7 +80,48 @@ class QuantizedKernel(keras.layers.Wrapper):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Pact(keras.layers.Layer):
+class QuantizedFeatures(keras.layers.Layer):
+    """Features that go through a quantizer.
+
+    Args:
+        quantizer: Ours, or one of tfmot's through `tfmot_adapter`.
+    """
+
+    def __init__(self, quantizer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.quantizer = quantizer
+        self._quantizer_weights: dict[str, Any] = {}
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self._quantizer_weights = self.quantizer.build(
+            input_shape, "features", self
+        )
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.quantizer(inputs, training, self._quantizer_weights)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "quantizer": keras.saving.serialize_keras_object(self.quantizer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "QuantizedFeatures":
+        """The layer of a config."""
+        config = dict(config)
+        quantizer = keras.saving.deserialize_keras_object(
+            config.pop("quantizer")
+        )
+        return cls(quantizer, **config)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Pact(QuantizedFeatures):
     """ReLU, clipped at a learned level and rounded.
 
     Args:
@@ -97,26 +138,19 @@ class Pact(keras.layers.Layer):
         initial_alpha: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.quantizer = PactQuantizer(bits, initial_alpha)
-        self._quantizer_weights: dict[str, Any] = {}
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        self._quantizer_weights = self.quantizer.build(
-            input_shape, "features", self
-        )
-        self.built = True
+        super().__init__(PactQuantizer(bits, initial_alpha), **kwargs)
 
     @property
     def alpha(self) -> keras.Variable:
         """The clip level."""
         return self._quantizer_weights["alpha"]
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.quantizer(inputs, training, self._quantizer_weights)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.quantizer.get_config()}
+        config = super().get_config()
+        del config["quantizer"]
+        return {**config, **self.quantizer.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Pact":
+        """The layer of a config."""
+        return cls(**config)
