@@ -124,19 +124,17 @@ def main() -> None:
     min_agreement = _min_agreement()
     subnet = trained_subnet.read_subnet()
     blueprint = subnet.blueprint
-    formats = FLAGS.formats or blueprint.export_formats
     from spos_tf.data.pipeline import evaluation_arrays
-    from spos_tf.export import check_formats, export_model
+    from spos_tf.export import check_formats, export_model, possible_formats
+    from spos_tf.networks.int8_subnet import is_int8
 
-    check_formats(
-        formats,
-        space=blueprint.search_space.name,
-        allowed=blueprint.export_formats,
-    )
+    possible = possible_formats(subnet.model, blueprint)
+    formats = FLAGS.formats or possible
+    check_formats(formats, space=blueprint.search_space.name, allowed=possible)
     parts = shared_flags.splits(blueprint)
     preprocessing = shared_flags.preprocessing(blueprint)
     representative = None
-    if "tflite_int8" in formats:
+    if "tflite_int8" in formats and not is_int8(subnet.model):
         count = min(FLAGS.num_representative_images, len(parts.train))
         representative, _ = evaluation_arrays(
             parts.recalibration(count, FLAGS.seed), preprocessing

@@ -63,6 +63,25 @@ flags.DEFINE_string(
 )
 
 
+flags.DEFINE_enum(
+    "quantize",
+    None,
+    ["int8"],
+    "Trains with 8-bit quantizers of tfmot in the network; tools/export.py "
+    "then writes a full-integer TFLite file without representative images.",
+)
+flags.DEFINE_string(
+    "start_from",
+    None,
+    "Name of a trained network of the same architecture, in the same "
+    "--work_dir, whose weights are gone on from: with --quantize usually the "
+    "network in float.",
+)
+
+# Images that show an 8-bit network the ranges of its features.
+_CALIBRATION_IMAGES = 500
+
+
 def _described():
     """Blueprint and encoding that the flags name, before --fit_macs."""
     from spos_tf.space.search_space import parse_encoding
@@ -145,21 +164,54 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
     inherit_weights(model, blueprint, encoding, trained.weights, statistics)
 
 
-def _in_float32(model, blueprint, encoding):
-    """The network as it is saved: float32, whatever it was trained in."""
-    import keras
-
+def _build(blueprint, encoding):
+    """The network that is trained, with initial weights."""
+    from spos_tf.networks.int8_subnet import build_int8_subnet
     from spos_tf.networks.subnet import build_subnet
 
-    if FLAGS.dtype_policy == "float32":
-        return model
-    keras.config.set_dtype_policy("float32")
-    plain = build_subnet(
+    build = build_int8_subnet if FLAGS.quantize else build_subnet
+    return build(
         blueprint,
         encoding,
         seed=FLAGS.seed,
         synchronized=FLAGS.batch_norm == "synchronized",
     )
+
+
+def _start(model, blueprint, encoding, parts, preprocessing):
+    """Weights from elsewhere, and the ranges of an 8-bit network."""
+    from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.networks.int8_subnet import calibrate, copy_weights
+
+    if FLAGS.inherit_from:
+        _inherit(model, blueprint, encoding, parts, preprocessing)
+    if FLAGS.start_from:
+        path = pathlib.Path(FLAGS.work_dir, "subnet", FLAGS.start_from)
+        source = path / "subnet.keras"
+        if not source.is_file():
+            raise UserError(
+                f"--start_from={FLAGS.start_from} names no trained network: "
+                f"there is none at {str(source)!r}."
+            )
+        copy_weights(trained_subnet.load_network(source), model)
+    if FLAGS.quantize:
+        count = min(_CALIBRATION_IMAGES, len(parts.train))
+        batches = evaluation_batches(
+            parts.recalibration(count, FLAGS.seed),
+            preprocessing,
+            batch_size=100,
+        )
+        calibrate(model, (images for images, _ in batches))
+
+
+def _in_float32(model, blueprint, encoding):
+    """The network as it is saved: float32, whatever it was trained in."""
+    import keras
+
+    if FLAGS.dtype_policy == "float32":
+        return model
+    keras.config.set_dtype_policy("float32")
+    plain = _build(blueprint, encoding)
     for ours, trained in zip(plain.variables, model.variables, strict=True):
         ours.assign(keras.ops.convert_to_numpy(trained.value))
     return plain
@@ -184,6 +236,8 @@ def main() -> None:
 
 
 def _train(folder: pathlib.Path) -> None:
+    if FLAGS.start_from and FLAGS.inherit_from:
+        raise UserError("Give --start_from or --inherit_from, not both.")
     blueprint, encoding = _described()
     blueprint = _fitted(blueprint, encoding)
     options = training_flags.loop_options()
@@ -193,20 +247,14 @@ def _train(folder: pathlib.Path) -> None:
 
     from spos_tf.cost.counts import network_cost
     from spos_tf.export import keras_predictor
-    from spos_tf.networks.subnet import build_subnet
 
     architecture = blueprint.architecture(encoding)
     with strategy.scope():
-        model = build_subnet(
-            blueprint,
-            encoding,
-            seed=FLAGS.seed,
-            synchronized=FLAGS.batch_norm == "synchronized",
-        )
+        model = _build(blueprint, encoding)
     # What is gone on from has its weights, whatever became of the supernet.
     resumed = any((folder / "checkpoints").glob("step-*.npz"))
-    if FLAGS.inherit_from and not resumed:
-        _inherit(model, blueprint, encoding, parts, preprocessing)
+    if not resumed:
+        _start(model, blueprint, encoding, parts, preprocessing)
 
     def accuracy():
         return trained_subnet.accuracy(

@@ -70,7 +70,7 @@ def read_subnet() -> TrainedSubnet:
         FLAGS.architecture or folder / "architecture.json"
     )
     architecture = blueprint.architecture(encoding)
-    return TrainedSubnet(_load(path), architecture, blueprint)
+    return TrainedSubnet(load_network(path), architecture, blueprint)
 
 
 def subnet_folder() -> pathlib.Path:
@@ -82,7 +82,12 @@ def subnet_folder() -> pathlib.Path:
     )
 
 
-def _load(path: pathlib.Path) -> Any:
+def load_network(path: pathlib.Path) -> Any:
+    """Reads a `.keras` file, of low-bit networks too.
+
+    Raises:
+        UserError: It is not readable, or clips features at no sensible level.
+    """
     import keras
 
     # Registers the layers of low-bit networks.

@@ -1,6 +1,6 @@
 """Networks as files for other programs, each checked in its own runtime."""
 
-from spos_tf.export.exporting import export_model
+from spos_tf.export.exporting import export_model, possible_formats
 from spos_tf.export.formats import FORMATS, check_formats
 from spos_tf.export.parity import ExportMismatch, compare
 from spos_tf.export.runtimes import (
@@ -18,6 +18,7 @@ __all__ = [
     "export_model",
     "keras_predictor",
     "load",
+    "possible_formats",
     "predict",
     "predict_reference",
 ]

@@ -29,6 +29,7 @@ from spos_tf.export.tflite import (
     write_tflite_source,
 )
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.int8_subnet import is_int8
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 
@@ -91,7 +92,7 @@ def export_model(
     targets = check_formats(
         formats,
         space=architecture.search_space,
-        allowed=blueprint.export_formats,
+        allowed=possible_formats(model, blueprint),
     )
     _check_shapes(model, blueprint, images, labels)
     report = progress or (lambda name, step, index: None)
@@ -127,6 +128,19 @@ def export_model(
     return manifest
 
 
+def possible_formats(
+    model: keras.Model, blueprint: Blueprint
+) -> tuple[str, ...]:
+    """The formats that can hold a network of the blueprint.
+
+    One that was trained with 8-bit quantizers is for integers, and is a
+    SavedModel that rounds floats beside.
+    """
+    if is_int8(model):
+        return ("saved_model", "tflite_int8")
+    return blueprint.export_formats
+
+
 def _write(
     model: keras.Model,
     target: Format,
@@ -146,6 +160,7 @@ def _write(
             path,
             _PRECISIONS[target.name],
             representative_images=representative_images,
+            has_ranges=is_int8(model),
         )
 
 

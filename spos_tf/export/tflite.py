@@ -35,6 +35,7 @@ def write_tflite(
     precision: Precision,
     *,
     representative_images: Iterable[np.ndarray] | None = None,
+    has_ranges: bool = False,
 ) -> None:
     """Converts a network to a TFLite file of builtin operations only.
 
@@ -56,6 +57,8 @@ def write_tflite(
             range: one float32 array `[n, height, width, 3]` or an iterable of
             arrays `[k, height, width, 3]`, RGB 0..255. A few hundred of the
             training split are enough.
+        has_ranges: For int8, whether the network has quantizers that say
+            them; no images are needed then.
 
     Raises:
         UserError: The network needs an operation that TFLite has not, int8
@@ -70,10 +73,11 @@ def write_tflite(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     elif precision == "int8":
-        builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        batches = _single_images(representative_images)
-        converter.representative_dataset = lambda: batches
+        if not has_ranges:
+            builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            batches = _single_images(representative_images)
+            converter.representative_dataset = lambda: batches
     converter.target_spec.supported_ops = [builtins]
     with silenced():
         content = _convert(converter)

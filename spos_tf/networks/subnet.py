@@ -1,7 +1,7 @@
 """A network of the space as a plain functional Keras model."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -44,12 +44,34 @@ def build_subnet(
     Raises:
         UserError: The encoding is not one of this space.
     """
+    return assemble(
+        blueprint,
+        encoding,
+        lambda name: KerasOps(name, seed, synchronized),
+    )
+
+
+def assemble(
+    blueprint: Blueprint,
+    encoding: npt.ArrayLike,
+    ops_of: Callable[[str], "KerasOps"],
+) -> keras.Model:
+    """The network of an encoding, in operations that are given.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+        ops_of: From the name of a segment.
+
+    Raises:
+        UserError: The encoding is not one of this space.
+    """
     inputs = keras.Input(blueprint.input_shape, name="image")
     x = inputs
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
-        x = block(KerasOps(segment.name, seed, synchronized), x)
+        x = block(ops_of(segment.name), x)
     # Without the path of a user's file: Keras takes no slash.
     name = blueprint.search_space.name.rpartition(":")[2]
     return keras.Model(inputs, x, name=name)
@@ -79,6 +101,10 @@ class KerasOps:
             stddev=stddev, seed=self._seed_of(name)
         )
 
+    def _wrapped(self, layer: keras.layers.Layer) -> keras.layers.Layer:
+        """What stands for a layer with a kernel."""
+        return layer
+
     def channels(self, x: Any) -> int:
         return int(x.shape[-1])
 
@@ -107,7 +133,7 @@ class KerasOps:
         if bits is not None:
             quantizer = DorefaQuantizer(self._settled(bits, name).weights)
             layer = QuantizedKernel(layer, quantizer)
-        return layer(x)
+        return self._wrapped(layer)(x)
 
     def clip(self, x: Any, bits: Bits, *, name: str) -> Any:
         features = self._settled(bits, name).features
@@ -127,14 +153,15 @@ class KerasOps:
     def depthwise(
         self, x: Any, kernel_size: int, *, strides: int = 1, name: str
     ) -> Any:
-        return keras.layers.DepthwiseConv2D(
+        layer = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides,
             padding="same",
             use_bias=False,
             depthwise_initializer=self._normal(name, 1.0),
             name=self._name(name),
-        )(x)
+        )
+        return self._wrapped(layer)(x)
 
     def batch_norm(self, x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
         return keras.layers.BatchNormalization(
@@ -206,10 +233,11 @@ class KerasOps:
     def dense(
         self, x: Any, units: int, *, use_bias: bool, stddev: float, name: str
     ) -> Any:
-        return keras.layers.Dense(
+        layer = keras.layers.Dense(
             units,
             use_bias=use_bias,
             kernel_initializer=self._normal(name, stddev),
             dtype="float32",
             name=self._name(name),
-        )(x)
+        )
+        return self._wrapped(layer)(x)

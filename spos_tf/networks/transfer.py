@@ -67,7 +67,8 @@ def inherit_weights(
         ):
             layer = subnet.get_layer(f"{segment.name}.{count.name}")
             if count.weights:
-                for variable in layer.variables:
+                # Quantizers have variables of their own besides.
+                for variable in layer.trainable_variables:
                     name = f"{prefix}.{count.name}.{variable.name}"
                     _assign(
                         variable,

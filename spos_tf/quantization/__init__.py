@@ -10,6 +10,7 @@ from spos_tf.quantization.layers import (
     QuantizedKernel,
 )
 from spos_tf.quantization.quantizers import DorefaQuantizer, PactQuantizer
+from spos_tf.quantization.tfmot_adapter import TfmotQuantizer
 
 __all__ = [
     "DorefaQuantizer",
@@ -17,4 +18,5 @@ __all__ = [
     "PactQuantizer",
     "QuantizedFeatures",
     "QuantizedKernel",
+    "TfmotQuantizer",
 ]

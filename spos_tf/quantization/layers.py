@@ -42,11 +42,12 @@ class QuantizedKernel(keras.layers.Wrapper):
         """The exact kernel."""
         return self.layer.kernel
 
-    def quantized_kernel(self) -> tf.Tensor:
-        """The kernel as the layer uses it in inference."""
-        return self._quantized(training=False)
+    def quantized_kernel(self, training: bool | None = False) -> tf.Tensor:
+        """The kernel as the layer uses it.
 
-    def _quantized(self, training: bool | None) -> tf.Tensor:
+        Args:
+            training: Whether a range that follows the kernel is moved.
+        """
         kernel = tf.convert_to_tensor(self.layer.kernel)
         if self.quantizer is None:
             return kernel
@@ -55,7 +56,7 @@ class QuantizedKernel(keras.layers.Wrapper):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.quantizer is None:
             return self.layer(inputs)
-        mapping = [(self.layer.kernel, self._quantized(training))]
+        mapping = [(self.layer.kernel, self.quantized_kernel(training))]
         with keras.StatelessScope(state_mapping=mapping):
             return self.layer.call(inputs)
 
@@ -90,6 +91,8 @@ class QuantizedFeatures(keras.layers.Layer):
     def __init__(self, quantizer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.quantizer = quantizer
+        # Lets features through as they are, where a range is looked for.
+        self.bypassed = False
         self._quantizer_weights: dict[str, Any] = {}
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -99,6 +102,8 @@ class QuantizedFeatures(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.bypassed:
+            return inputs
         return self.quantizer(inputs, training, self._quantizer_weights)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

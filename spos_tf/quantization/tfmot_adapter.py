@@ -18,7 +18,12 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.quantization.quantizers import PACKAGE
 
-KINDS = ("AllValuesQuantizer", "LastValueQuantizer", "MovingAverageQuantizer")
+KINDS = (
+    "AllValuesQuantizer",
+    "FixedQuantizer",
+    "LastValueQuantizer",
+    "MovingAverageQuantizer",
+)
 _VARIABLE = "TF_USE_LEGACY_KERAS"
 
 
@@ -29,9 +34,10 @@ class TfmotQuantizer:
     Args:
         kind: One of `KINDS`; see tfmot's class of that name.
         num_bits: Of the values.
-        per_axis: Whether each channel has a range of its own.
-        symmetric: Whether ranges are symmetric about 0.
-        narrow_range: Whether the lowest level is left out.
+        channel_axis: That of the channels; tfmot's is the last.
+        **config: Further arguments of tfmot's class. Of those that move with
+            the values, `per_axis`, `symmetric` and `narrow_range` are False
+            by default.
 
     Raises:
         UserError: There is no such kind.
@@ -42,22 +48,20 @@ class TfmotQuantizer:
         kind: str,
         num_bits: int = 8,
         *,
-        per_axis: bool = False,
-        symmetric: bool = False,
-        narrow_range: bool = False,
+        channel_axis: int = -1,
+        **config: Any,
     ) -> None:
         if kind not in KINDS:
             raise UserError(
                 f"tfmot's quantizers are {', '.join(KINDS)}; got {kind!r}."
             )
-        self._config = {
-            "num_bits": num_bits,
-            "per_axis": per_axis,
-            "symmetric": symmetric,
-            "narrow_range": narrow_range,
-        }
+        plain = dict.fromkeys(("per_axis", "symmetric", "narrow_range"), False)
+        if kind == "FixedQuantizer":
+            plain = {"narrow_range": False}
+        self._config = {"num_bits": num_bits, **plain, **config}
         self.kind = kind
         self.bits = num_bits
+        self.channel_axis = channel_axis
         self.inner = getattr(_quantizers(), kind)(**self._config)
 
     def build(
@@ -70,8 +74,11 @@ class TfmotQuantizer:
             name: Of the tensor.
             layer: Keras 3's.
         """
-        weights = self.inner.build(tensor_shape, name, _Keras2Layer(layer))
-        return dict(weights)
+        shape = list(tensor_shape)
+        axis = self.channel_axis
+        shape[axis], shape[-1] = shape[-1], shape[axis]
+        weights = self.inner.build(shape, name, _Keras2Layer(layer))
+        return dict(weights or {})
 
     def __call__(
         self,
@@ -91,11 +98,26 @@ class TfmotQuantizer:
         x = tf.cast(inputs, tf.float32)
         # They assign to the variables.
         raw = {name: weight.value for name, weight in weights.items()}
-        y = self.inner(x, bool(training), raw, **kwargs)
+        y = self._swapped(
+            self.inner(self._swapped(x), bool(training), raw, **kwargs)
+        )
         return tf.cast(y, inputs.dtype)
 
+    def _swapped(self, x: tf.Tensor) -> tf.Tensor:
+        """Channels to the last axis and back."""
+        if self.channel_axis == -1:
+            return x
+        order = list(range(len(x.shape)))
+        axis = self.channel_axis
+        order[axis], order[-1] = order[-1], order[axis]
+        return tf.transpose(x, order)
+
     def get_config(self) -> dict[str, Any]:
-        return {"kind": self.kind, **self._config}
+        return {
+            "kind": self.kind,
+            "channel_axis": self.channel_axis,
+            **self._config,
+        }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "TfmotQuantizer":
@@ -109,7 +131,7 @@ class TfmotQuantizer:
         )
 
     def __hash__(self) -> int:
-        return hash((self.kind, *self._config.values()))
+        return hash(tuple(self.get_config().values()))
 
 
 class _Keras2Layer:
@@ -143,6 +165,8 @@ class _Keras2Layer:
             trainable=trainable,
             dtype="float32",
             autocast=False,
+            # Each replica has seen other values.
+            aggregation="mean",
         )
 
 

@@ -116,13 +116,15 @@ def test_quantization_aware_training_in_keras_reloads_exactly(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_quantizer_is_what_its_config_says(kind):
-    quantizer = TfmotQuantizer(kind, 4, symmetric=True)
+    ends = {"init_min": 0.0, "init_max": 1.0}
+    fixed = ends if kind == "FixedQuantizer" else {}
+    quantizer = TfmotQuantizer(kind, 4, narrow_range=True, **fixed)
     assert quantizer.bits == 4
     again = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(quantizer)
     )
     assert again == quantizer and hash(again) == hash(quantizer)
-    assert TfmotQuantizer(kind, 8) != quantizer
+    assert TfmotQuantizer(kind, 8, **fixed) != quantizer
 
 
 def test_an_unknown_kind():
