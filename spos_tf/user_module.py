@@ -39,7 +39,7 @@ def load_module(path: str, what: str, hint: str = "") -> ModuleType:
     try:
         spec.loader.exec_module(module)
     # Whatever the user's code may raise.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(
             f"File {path!r}, which {what} is taken from, does not run: "
@@ -48,7 +48,7 @@ def load_module(path: str, what: str, hint: str = "") -> ModuleType:
     return module
 
 
-def told(error: Exception, path: str) -> str:
+def told(error: BaseException, path: str) -> str:
     """What an exception says and where in the file, on one line."""
     resolved = str(pathlib.Path(path).resolve())
     lines = [

@@ -75,7 +75,9 @@ class _Partial:
             return
         try:
             data = json.loads(path.read_text("utf-8"))
-            before, self.passes = data["settings"], data["passes"]
+            before, self.passes = dict(data["settings"]), data["passes"]
+            if not all(isinstance(one, dict) for one in [*self.passes]):
+                raise TypeError(self.passes)
         except (ValueError, KeyError, TypeError):
             raise UserError(
                 f"{str(path)!r} is not what this tool left there. Delete it."

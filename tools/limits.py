@@ -1,7 +1,9 @@
 """Costs that tools know, and limits on them, from flags."""
 
+import hashlib
+import pathlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -41,10 +43,11 @@ def define_limits() -> None:
         "Repeatable; FILE.py:function, a cost of your own that is written "
         "down without being limited.",
     )
-    flags.DEFINE_string(
+    flags.DEFINE_multi_string(
         "latency_table",
-        None,
-        "YAML table that the cost latency_ms is read from.",
+        [],
+        "YAML table that the cost latency_ms is read from. Repeatable, for "
+        "networks of several spaces: the first that has all parts is taken.",
     )
 
 
@@ -88,14 +91,20 @@ def known_costs(
     costs: dict[str, CostFunction] = {
         name: cost_table(blueprint, name) for name in cost_names(blueprint)
     }
-    if latency and FLAGS.latency_table is not None:
+    if latency and FLAGS.latency_table:
         costs["latency_ms"] = latency_cost(blueprint)
     mentioned = (*FLAGS.cost, *(limit[0] for limit in given_limits()), *named)
     sources: dict[str, str] = {}
+    seen = set()
     for text in dict.fromkeys(mentioned):
         if not is_user_cost(text) and text not in FLAGS.cost:
             continue
         loaded = load_cost(text)
+        # One file may be spelled in several ways.
+        file = pathlib.Path(text.rpartition(":")[0]).resolve()
+        if (file, loaded.name) in seen:
+            continue
+        seen.add((file, loaded.name))
         if loaded.name in costs:
             other = sources.get(loaded.name, "a cost of this program")
             raise UserError(
@@ -107,6 +116,16 @@ def known_costs(
     return costs
 
 
+def fingerprints(costs: "Iterable[Any]") -> dict[str, str]:
+    """By name a hash of what the tables hold."""
+    return {
+        cost.name: hashlib.sha256(
+            repr(cost.constant).encode() + cost.table.tobytes()
+        ).hexdigest()[:16]
+        for cost in costs
+    }
+
+
 def latency_cost(blueprint: "Blueprint") -> "CostFunction":
     """The cost latency_ms, from --latency_table.
 
@@ -115,7 +134,14 @@ def latency_cost(blueprint: "Blueprint") -> "CostFunction":
     """
     from spos_tf.cost.latency import latency_table, read_latency_table
 
-    return latency_table(blueprint, read_latency_table(FLAGS.latency_table))
+    refusals = []
+    for path in FLAGS.latency_table:
+        table = read_latency_table(path)
+        try:
+            return latency_table(blueprint, table)
+        except UserError as error:
+            refusals.append(str(error))
+    raise UserError(" ".join(refusals))
 
 
 def cost_named(costs: "dict[str, CostFunction]", text: str) -> "CostFunction":
@@ -133,6 +159,11 @@ def cost_named(costs: "dict[str, CostFunction]", text: str) -> "CostFunction":
         raise UserError(
             "The cost latency_ms is read from a table. Name one by "
             "--latency_table, see tools/build_latency_table.py."
+        )
+    if name == "bit_ops":
+        raise UserError(
+            "The cost bit_ops is of networks with bits, such as those of "
+            "space resnet18_bits; this space has none. Limit macs."
         )
     raise UserError(
         f"Unknown cost {text!r}. The costs are: {', '.join(costs)}, and "

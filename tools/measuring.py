@@ -1,9 +1,13 @@
 """Latency of a search's best candidates, measured end to end."""
 
-from collections.abc import Sequence
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
+
+from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
@@ -46,6 +50,42 @@ def define_measuring() -> None:
     flags.DEFINE_integer(
         "latency_batch", 1, "Images of one call.", lower_bound=1
     )
+
+
+def check() -> None:
+    """Refuses what could not be measured after a search.
+
+    Raises:
+        UserError: TensorFlow is to run with other threads than this process.
+    """
+    wanted = FLAGS.latency_threads
+    asked = FLAGS.measure_latency and FLAGS.runtime == "tensorflow"
+    if asked and FLAGS.threads != wanted:
+        raise UserError(
+            "TensorFlow runs with the threads of the whole process; "
+            f"--latency_threads is {wanted}, --threads is {FLAGS.threads}. "
+            "Give both the same number, or --runtime=tflite or onnxruntime."
+        )
+
+
+def measured_before(
+    path: pathlib.Path, choices: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an earlier start measured, if it is of the same network.
+
+    Args:
+        path: Of best.json.
+        choices: Of the network.
+
+    Returns:
+        `{"measured": ...}`, or nothing.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        same = data["choices"] == json.loads(json.dumps(dict(choices)))
+        return {"measured": data["measured"]} if same else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def measure(

@@ -81,13 +81,19 @@ def _names() -> dict[str, str]:
             "Give at least one limit to search under, such as "
             "--limits='macs<=290e6'."
         )
+    from spos_tf.cost.constraint import parse_constraint
+
     names: dict[str, str] = {}
+    limits_by_meaning: dict[frozenset[limits.Limit], str] = {}
     for limit in FLAGS.limits:
+        meaning = frozenset(map(parse_constraint, limit.split(",")))
+        before = limits_by_meaning.setdefault(meaning, limit)
         name = _search_name(limit)
-        if name in names:
+        if before is not limit or name in names:
             raise UserError(
                 f"Every --limits is a search of its own; {limit!r} and "
-                f"{names[name]!r} are the same. Leave one out."
+                f"{before if before is not limit else names[name]!r} are the "
+                "same. Leave one out."
             )
         names[name] = limit
     return names
@@ -140,7 +146,7 @@ def _baseline(name: str, blueprint: "Blueprint") -> Row:
     # Only its own parts are looked up then.
     one = theirs.pinned(theirs.search_space.decode(encoding))
     costs = limits.known_costs(one, latency=False)
-    if FLAGS.latency_table is not None:
+    if FLAGS.latency_table:
         try:
             costs["latency_ms"] = limits.latency_cost(one)
         except UserError as error:

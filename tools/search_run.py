@@ -123,6 +123,7 @@ def plan(blueprint: "Blueprint") -> Plan:
     from spos_tf.search.evolution import Evolution, EvolutionOptions
     from spos_tf.search.random_search import RandomSearch
 
+    measuring.check()
     two = FLAGS.strategy == "nsga2"
     costs = limits.known_costs(blueprint, *[FLAGS.objective] * two)
     space = blueprint.search_space
@@ -264,13 +265,13 @@ def search(
         )
     # Before it is measured: a kill in between costs no result.
     architecture = blueprint.architecture(winner.encoding)
-    write_best(folder / "best.json", architecture, winner)
+    path = folder / "best.json"
+    kept = measuring.measured_before(path, architecture.choices)
+    write_best(path, architecture, winner, **kept)
     _draw(folder, blueprint, plan, record.candidates)
     if FLAGS.measure_latency:
         measured = measuring.measure(blueprint, record.candidates)
-        write_best(
-            folder / "best.json", architecture, winner, measured=measured
-        )
+        write_best(path, architecture, winner, measured=measured)
     if plan.algorithm.stopped_early:
         logging.info("%s", plan.algorithm.stopped_early)
     logging.info(
@@ -278,7 +279,7 @@ def search(
         format_encoding(winner.encoding),
         100 * winner.accuracy,
         ", ".join(f"{k} {v:,}" for k, v in winner.costs.items()),
-        folder / "best.json",
+        path,
     )
     return winner
 

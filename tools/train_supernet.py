@@ -122,6 +122,7 @@ def _constraint_sampler(blueprint, cost, ranges, constraints):
 
 
 def _sampler(blueprint):
+    """How paths are drawn, and fingerprints of the costs that say so."""
     from spos_tf.cost.constraint import Constraint, merge_constraints
     from spos_tf.cost.feasible import check_feasible
     from spos_tf.training import samplers
@@ -143,14 +144,16 @@ def _sampler(blueprint):
                 f"{constraints[0].describe()}. Use --sampler=uniform or "
                 "uniform_constraint."
             )
-        return samplers.StrictFairnessSampler(space, seed=FLAGS.seed)
+        return samplers.StrictFairnessSampler(space, seed=FLAGS.seed), {}
     if not ranged and not constraints:
-        return samplers.UniformSampler(space, seed=FLAGS.seed)
+        return samplers.UniformSampler(space, seed=FLAGS.seed), {}
+    used = limits.fingerprints(one.cost for one in constraints)
     if not ranged:
         # One range with no ends of its own.
-        return _constraint_sampler(
+        sampler = _constraint_sampler(
             blueprint, constraints[0].cost, [(-_NO_END, _NO_END)], constraints
         )
+        return sampler, used
     cost = limits.cost_named(costs, FLAGS.constraint_cost)
     limits.tables_only([Constraint(cost)])
     ranges = _ranges(blueprint, cost, constraints)
@@ -161,7 +164,7 @@ def _sampler(blueprint):
         cost.name,
         ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges),
     )
-    return sampler
+    return sampler, {**used, **limits.fingerprints([cost])}
 
 
 def _validation(blueprint, supernet, parts, preprocessing):
@@ -223,7 +226,7 @@ def _train(blueprint, pinned, options, folder):
     preprocessing = shared_flags.preprocessing(blueprint)
     strategy = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
-    sampler = _sampler(blueprint)
+    sampler, costs = _sampler(blueprint)
 
     import tensorflow as tf
 
@@ -264,7 +267,9 @@ def _train(blueprint, pinned, options, folder):
             "holdout_per_class": FLAGS.holdout_per_class,
             "search_split": fingerprint(parts.search),
             # As JSON gives it back.
-            **({"pins": json.loads(json.dumps(pinned))} if pinned else {}),
+            "pins": json.loads(json.dumps(pinned)),
+            # Of costs that files say: those may have changed.
+            "costs": costs,
         },
         forward=forward,
         variables=variables,

@@ -198,13 +198,15 @@ def parse_constraint(text: str) -> tuple[str, float | None, float | None]:
 
 
 def format_cost(value: float) -> str:
-    """Writes a cost for messages: counts in full, measurements in short.
+    """Writes a cost for messages, as shortly as reads as the same number.
+
+    So that what a refusal names can be given as the limit.
 
     >>> format_cost(322918720.0), format_cost(10.25)
     ('322918720', '10.25')
     """
     number = float(value)
-    return str(int(value)) if number.is_integer() else f"{number:.6g}"
+    return str(int(value)) if number.is_integer() else repr(number)
 
 
 def _number(text: str) -> float:

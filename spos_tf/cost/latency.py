@@ -1,7 +1,7 @@
 """Latency as a cost: what a table of measurements says of every part."""
 
 import pathlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
@@ -35,6 +35,21 @@ class LatencyTable(Protocol):
         """What the entry is or would be called in this table."""
 
 
+class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which a key that stands twice is an error, as YAML says."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """The mapping; see PyYAML."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key!r} stands twice",
+                    problem_mark=node.value[index][0].start_mark,
+                )
+        return super().construct_mapping(node, deep)
+
+
 def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
     """Reads a table in our format or in that of ProxylessNAS and OFA.
 
@@ -47,7 +62,8 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
     """
     source = repr(str(path))
     try:
-        data = yaml.safe_load(pathlib.Path(path).read_text("utf-8"))
+        text = pathlib.Path(path).read_text("utf-8")
+        data = yaml.load(text, _UniqueKeys)
     except OSError as error:
         raise UserError(
             f"Cannot read latency table {source}: {error.strerror}. Build one "
@@ -55,7 +71,8 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
+        problem = getattr(error, "problem", None)
+        where = f" (line {mark.line + 1}: {problem})" if mark else ""
         raise UserError(
             f"A latency table is YAML; {source} is not{where}. Build it "
             "again with tools/build_latency_table.py."

@@ -179,6 +179,13 @@ class MeasuredTable:
             ),
             source=source,
         )
+        medians = [e.median_ms for e in table.entries if e.does_something]
+        if medians and table.overhead_ms >= max(medians):
+            raise UserError(
+                "The overhead of a call is part of every latency; "
+                f"'overhead_ms' of {source} is {overhead:g}, the largest "
+                f"latency {max(medians):g}. Measure it again."
+            )
         # Now, so that a table with two entries for a part is refused here.
         assert table._latencies is not None
         return table
@@ -270,20 +277,42 @@ def _entry_from_dict(data: Any, number: int, source: str) -> LatencyEntry:
         check_latency(data.get(key, median), f"{name} {key}", source)
         for key in ("low_ms", "high_ms")
     ]
+    macs = _field(data, "macs", int, where)
+    repeats = _field(data, "repeats", int, where)
+    if repeats < 0 or (macs > 0 and not repeats):
+        raise UserError(
+            "A part with multiply-adds was called at least once; "
+            f"{name!r} of {source} has {macs:,} and repeats {repeats}. "
+            "Measure it again."
+        )
     return LatencyEntry(
         slots=slots,
         choices={
-            choice: tuple(option) if isinstance(option, list) else option
+            choice: _option(choice, option, where)
             for choice, option in choices.items()
         },
         input_shape=_shape(data, "input_shape", where),
         output_shape=_shape(data, "output_shape", where),
-        macs=_field(data, "macs", int, where),
+        macs=macs,
         median_ms=median,
         low_ms=quartiles[0],
         high_ms=quartiles[1],
-        repeats=_field(data, "repeats", int, where),
+        repeats=repeats,
     )
+
+
+def _option(choice: Any, option: Any, where: str) -> Option:
+    value = tuple(option) if isinstance(option, list) else option
+    parts = value if isinstance(value, tuple) else (value,)
+    if not isinstance(choice, str) or not all(
+        isinstance(part, (str, int, float)) for part in parts
+    ):
+        raise UserError(
+            "'choices' of a latency table are names with texts, numbers or "
+            f"lists of these; {where} has {choice!r}: {option!r}. Build the "
+            "table again."
+        )
+    return value
 
 
 def _strings(values: list[Any], where: str) -> tuple[str, ...]:

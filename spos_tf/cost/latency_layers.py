@@ -246,6 +246,9 @@ def _expanded(
     (depthwise,) = (step for step in steps if step.kind == "depthwise")
     if any(s.kernel_size != 1 for s in steps if s.kind == "conv"):
         return
+    # Without expansion these networks have no first convolution.
+    if steps[0].kind == "conv" and depthwise.input_shape[-1] == shape[-1]:
+        return
     settings = (
         depthwise.input_shape[-1],
         depthwise.kernel_size,

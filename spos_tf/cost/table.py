@@ -255,6 +255,12 @@ def tabulate(
         for row in rows.values()
         for cost in row.values()
     )
+    # Beyond, whole numbers would wrap around.
+    most = abs(constant) + sum(
+        max(map(abs, row.values()), default=0) for row in rows.values()
+    )
+    if most >= 2**63:
+        constant, real = float(constant), True
     options = blueprint.search_space.num_options
     sizes = [int(np.prod(options[list(reads)])) for reads in rows]
     table = np.zeros((len(rows), max(sizes)), np.float64 if real else np.int64)

@@ -54,7 +54,7 @@ class UserCost:
         except UserError:
             raise
         # Whatever the user's code may raise.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             path = self.source.rpartition(":")[0]
             raise UserError(
                 f"Cost {self.source!r} fails for {of}: {told(error, path)}."
@@ -62,7 +62,9 @@ class UserCost:
         # A bool is an Integral in Python; it is no number here.
         if not isinstance(value, bool):
             if isinstance(value, numbers.Integral):
-                return int(value)
+                whole = int(value)
+                # Beyond, it is no number of an array of whole numbers.
+                return whole if abs(whole) < 2**63 else float(whole)
             if isinstance(value, numbers.Real) and math.isfinite(value):
                 return float(value)
         raise UserError(

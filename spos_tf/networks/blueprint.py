@@ -133,6 +133,43 @@ class Blueprint:
             for segment in self.segments
         )
 
+    def check(self) -> None:
+        """Looks for what a description of one's own may get wrong.
+
+        Raises:
+            ValueError: An option has no block, two segments share some of
+                their choices but not all, branches disagree on the output, or
+                two layers of a block have one name.
+        """
+        options = self.search_space.legal_options
+        groups = [frozenset(reads) for reads in self.reads if reads]
+        for one in groups:
+            if any(one != other and one & other for other in groups):
+                raise ValueError(
+                    "two segments read the same choices or none in common"
+                )
+        for segment, reads, shape in zip(
+            self.segments, self.reads, self.input_shapes, strict=True
+        ):
+            legal = (0,) if segment.choice is None else options[reads[0]]
+            for option in legal:
+                if len(segment.branches) <= option or (
+                    segment.branches[option] is None
+                ):
+                    raise ValueError(
+                        f"{segment.name!r} has no block for option {option}"
+                    )
+            for block in segment.branches:
+                if block is None:
+                    continue
+                ops = ShapeOps()
+                block(ops, shape)
+                names = [count.name for count in ops.counts]
+                if len(set(names)) < len(names):
+                    raise ValueError(
+                        f"two layers of {block} have one name: {names}"
+                    )
+
     def pinned(self, pins: Mapping[str, object]) -> "Blueprint":
         """The same networks with some choices settled.
 

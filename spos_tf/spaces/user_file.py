@@ -120,8 +120,7 @@ def build(
         blueprint = factory(**arguments)
         if isinstance(blueprint, Blueprint):
             # Runs every block on shapes: fails here if it fails at all.
-            blueprint.input_shapes  # noqa: B018
-            blueprint.reads  # noqa: B018
+            blueprint.check()
     except UserError:
         raise
     except Exception as error:

@@ -53,7 +53,8 @@ class RunState:
         """
         for key, wanted in self._description.items():
             found = checkpoint.description.get(key)
-            if found != wanted:
+            # What says nothing may have been left unsaid.
+            if found != wanted and (found or wanted):
                 raise UserError(
                     f"The checkpoint has {key} {found!r}; this run has "
                     f"{wanted!r}. Choose another --name or --work_dir."

@@ -73,8 +73,10 @@ def test_the_overhead_of_a_call_is_taken_off_every_part(blueprint, table):
     )([0] * 5)
     # Five blocks, stem and head.
     assert math.isclose(plain - less, 7 * 2.5)
-    nothing = dataclasses.replace(table, overhead_ms=1e9)
-    assert latency_table(blueprint, nothing)([0] * 5) == 0
+    # A part that is quicker alone than a call's overhead takes no time.
+    least = min(entry.median_ms for entry in table.entries)
+    most = dataclasses.replace(table, overhead_ms=2 * least)
+    assert latency_table(blueprint, most).minimum >= 0
 
 
 def test_what_was_written_is_read(table, path):
@@ -129,6 +131,7 @@ CHANGES = {
     "no slots": ({"entries": [{}]}, "'slots' .* of type list"),
     "threads": ({"threads": "all"}, "'threads' .* of type int"),
     "overhead": ({"overhead_ms": math.nan}, "'overhead_ms' of .* is nan"),
+    "all overhead": ({"overhead_ms": 1e9}, "'overhead_ms' of .* is 1e\\+09"),
 }
 
 
@@ -157,6 +160,7 @@ def test_two_entries_for_a_part(table, path):
         (b"", "has neither"),
         (b"- 1", "has neither"),
         (b"a: 1", "has neither"),
+        (b"kind: 1\nkind: 2", r"is not \(line 2: 'kind' stands twice\)"),
     ],
 )
 def test_what_is_no_table(path, content, message):
@@ -319,3 +323,22 @@ def test_spread_architectures_lie_evenly_over_the_range(blueprint, table):
     aims = np.linspace(costs.minimum, costs.maximum, 9)
     assert np.abs(found - aims).max() < 0.25 * (aims[1] - aims[0])
     np.testing.assert_array_equal(encodings, spread_encodings(costs, space, 9))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"repeats": 0}, "called at least once; 'stage1.block1 op=5x5"),
+        ({"repeats": -6}, "and repeats -6"),
+        ({"choices": {"op": {"a": 1}}}, "'choices' .* 'op': {'a': 1}"),
+        ({"choices": {"op": [[1], 2]}}, "'choices' .* 'op'"),
+        ({"choices": {1: 2}}, "'choices' .* 1: 2"),
+    ],
+)
+def test_an_entry_that_cannot_be(table, path, change, message):
+    table.write(path)
+    data = yaml.safe_load(path.read_text("utf-8"))
+    data["entries"][2].update(change)
+    path.write_text(yaml.safe_dump(data), "utf-8")
+    with pytest.raises(UserError, match=message):
+        read_latency_table(path)

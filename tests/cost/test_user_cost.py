@@ -147,3 +147,26 @@ def test_a_path_may_hold_a_colon(tmp_path):
     (folder / "mine.py").write_text(FILE, "utf-8")
     assert is_user_cost(f"{folder}/mine.py:whole")
     assert load_cost(f"{folder}/mine.py:whole").name == "whole"
+
+
+def test_whole_numbers_do_not_wrap_around(tmp_path):
+    """Sums beyond 2^63 are told as real numbers."""
+    path = tmp_path / "large.py"
+    path.write_text(
+        "def large(slot):\n    return 5 * 10**18 * len(slot.choices)\n"
+        "def huge(slot):\n    return 10**30\n",
+        "utf-8",
+    )
+    blueprint = build_blueprint("shufflenet_blocks", preset="demo")
+    table = user_cost(blueprint, load_cost(f"{path}:large"))
+    assert table([0] * 5) == pytest.approx(2.5e19)
+    table = user_cost(blueprint, load_cost(f"{path}:huge"))
+    assert table([0] * 5) == pytest.approx(7e30)
+
+
+def test_a_cost_that_ends_the_program_is_told(tmp_path):
+    path = tmp_path / "ends.py"
+    path.write_text("def ends(slot):\n    raise SystemExit(3)\n", "utf-8")
+    blueprint = build_blueprint("shufflenet_blocks", preset="demo")
+    with pytest.raises(UserError, match="SystemExit: 3"):
+        user_cost(blueprint, load_cost(f"{path}:ends"))

@@ -128,7 +128,7 @@ def test_a_latency_below_the_cheapest(run_tool, work_dir, supernet, tmp_path):
         "--name=no",
         f"--work_dir={work_dir}",
     )
-    refuses(result, "latency_ms <= 0.1", "0.128128, the least of the space")
+    refuses(result, "latency_ms <= 0.1", "0.128128", "the least of the space")
 
 
 def test_latency_needs_a_table(run_tool, work_dir, supernet):
@@ -175,6 +175,76 @@ def test_training_under_ranges_and_limits(tool, tmp_path, energy):
     assert "Every path keeps latency_ms <= 0.18 and params <= 8500" in (
         done.stderr
     )
+
+
+def test_a_resumed_training_refuses_other_costs(tool, run_tool, tmp_path):
+    """The file is named by the same flag; what it says decided the paths."""
+    path = tmp_path / "latency.yaml"
+    write_table(DEMO, path)
+    flags = (
+        *TRAIN,
+        f"--work_dir={tmp_path / 'runs'}",
+        "--sampler=uniform",
+        f"--latency_table={path}",
+        "--max_latency_ms=0.18",
+    )
+    assert run_tool("train_supernet", *flags).returncode == 0
+    assert run_tool("train_supernet", *flags).returncode == 0
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("median_ms: 0.0", "median_ms: 0.00"), "utf-8")
+    result = run_tool("train_supernet", *flags)
+    assert result.returncode == 2
+    assert "costs" in result.stderr.splitlines()[-1]
+
+
+def test_one_cost_may_be_spelled_in_two_ways(tool, tmp_path, energy):
+    other = f"{energy.parent}/../{energy.parent.name}/energy.py"
+    tool(
+        "train_supernet",
+        *TRAIN,
+        "--name=spelled",
+        "--sampler=uniform",
+        f"--cost={energy}:energy_mj",
+        f"--constraint={other}:energy_mj<={LIMIT}",
+    )
+
+
+def test_the_nearest_value_can_be_given_as_the_limit(
+    run_tool, work_dir, supernet, tmp_path
+):
+    source = tmp_path / "odd.py"
+    source.write_text("def odd(slot):\n    return slot.macs / 3e7\n", "utf-8")
+    flags = ("search", *SEARCH, "--name=odd", f"--work_dir={work_dir}")
+    result = run_tool(*flags, f"--constraint={source}:odd<=1e-9")
+    (least,) = re.findall(r"the nearest reachable odd is (\S+),", result.stderr)
+    result = run_tool(*flags, f"--constraint={source}:odd<={least}")
+    assert result.returncode == 0, result.stderr
+
+
+def test_tensorflow_cannot_be_timed_with_other_threads(
+    run_tool, work_dir, supernet
+):
+    result = run_tool(
+        "search",
+        *SEARCH,
+        "--name=no",
+        "--measure_latency",
+        "--runtime=tensorflow",
+        "--threads=2",
+        f"--work_dir={work_dir}",
+    )
+    refuses(result, "--latency_threads is 1", "--threads is 2")
+
+
+def test_what_was_measured_stays(tool, work_dir, supernet):
+    flags = ("search", *SEARCH, "--name=measured", "--strategy=random")
+    tool(*flags, "--measure_latency", "--measured_candidates=1")
+    path = work_dir / "search" / "measured" / "best.json"
+    best = json.loads(path.read_text("utf-8"))
+    (one,) = best["measured"]["candidates"]
+    assert 0 < one["low_ms"] <= one["median_ms"] <= one["high_ms"]
+    tool(*flags)
+    assert json.loads(path.read_text("utf-8")) == best
 
 
 MISTAKES = {

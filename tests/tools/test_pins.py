@@ -178,6 +178,9 @@ def test_a_resumed_training_settles_the_same(
     flags = (*JOINT, f"--work_dir={work_dir}")
     result = run_tool("train_supernet", *flags, f"--fix_from={moved}")
     assert result.returncode == 0, result.stderr
+    result = run_tool("train_supernet", *flags)
+    assert result.returncode == 2
+    assert "pins" in result.stderr.splitlines()[-1]
     text = moved.read_text("utf-8")
     moved.write_text(text.replace("xception", "3x3"), "utf-8")
     result = run_tool("train_supernet", *flags, f"--fix_from={moved}")

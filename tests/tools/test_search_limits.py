@@ -6,7 +6,7 @@ import pytest
 
 from made_up_latencies import write_table
 from refusals import TINY_RUN, refuses, tree
-from spos_tf.spaces import build_blueprint
+from spos_tf.spaces import build_blueprint, named_network
 
 SEARCH = (
     "--dataset=digits",
@@ -92,6 +92,21 @@ def test_a_row_for_each_limit_and_baseline(work_dir, table):
     )
 
 
+def test_a_baseline_has_the_latency_of_its_own_table(
+    work_dir, tool, flags, table
+):
+    blueprint, _ = named_network("fbnet_a", image_size=8, num_classes=10)
+    path = work_dir / "fbnet.yaml"
+    write_table(blueprint, path)
+    tool("search_limits", *flags, *BOTH, f"--latency_table={path}")
+    rows = json.loads(
+        (work_dir / "search_limits" / "default" / "table.json").read_text()
+    )
+    costs = rows[2]["costs"]
+    assert costs["latency_ms"] == pytest.approx(costs["macs"] / 1e6)
+    assert rows[:2] == table[:2]
+
+
 def test_each_is_what_the_search_tool_would_leave(work_dir, tool, flags, table):
     """And either tool goes on with what the other began."""
     folder = work_dir / "search" / NAMES[0]
@@ -150,6 +165,10 @@ def test_it_goes_on_and_shows_what_was_retrained(work_dir, tool, flags, table):
         (
             ["--limits=macs<=2e5", "--limits=macs <= 2e5"],
             ["'macs <= 2e5'", "'macs<=2e5'"],
+        ),
+        (
+            ["--limits=macs<=2e5", "--limits=macs<=200000"],
+            ["'macs<=200000'", "'macs<=2e5'"],
         ),
         (
             ["--limits=macs<=2e5", "--limits=macs<=1e3"],

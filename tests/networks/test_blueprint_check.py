@@ -1,0 +1,60 @@
+"""What a description of one's own may get wrong."""
+
+import dataclasses
+
+import pytest
+
+from spos_tf.layers.blocks import Head, ShuffleBlock
+from spos_tf.networks.blueprint import Segment
+from spos_tf.spaces import build_blueprint, space_names
+
+
+@pytest.fixture(scope="module")
+def blueprint():
+    return build_blueprint("shufflenet_joint", preset="demo")
+
+
+def _with(blueprint, index, **changes):
+    segments = list(blueprint.segments)
+    segments[index] = dataclasses.replace(segments[index], **changes)
+    return dataclasses.replace(blueprint, segments=tuple(segments))
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_spaces_of_this_package_are_in_order(name):
+    build_blueprint(name).check()
+
+
+def test_an_option_without_a_block(blueprint):
+    branches = blueprint.segments[1].branches
+    for few in (branches[:3], (*branches[:3], None)):
+        with pytest.raises(ValueError, match="no block for option 3"):
+            _with(blueprint, 1, branches=few).check()
+
+
+def test_choices_that_are_shared_in_part(blueprint):
+    with pytest.raises(ValueError, match="same choices or none"):
+        _with(blueprint, 2, elastic=blueprint.segments[1].elastic).check()
+
+
+def test_branches_that_disagree(blueprint):
+    block = ShuffleBlock("3x3", 24, 4, projects=True)
+    branches = (block, *blueprint.segments[1].branches[1:])
+    with pytest.raises(ValueError, match="disagree"):
+        _with(blueprint, 1, branches=branches).check()
+
+
+@dataclasses.dataclass(frozen=True)
+class Twice:
+    """Two layers of one name."""
+
+    def __call__(self, ops, x):
+        x = ops.conv(x, 4, name="conv")
+        return Head(8, 10)(ops, ops.conv(x, 4, name="conv"))
+
+
+def test_layers_of_one_name(blueprint):
+    segments = (*blueprint.segments[:-1], Segment("head", (Twice(),)))
+    wrong = dataclasses.replace(blueprint, segments=segments)
+    with pytest.raises(ValueError, match="have one name"):
+        wrong.check()
