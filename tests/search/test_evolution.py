@@ -209,7 +209,7 @@ def test_an_exhausted_space_ends_the_search_and_says_so(kind):
     assert sum(map(len, generations)) == len(legal)
     assert all(len(one) == 10 for one in generations[:-1])
     assert re.match(
-        rf"Found no more architectures with macs <= \d+: .* "
+        rf"Found no more architectures with macs <= [\d.]+: .* "
         rf"{len(legal)} of 500 evaluations",
         search.stopped_early,
     )

@@ -131,4 +131,4 @@ def test_bit_ops_are_of_spaces_with_bits(run_tool, tmp_path):
         "--max_bit_ops=3",
         f"--work_dir={tmp_path / 'runs'}",
     )
-    refuses(result, "'bit_ops'", "macs, params")
+    refuses(result, "bit_ops", "resnet18_bits", "Limit macs")
