@@ -84,18 +84,17 @@ def _names() -> dict[str, str]:
     from spos_tf.cost.constraint import parse_constraint
 
     names: dict[str, str] = {}
-    limits_by_meaning: dict[frozenset[limits.Limit], str] = {}
+    meanings: dict[frozenset[limits.Limit], str] = {}
     for limit in FLAGS.limits:
         meaning = frozenset(map(parse_constraint, limit.split(",")))
-        before = limits_by_meaning.setdefault(meaning, limit)
         name = _search_name(limit)
-        if before is not limit or name in names:
+        before = meanings.get(meaning, names.get(name))
+        if before is not None:
             raise UserError(
                 f"Every --limits is a search of its own; {limit!r} and "
-                f"{before if before is not limit else names[name]!r} are the "
-                "same. Leave one out."
+                f"{before!r} are the same. Leave one out."
             )
-        names[name] = limit
+        names[name] = meanings[meaning] = limit
     return names
 
 
@@ -117,7 +116,7 @@ def _flags_of(name: str, limit: str) -> Iterator[None]:
             FLAGS[flag].value = value
 
 
-def _test_accuracy(name: str, encoding: Sequence[int]) -> float | None:
+def _test_accuracy(name: str, encoding: list[int] | None) -> float | None:
     """Of the retrained network of this name, None if there is none."""
     path = pathlib.Path(FLAGS.work_dir) / "subnet" / name / "metrics.json"
     try:
@@ -128,7 +127,7 @@ def _test_accuracy(name: str, encoding: Sequence[int]) -> float | None:
     except (ValueError, KeyError, TypeError):
         logging.warning("%s cannot be read; it is left out.", path)
         return None
-    if trained != list(encoding):
+    if trained != encoding:
         logging.warning("%s is of another network; it is left out.", path)
         return None
     return float(accuracy)
@@ -151,17 +150,19 @@ def _baseline(name: str, blueprint: "Blueprint") -> Row:
             costs["latency_ms"] = limits.latency_cost(one)
         except UserError as error:
             logging.warning("%s has no latency here: %s", name, error)
+    # Baselines of uniform bits are nothing that was chosen.
+    shown = encoding.tolist() if theirs.search_space.has_choices else None
     return {
         "limit": None,
         "name": name,
         "search_space": theirs.search_space.name,
-        "encoding": encoding.tolist(),
+        "encoding": shown,
         "costs": {
             cost: function(encoding[None]).tolist()[0]
             for cost, function in costs.items()
         },
         "accuracy": None,
-        "test_accuracy": _test_accuracy(name, encoding.tolist()),
+        "test_accuracy": _test_accuracy(name, shown),
     }
 
 
@@ -184,7 +185,7 @@ def _markdown(rows: Sequence[Row]) -> str:
                 *(_number(row["costs"], cost) for cost in costs),
                 _percent(row["accuracy"]),
                 _percent(row["test_accuracy"]),
-                ",".join(map(str, row["encoding"])),
+                ",".join(map(str, row["encoding"] or ["-"])),
             ]
         )
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -234,7 +235,9 @@ def main() -> None:
                     "encoding": list(winner.encoding),
                     "costs": dict(winner.costs),
                     "accuracy": winner.accuracy,
-                    "test_accuracy": _test_accuracy(name, winner.encoding),
+                    "test_accuracy": _test_accuracy(
+                        name, list(winner.encoding)
+                    ),
                 }
             )
         rows += baselines

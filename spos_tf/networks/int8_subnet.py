@@ -62,6 +62,10 @@ def is_int8(model: keras.Model) -> bool:
     )
 
 
+def _moving_average() -> TfmotQuantizer:
+    return TfmotQuantizer("MovingAverageQuantizer")
+
+
 def calibrate(model: keras.Model, batches: Iterable[npt.ArrayLike]) -> None:
     """Sets all ranges to what is there without quantization.
 
@@ -81,8 +85,7 @@ def calibrate(model: keras.Model, batches: Iterable[npt.ArrayLike]) -> None:
         layer
         for layer in model.layers
         if isinstance(layer, QuantizedFeatures)
-        and len(layer.variables) == 2
-        and layer.quantizer.kind == "MovingAverageQuantizer"
+        and layer.quantizer == _moving_average()
     ]
     probe = keras.Model(model.inputs, [layer.input for layer in layers])
     for layer in layers:
@@ -153,8 +156,8 @@ class _Int8Ops(KerasOps):
         self._ranges = ranges
 
     def _ranged(self, x: Any) -> Any:
-        quantizer = TfmotQuantizer("MovingAverageQuantizer")
-        return QuantizedFeatures(quantizer, name=self._next("range"))(x)
+        layer = QuantizedFeatures(_moving_average(), name=self._next("range"))
+        return layer(x)
 
     def _ready(self, x: Any) -> Any:
         """A tensor with a range, made at its first use."""

@@ -61,8 +61,31 @@ def check_clip_level(value: Any, where: str) -> None:
         )
 
 
+class Quantizer:
+    """What all have in common: a quantizer is what its config says."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the class, values that JSON can hold."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Quantizer":
+        """The quantizer of a config."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Quantizer)
+            and type(self) is type(other)
+            and self.get_config() == other.get_config()
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.get_config().values()))
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
-class DorefaQuantizer:
+class DorefaQuantizer(Quantizer):
     """Weights on 2^bits levels; see `rounding.dorefa`.
 
     Args:
@@ -110,23 +133,9 @@ class DorefaQuantizer:
     def get_config(self) -> dict[str, Any]:
         return {"bits": self.bits}
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "DorefaQuantizer":
-        """The quantizer of a config."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, DorefaQuantizer)
-            and self.get_config() == other.get_config()
-        )
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.bits))
-
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class PactQuantizer:
+class PactQuantizer(Quantizer):
     """Features on 2^bits levels up to a learned one; see `rounding.pact`.
 
     Args:
@@ -135,13 +144,16 @@ class PactQuantizer:
             normalised features of these bits best.
 
     Raises:
-        UserError: Bits are out of range.
+        UserError: Bits are out of range, or the level is not above 0.
     """
 
     def __init__(self, bits: int, initial_alpha: float | None = None) -> None:
         check_bits(bits, "features")
         self.bits = bits
-        self.initial_alpha = initial_alpha or NORMAL_CLIP_LEVELS[bits - 1]
+        if initial_alpha is None:
+            initial_alpha = NORMAL_CLIP_LEVELS[bits - 1]
+        check_clip_level(initial_alpha, "a quantizer's start")
+        self.initial_alpha = initial_alpha
 
     def build(
         self, tensor_shape: Sequence[int | None], name: str, layer: Any
@@ -173,17 +185,3 @@ class PactQuantizer:
 
     def get_config(self) -> dict[str, Any]:
         return {"bits": self.bits, "initial_alpha": self.initial_alpha}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "PactQuantizer":
-        """The quantizer of a config."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, PactQuantizer)
-            and self.get_config() == other.get_config()
-        )
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.bits, self.initial_alpha))

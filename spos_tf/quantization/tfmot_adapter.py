@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.quantization.quantizers import PACKAGE
+from spos_tf.quantization.quantizers import PACKAGE, Quantizer
 
 KINDS = (
     "AllValuesQuantizer",
@@ -28,7 +28,7 @@ _VARIABLE = "TF_USE_LEGACY_KERAS"
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class TfmotQuantizer:
+class TfmotQuantizer(Quantizer):
     """One of tfmot's quantizers, to stand where ours do.
 
     Args:
@@ -118,20 +118,6 @@ class TfmotQuantizer:
             "channel_axis": self.channel_axis,
             **self._config,
         }
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "TfmotQuantizer":
-        """The quantizer of a config."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, TfmotQuantizer)
-            and self.get_config() == other.get_config()
-        )
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.get_config().values()))
 
 
 class _Keras2Layer:

@@ -174,13 +174,13 @@ def uniform_network(
     Raises:
         UserError: The space has no bits to choose, or these are out of range.
     """
-    choices = build_blueprint(name, **arguments).search_space.choices
-    if not any(choice.name.endswith(".bits") for choice in choices):
+    family, _ = _family(name)
+    if not hasattr(family, "uniform"):
         raise UserError(
             "Uniform bits are for spaces of bits, such as resnet18_bits; "
             f"{name!r} has none."
         )
-    settled = {**arguments, "widths": [1.0], "precisions": [[bits, bits]]}
+    settled = {**arguments, **family.uniform(bits)}
     return _only_network(build_blueprint(name, **settled))
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from block_runs import branch_of, kernel_shapes, run_branch
 from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
 from spos_tf.layers.branch import Branch
 from spos_tf.layers.path_norm import BatchNorm
 from spos_tf.layers.shape_ops import ShapeOps
-from spos_tf.layers.tensor_ops import TensorOps
 
 OPS = ("3x3", "5x5", "7x7", "xception")
 BLOCKS = {
@@ -32,29 +32,10 @@ def _input(block):
     return rng.normal(size=(4, 7, 7, channels)).astype(np.float32)
 
 
-def _branch(block, x, seed=0):
-    branch = Branch(block, seed=seed, name="branch")
-    branch.build(x.shape)
-    return branch
-
-
-def _run(branch, x):
-    weights = {n: v.value for n, v in branch.named_weights.items()}
-    ops = TensorOps(weights, "float32", norm=BatchNorm())
-    return branch.block(ops, tf.constant(x))
-
-
-def _shapes(branch):
-    return {
-        name.removesuffix(".kernel"): tuple(kernel.shape)
-        for name, kernel in branch.named_weights.items()
-    }
-
-
 @pytest.mark.parametrize("name", BLOCKS)
 def test_shapes_are_those_of_the_tensors(name):
     block, x = BLOCKS[name], _input(BLOCKS[name])
-    y = _run(_branch(block, x), x)
+    y = run_branch(branch_of(block, x), x)
     assert block(ShapeOps(), x.shape[1:]) == tuple(y.shape[1:])
     assert y.dtype == tf.float32
 
@@ -62,19 +43,19 @@ def test_shapes_are_those_of_the_tensors(name):
 @pytest.mark.parametrize("op", OPS)
 def test_even_channels_pass_and_odd_ones_are_worked_on(op):
     x = _input(BLOCKS["head"])
-    y = _run(_branch(ShuffleBlock(op, 8, 4), x), x).numpy()
+    y = run_branch(branch_of(ShuffleBlock(op, 8, 4), x), x).numpy()
     np.testing.assert_array_equal(y[..., :4], x[..., ::2])
     changed = x.copy()
     changed[..., ::2] = 9
-    again = _run(_branch(ShuffleBlock(op, 8, 4), x), changed)
+    again = run_branch(branch_of(ShuffleBlock(op, 8, 4), x), changed)
     np.testing.assert_array_equal(again[..., 4:], y[..., 4:])
     assert y[..., 4:].min() == 0.0  # a ReLU ends the main branch
 
 
 def test_a_projecting_block_splits_unevenly():
     x = _input(BLOCKS["head"])
-    branch = _branch(ShuffleBlock("5x5", 20, 10, 2, projects=True), x)
-    assert _shapes(branch) == {
+    branch = branch_of(ShuffleBlock("5x5", 20, 10, 2, projects=True), x)
+    assert kernel_shapes(branch) == {
         "proj_dw": (5, 5, 8, 1),
         "proj_pw": (1, 1, 8, 8),
         "pw1": (1, 1, 8, 10),
@@ -85,8 +66,8 @@ def test_a_projecting_block_splits_unevenly():
 
 def test_xception_has_three_depthwise_3x3():
     x = _input(BLOCKS["head"])
-    branch = _branch(ShuffleBlock("xception", 20, 10, 2, projects=True), x)
-    assert _shapes(branch) == {
+    branch = branch_of(ShuffleBlock("xception", 20, 10, 2, projects=True), x)
+    assert kernel_shapes(branch) == {
         "proj_dw": (3, 3, 8, 1),
         "proj_pw": (1, 1, 8, 8),
         "dw1": (3, 3, 8, 1),
@@ -101,7 +82,7 @@ def test_xception_has_three_depthwise_3x3():
 def test_weights_depend_on_seed_and_name_alone():
     x = _input(BLOCKS["head"])
     block = ShuffleBlock("3x3", 8, 4)
-    first, again, other = (_branch(block, x, seed) for seed in (0, 0, 1))
+    first, again, other = (branch_of(block, x, seed) for seed in (0, 0, 1))
     for a, b, c in zip(
         first.variables, again.variables, other.variables, strict=True
     ):
@@ -123,7 +104,7 @@ def test_the_input_is_normalised(kind):
     x = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3))
     x = x.astype(np.float32)
     stem = Stem(4, 1, kind)
-    branch = _branch(stem, x)
+    branch = branch_of(stem, x)
     kernel = branch.named_weights["conv.kernel"]
     plain = {
         "bgr": x[..., ::-1],
@@ -133,7 +114,7 @@ def test_the_input_is_normalised(kind):
         keras.ops.conv(plain, kernel, padding="same"), 1e-5, tf.constant(0)
     )
     np.testing.assert_allclose(
-        _run(branch, x),
+        run_branch(branch, x),
         tf.nn.relu(expected),
         rtol=1e-4,  # Inputs up to 255 and sums of 27 products in float32.
         atol=1e-4,

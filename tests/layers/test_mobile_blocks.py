@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spos_tf.layers.branch import Branch
+from block_runs import branch_of, kernel_shapes, run_branch
 from spos_tf.layers.mobile_blocks import (
     Identity,
     InvertedResidual,
@@ -37,30 +37,14 @@ def _input(channels=8):
     return rng.normal(size=(4, 7, 7, channels)).astype(np.float32)
 
 
-def _branch(block, x):
-    branch = Branch(block, seed=0, name="branch")
-    branch.build(x.shape)
-    return branch
-
-
-def _run(branch, x):
-    weights = {n: v.value for n, v in branch.named_weights.items()}
-    ops = TensorOps(weights, "float32", norm=BatchNorm())
-    return branch.block(ops, tf.constant(x))
-
-
 def _shapes(block):
-    branch = _branch(block, _input())
-    return {
-        name.removesuffix(".kernel"): tuple(kernel.shape)
-        for name, kernel in branch.named_weights.items()
-    }
+    return kernel_shapes(branch_of(block, _input()))
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_shapes_are_those_of_the_tensors(name):
     block, x = BLOCKS[name], _input(3 if name == "stem" else 8)
-    y = _run(_branch(block, x), x)
+    y = run_branch(branch_of(block, x), x)
     assert block(ShapeOps(), x.shape[1:]) == tuple(y.shape[1:])
 
 
@@ -96,21 +80,21 @@ def test_kernels_are_the_papers():
 )
 def test_the_input_is_added_where_it_has_the_outputs_shape(name, is_residual):
     x = _input()
-    branch = _branch(BLOCKS[name], x)
+    branch = branch_of(BLOCKS[name], x)
     for kernel in branch.variables:
         kernel.assign(tf.zeros_like(kernel))
-    expected = x if is_residual else np.zeros_like(_run(branch, x))
-    np.testing.assert_array_equal(_run(branch, x), expected)
+    expected = x if is_residual else np.zeros_like(run_branch(branch, x))
+    np.testing.assert_array_equal(run_branch(branch, x), expected)
 
 
 def test_skip_leaves_the_input():
     x = _input()
-    np.testing.assert_array_equal(_run(_branch(Identity(), x), x), x)
+    np.testing.assert_array_equal(run_branch(branch_of(Identity(), x), x), x)
 
 
 def test_two_groups_equal_a_grouped_convolution_and_a_shuffle():
     x = _input()
-    branch = _branch(BLOCKS["groups"], x)
+    branch = branch_of(BLOCKS["groups"], x)
     kernels = {n: v.value for n, v in branch.named_weights.items()}
 
     def normal(y):
@@ -128,7 +112,7 @@ def test_two_groups_equal_a_grouped_convolution_and_a_shuffle():
     y = tf.reshape(tf.transpose(y, [0, 1, 2, 4, 3]), [4, 7, 7, 8])
     y = tf.nn.depthwise_conv2d(y, kernels["dw1.kernel"], [1, 1, 1, 1], "SAME")
     y = x + grouped(tf.nn.relu(normal(y)), "pw2")
-    np.testing.assert_allclose(_run(branch, x), y, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(run_branch(branch, x), y, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("style, highest", [(RELU6, 6.0), (PLAIN, None)])
@@ -148,7 +132,7 @@ def test_the_styles_activation_and_epsilon(style, highest):
             seen["highest"] = float(tf.reduce_max(x))
             return super().global_average_pool(x)
 
-    branch = _branch(block, x)
+    branch = branch_of(block, x)
     weights = {n: v.value for n, v in branch.named_weights.items()}
     block(Ops(weights, "float32", norm=BatchNorm()), tf.constant(x))
     assert seen["epsilon"] == style.epsilon

@@ -124,6 +124,13 @@ def test_a_quantizer_is_what_its_config_says(quantizer):
     assert again == quantizer and hash(again) == hash(quantizer)
 
 
+@pytest.mark.parametrize("kind", [PactQuantizer, Pact])
+def test_a_start_at_no_sensible_level_is_refused(kind):
+    assert kind(4, 1.5).get_config()["initial_alpha"] == 1.5
+    with pytest.raises(UserError, match="start is 0.0"):
+        kind(4, 0.0)
+
+
 @pytest.mark.parametrize("kind", [DorefaQuantizer, PactQuantizer, Pact])
 @pytest.mark.parametrize("bits", [0, 9, 2.5])
 def test_bits_out_of_range(kind, bits):

@@ -98,13 +98,22 @@ def test_a_baseline_has_the_latency_of_its_own_table(
     blueprint, _ = named_network("fbnet_a", image_size=8, num_classes=10)
     path = work_dir / "fbnet.yaml"
     write_table(blueprint, path)
-    tool("search_limits", *flags, *BOTH, f"--latency_table={path}")
+    metrics = work_dir / "subnet" / "resnet18_3w3a" / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    data = {"encoding": None, "test_accuracy": 0.125}
+    metrics.write_text(json.dumps(data), "utf-8")
+    uniform = "--baseline=resnet18_3w3a"
+    tool("search_limits", *flags, *BOTH, uniform, f"--latency_table={path}")
     rows = json.loads(
         (work_dir / "search_limits" / "default" / "table.json").read_text()
     )
     costs = rows[2]["costs"]
     assert costs["latency_ms"] == pytest.approx(costs["macs"] / 1e6)
     assert rows[:2] == table[:2]
+    # One that nothing was chosen in.
+    assert rows[3]["encoding"] is None
+    assert rows[3]["test_accuracy"] == 0.125
+    assert rows[3]["costs"]["bit_ops"] > 0
 
 
 def test_each_is_what_the_search_tool_would_leave(work_dir, tool, flags, table):
