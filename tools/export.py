@@ -26,6 +26,16 @@ from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
+# Of formats that are not exact; see spos_tf/export/formats.py.
+_LEAST = {
+    "tflite_float16": 0.99,
+    "tflite_int8": 0.95,
+    "deploy_form": 0.95,
+    "tflite_lowbit": 0.999,
+    "onnx_qdq": 0.999,
+    "onnx_deploy": 0.999,
+}
+
 shared_flags.define_run()
 # No image has to be held out: nothing is searched here.
 shared_flags.define_data(holdout_per_class=0)
@@ -33,14 +43,23 @@ trained_subnet.define_subnet()
 flags.DEFINE_list(
     "formats",
     None,
-    "Of saved_model, tflite, tflite_float16, tflite_int8, onnx; all that the "
+    "Of saved_model, tflite, tflite_float16, tflite_int8, onnx and, for "
+    "networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy; all that the "
     "space has if unset.",
 )
 flags.DEFINE_list(
     "min_agreement",
-    ["tflite_float16=0.99", "tflite_int8=0.95"],
+    [f"{name}={share}" for name, share in _LEAST.items()],
     "Least share of images with the network's top class, FORMAT=SHARE; a bare "
-    "SHARE counts for both. float32 formats always have to agree on all.",
+    "SHARE counts for all. float32 formats always have to agree on all. Of "
+    "tflite_lowbit and onnx_deploy the top class is that of the deploy form, "
+    "which has a share of its own.",
+)
+flags.DEFINE_integer(
+    "stored_weight_bits",
+    None,
+    "What a file stores low-bit weights in: 4 (the default) or 8 in onnx_qdq, "
+    "8 in tflite_lowbit and onnx_deploy.",
 )
 flags.DEFINE_integer(
     "num_images",
@@ -64,12 +83,13 @@ _FREE = (
     "min_agreement",
     "num_images",
     "num_representative_images",
+    "stored_weight_bits",
 )
 _STEPS = {"convert": "converting", "check": "comparing"}
 
 
 def _min_agreement() -> dict[str, float]:
-    limits = {"tflite_float16": 0.99, "tflite_int8": 0.95}
+    limits = dict(_LEAST)
     for item in FLAGS.min_agreement:
         name, _, share = item.rpartition("=")
         try:
@@ -110,11 +130,17 @@ def _table(manifest) -> str:
         f"{'format':15} {'bytes':>12} {'difference':>11} {'agreement':>10} "
         f"{'accuracy':>9} {'near ties':>10}"
     ]
+    rows = {
+        name: (f"{entry['bytes']:,d}", entry)
+        for name, entry in manifest["files"].items()
+    }
+    if "deploy_form" in manifest:
+        rows["(deploy form)"] = "", manifest["deploy_form"]
     lines += [
-        f"{name:15} {entry['bytes']:12,d} {entry['max_abs_difference']:11.2e} "
+        f"{name:15} {size:>12} {entry['max_abs_difference']:11.2e} "
         f"{entry['top1_agreement']:10.2%} {entry['accuracy']:9.2%} "
         f"{entry['near_ties']:10d}"
-        for name, entry in manifest["files"].items()
+        for name, (size, entry) in rows.items()
     ]
     return "\n".join(lines)
 
@@ -125,12 +151,20 @@ def main() -> None:
     subnet = trained_subnet.read_subnet()
     blueprint = subnet.blueprint
     from spos_tf.data.pipeline import evaluation_arrays
-    from spos_tf.export import check_formats, export_model, possible_formats
+    from spos_tf.export import (
+        check_formats,
+        check_weight_bits,
+        export_model,
+        possible_formats,
+    )
     from spos_tf.networks.int8_subnet import is_int8
 
     possible = possible_formats(subnet.model, blueprint)
     formats = FLAGS.formats or possible
-    check_formats(formats, space=blueprint.search_space.name, allowed=possible)
+    targets = check_formats(
+        formats, space=blueprint.search_space.name, allowed=possible
+    )
+    check_weight_bits(targets, FLAGS.stored_weight_bits)
     parts = shared_flags.splits(blueprint)
     preprocessing = shared_flags.preprocessing(blueprint)
     representative = None
@@ -160,6 +194,7 @@ def main() -> None:
             labels=labels,
             representative_images=representative,
             min_agreement=min_agreement,
+            stored_weight_bits=FLAGS.stored_weight_bits,
             batch_size=FLAGS.batch_size,
             progress=progress,
         )

@@ -78,6 +78,14 @@ flags.DEFINE_string(
     "network in float.",
 )
 
+flags.DEFINE_bool(
+    "deploy_form",
+    False,
+    "Trains a network with bits on as the integer files will compute it, with "
+    "the batch norm statistics of --start_from; a tenth of the usual "
+    "--learning_rate is plenty.",
+)
+
 # Images that show an 8-bit network the ranges of its features.
 _CALIBRATION_IMAGES = 500
 
@@ -204,6 +212,22 @@ def _start(model, blueprint, encoding, parts, preprocessing):
         calibrate(model, (images for images, _ in batches))
 
 
+def _deploy_form(model, blueprint, encoding, settled=False):
+    """The deploy form that --deploy_form asks for; None without it.
+
+    With `settled` the network's own weights are put where its integers are.
+    """
+    from spos_tf.networks.deploy_form import deploy_form, settle
+    from spos_tf.networks.integer_graph import integer_graph
+
+    if not FLAGS.deploy_form:
+        return None
+    graph = integer_graph(model, blueprint, encoding)
+    if settled:
+        settle(graph)
+    return deploy_form(model, graph)
+
+
 def _in_float32(model, blueprint, encoding):
     """The network as it is saved: float32, whatever it was trained in."""
     import keras
@@ -238,6 +262,11 @@ def main() -> None:
 def _train(folder: pathlib.Path) -> None:
     if FLAGS.start_from and FLAGS.inherit_from:
         raise UserError("Give --start_from or --inherit_from, not both.")
+    if FLAGS.deploy_form and (FLAGS.quantize or not FLAGS.start_from):
+        raise UserError(
+            "--deploy_form goes on from a trained network with bits: name it "
+            "by --start_from, and leave --quantize out."
+        )
     blueprint, encoding = _described()
     blueprint = _fitted(blueprint, encoding)
     options = training_flags.loop_options()
@@ -256,9 +285,12 @@ def _train(folder: pathlib.Path) -> None:
     if not resumed:
         _start(model, blueprint, encoding, parts, preprocessing)
 
-    def accuracy():
+    # Which computes as the files will, with the network's own variables.
+    trained = _deploy_form(model, blueprint, encoding) or model
+
+    def accuracy(network):
         return trained_subnet.accuracy(
-            keras_predictor(model), parts.test, preprocessing
+            keras_predictor(network), parts.test, preprocessing
         )
 
     started = time.perf_counter()
@@ -268,7 +300,7 @@ def _train(folder: pathlib.Path) -> None:
         folder,
         blueprint=blueprint,
         description={"kind": "subnet", "encoding": encoding.tolist()},
-        forward=lambda images, path, step: model(images, training=True),
+        forward=lambda images, path, step: trained(images, training=True),
         variables={variable.path: variable for variable in model.variables},
         gates=[(variable, None) for variable in model.trainable_variables],
         sampler=None,
@@ -277,10 +309,11 @@ def _train(folder: pathlib.Path) -> None:
         preprocessing=preprocessing,
         options=options,
         strategy=strategy,
-        validate=lambda: {"accuracy": accuracy()},
+        validate=lambda: {"accuracy": accuracy(trained)},
     )
     seconds = round(time.perf_counter() - started, 1)
     model = _in_float32(model, blueprint, encoding)
+    form = _deploy_form(model, blueprint, encoding, settled=True)
     with unfinished(folder / "subnet.keras") as path:
         model.save(path)
     cost = network_cost(blueprint, encoding)
@@ -290,12 +323,14 @@ def _train(folder: pathlib.Path) -> None:
         "macs": cost.macs,
         "params": cost.params,
         "bit_ops": cost.bit_ops,
-        "test_accuracy": accuracy(),
+        "test_accuracy": accuracy(model),
         "test_images": len(parts.test),
         "steps": options.steps,
         # Those of a start that was killed are not known.
         "seconds": _seconds_before(folder) if resumed else seconds,
     }
+    if form is not None:
+        metrics["deploy_form_accuracy"] = accuracy(form)
     with unfinished(folder / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
     logging.info(

@@ -1,7 +1,11 @@
 """Networks as files for other programs, each checked in its own runtime."""
 
 from spos_tf.export.exporting import export_model, possible_formats
-from spos_tf.export.formats import FORMATS, check_formats
+from spos_tf.export.formats import (
+    FORMATS,
+    check_formats,
+    check_weight_bits,
+)
 from spos_tf.export.parity import ExportMismatch, compare
 from spos_tf.export.runtimes import (
     keras_predictor,
@@ -14,6 +18,7 @@ __all__ = [
     "FORMATS",
     "ExportMismatch",
     "check_formats",
+    "check_weight_bits",
     "compare",
     "export_model",
     "keras_predictor",

@@ -12,35 +12,30 @@ import numpy as np
 
 from spos_tf.atomic_write import put_in_place
 from spos_tf.errors import UserError
-from spos_tf.export.formats import FORMATS, Format, check_formats
+from spos_tf.export.formats import (
+    DEPLOY_FORM,
+    FORMATS,
+    check_formats,
+    check_weight_bits,
+)
 from spos_tf.export.manifest import (
     FILE_NAME,
     build_manifest,
     file_entry,
     write_manifest,
 )
-from spos_tf.export.onnx_model import write_onnx
-from spos_tf.export.parity import ExportMismatch, check, compare
+from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
-from spos_tf.export.saved_model import write_saved_model
-from spos_tf.export.tflite import (
-    Precision,
-    write_tflite,
-    write_tflite_source,
-)
+from spos_tf.export.writing import Writer
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.deploy_form import deploy_form
 from spos_tf.networks.int8_subnet import is_int8
+from spos_tf.networks.integer_graph import integer_graph
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 
 # (format, "convert", "check" or "done", index of the format from 0)
 Progress = Callable[[str, str, int], None]
-
-_PRECISIONS: dict[str, Precision] = {
-    "tflite": "float32",
-    "tflite_float16": "float16",
-    "tflite_int8": "int8",
-}
 
 
 def export_model(
@@ -53,6 +48,7 @@ def export_model(
     labels: np.ndarray,
     representative_images: Iterable[np.ndarray] | None = None,
     min_agreement: Mapping[str, float] | None = None,
+    stored_weight_bits: int | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -72,8 +68,11 @@ def export_model(
             RGB 0..255.
         labels: Their classes, int `[n]`.
         representative_images: For tflite_int8; see `write_tflite`.
-        min_agreement: From float16's and int8's format names to the least
-            top-1 agreement; the formats' own where absent.
+        min_agreement: From names of formats that are not exact, and
+            `"deploy_form"`, to the least top-1 agreement; their own where
+            absent.
+        stored_weight_bits: What onnx_qdq stores low-bit weights in, 4 or 8;
+            None for 4.
         batch_size: Images at once.
         progress: Called as (format name, `"convert"`, `"check"` or `"done"`,
             index of the format) when a step begins.
@@ -96,7 +95,18 @@ def export_model(
     )
     _check_shapes(model, blueprint, images, labels)
     report = progress or (lambda name, step, index: None)
+    check_weight_bits(targets, stored_weight_bits)
+    limits = min_agreement or {}
     reference = predict_reference(model, images, batch_size)
+    graph = deployed = deploy_parity = None
+    if any(target.weight_bits for target in targets):
+        graph = integer_graph(model, blueprint, blueprint.encode(architecture))
+    if graph is not None and any(one.is_deploy_form for one in targets):
+        form = deploy_form(model, graph)
+        deployed = predict_reference(form, images, batch_size)
+        deploy_parity = _parity("deploy_form", reference, deployed, labels)
+        check(deploy_parity, DEPLOY_FORM, limits.get(DEPLOY_FORM.name))
+    writer = Writer(model, graph, representative_images, stored_weight_bits)
     files = {}
     target_folder = pathlib.Path(folder)
     target_folder.mkdir(parents=True, exist_ok=True)
@@ -104,17 +114,18 @@ def export_model(
         for index, target in enumerate(targets):
             report(target.name, "convert", index)
             path = scratch / target.file_name
-            _write(model, target, path, representative_images)
+            levels = writer.write(target, path)
             report(target.name, "check", index)
             logits = predict(path, target.name, images, batch_size)
-            try:
-                parity = compare(reference, logits, labels)
-            except ExportMismatch as error:
-                raise ExportMismatch(f"{target.name}: {error}") from None
-            check(parity, target, (min_agreement or {}).get(target.name))
-            files[target.name] = file_entry(path, parity)
+            of = deployed if target.is_deploy_form else reference
+            assert of is not None
+            parity = _parity(target.name, of, logits, labels)
+            check(parity, target, limits.get(target.name))
+            files[target.name] = file_entry(path, parity, levels)
             report(target.name, "done", index)
-        manifest = build_manifest(architecture, blueprint.image_size, files)
+        manifest = build_manifest(
+            architecture, blueprint.image_size, files, deploy_parity
+        )
         # A manifest never speaks of files other than those beside it.
         (target_folder / FILE_NAME).unlink(missing_ok=True)
         for other in FORMATS.values():
@@ -128,6 +139,15 @@ def export_model(
     return manifest
 
 
+def _parity(
+    name: str, reference: np.ndarray, logits: np.ndarray, labels: np.ndarray
+) -> Parity:
+    try:
+        return compare(reference, logits, labels)
+    except ExportMismatch as error:
+        raise ExportMismatch(f"{name}: {error}") from None
+
+
 def possible_formats(
     model: keras.Model, blueprint: Blueprint
 ) -> tuple[str, ...]:
@@ -139,29 +159,6 @@ def possible_formats(
     if is_int8(model):
         return ("saved_model", "tflite_int8")
     return blueprint.export_formats
-
-
-def _write(
-    model: keras.Model,
-    target: Format,
-    path: pathlib.Path,
-    representative_images: Iterable[np.ndarray] | None,
-) -> None:
-    if target.name == "saved_model":
-        write_saved_model(model, path)
-    elif target.name == "onnx":
-        write_onnx(model, path)
-    else:
-        source = path.parent / "tflite_source"
-        if not source.exists():
-            write_tflite_source(model, source)
-        write_tflite(
-            source,
-            path,
-            _PRECISIONS[target.name],
-            representative_images=representative_images,
-            has_ranges=is_int8(model),
-        )
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -17,14 +17,22 @@ class Format:
             reference's, unless a caller asks for another.
         is_exact: Whether it computes with float32 weights, so that its logits
             have to be the reference's up to rounding.
+        weight_bits: Bits that low-bit weights can be stored in, the usual
+            ones first; empty for formats that store none of them.
+        is_deploy_form: Whether the reference is the network's deploy form.
     """
 
     name: str
     file_name: str
     min_agreement: float = 1.0
     is_exact: bool = True
+    weight_bits: tuple[int, ...] = ()
+    is_deploy_form: bool = False
 
 
+# No file, but what two of them are compared with; compared itself with the
+# network.
+DEPLOY_FORM = Format("deploy_form", "", 0.95, False)
 FORMATS = {
     known.name: known
     for known in (
@@ -33,6 +41,13 @@ FORMATS = {
         Format("tflite_float16", "model_float16.tflite", 0.99, False),
         Format("tflite_int8", "model_int8.tflite", 0.95, False),
         Format("onnx", "model.onnx"),
+        Format(
+            "tflite_lowbit", "model_lowbit.tflite", 0.999, False, (8,), True
+        ),
+        # Rounding of features turns a difference in the last place into one
+        # of a whole level, now and then.
+        Format("onnx_qdq", "model_qdq.onnx", 0.999, False, (4, 8)),
+        Format("onnx_deploy", "model_deploy.onnx", 0.999, False, (8,), True),
     )
 }
 
@@ -78,3 +93,33 @@ def check_formats(
                 f"{one.name!r}. Their formats are: {', '.join(allowed)}."
             )
     return found
+
+
+def check_weight_bits(targets: Iterable[Format], bits: int | None) -> None:
+    """Refuses to store weights as no format of those can.
+
+    Args:
+        targets: Formats that are written.
+        bits: That are asked for; None asks for nothing.
+
+    Raises:
+        UserError: A format stores low-bit weights in other bits only, or none
+            stores any.
+    """
+    if bits is None:
+        return
+    storing = [one for one in targets if one.weight_bits]
+    if not storing:
+        raise UserError(
+            "Weights are stored in few bits by tflite_lowbit, onnx_qdq and "
+            f"onnx_deploy; none of them is among the formats, but {bits} "
+            "stored bits were asked for."
+        )
+    for one in storing:
+        if bits not in one.weight_bits:
+            possible = " or ".join(map(str, one.weight_bits))
+            raise UserError(
+                f"Format {one.name!r} stores weights in {possible} bits; got "
+                f"{bits}. What a weight can be is up to the network's bits, "
+                "whatever it is stored in: leave --stored_weight_bits out."
+            )

@@ -29,6 +29,7 @@ def build_manifest(
     architecture: Architecture,
     image_size: int,
     files: Mapping[str, Mapping[str, Any]],
+    deploy_form: Parity | None = None,
 ) -> dict[str, Any]:
     """The object of manifest.json.
 
@@ -36,13 +37,15 @@ def build_manifest(
         architecture: Of the exported network.
         image_size: Height and width of its images, pixels.
         files: From format to `file_entry`.
+        deploy_form: How it compares with the network, if files are of it.
 
     Returns:
         `"architecture"` as in an architecture file, `"input"` (the batch size
         is null, any; `"range"` is that of RGB values, whose normalisation is
-        the network's first layer), `"files"` and `"versions"`.
+        the network's first layer), `"files"`, `"versions"` and, with one,
+        `"deploy_form"`.
     """
-    return {
+    manifest = {
         "architecture": architecture.to_dict(),
         "input": {
             "shape": [None, image_size, image_size, 3],
@@ -52,14 +55,35 @@ def build_manifest(
         "files": {name: dict(entry) for name, entry in files.items()},
         "versions": installed_versions(),
     }
+    if deploy_form is not None:
+        manifest["deploy_form"] = _figures(deploy_form)
+    return manifest
 
 
-def file_entry(path: pathlib.Path, parity: Parity) -> dict[str, Any]:
-    """A format's entry: name, bytes, SHA-256 and parity of its file."""
-    return {
+def file_entry(
+    path: pathlib.Path, parity: Parity, levels: Mapping[str, int]
+) -> dict[str, Any]:
+    """A format's entry: name, bytes, SHA-256 and parity of its file.
+
+    Args:
+        path: The file or folder.
+        parity: With what it was made of.
+        levels: From `most_levels`; goes in as `"most_weights_a_channel"` if
+            there are any.
+    """
+    entry = {
         "path": path.name,
         "bytes": sum(part.stat().st_size for part in _parts(path)),
         "sha256": sha256(path),
+        **_figures(parity),
+    }
+    if levels:
+        entry["most_weights_a_channel"] = dict(levels)
+    return entry
+
+
+def _figures(parity: Parity) -> dict[str, Any]:
+    return {
         "max_abs_difference": parity.max_abs_difference,
         "top1_agreement": parity.top1_agreement,
         "accuracy": parity.accuracy,

@@ -1,7 +1,7 @@
 """Runs an exported file in the runtime it was made for."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -98,7 +98,7 @@ def load(
         UserError: There is no such format or file, or the runtime refuses it.
     """
     name = find_format(format_name).name
-    loader = _LOADERS[name.partition("_")[0]]
+    loader = _LOADERS.get(name) or _LOADERS[name.partition("_")[0]]
     if not os.path.exists(path):
         raise UserError(
             f"An exported {name!r} file is needed; there is nothing at "
@@ -167,8 +167,17 @@ def _dequantized(values: np.ndarray, tensor: dict) -> np.ndarray:
     return (values.astype(np.float32) - zero_point) * np.float32(scale)
 
 
-def _load_onnx(path: str, threads: int) -> Predictor:
+def _load_onnx_qdq(path: str, threads: int) -> Predictor:
+    """As it was trained: biases are not rounded to the grid of sums."""
+    return _load_onnx(path, threads, {"session.disable_quant_qdq": "1"})
+
+
+def _load_onnx(
+    path: str, threads: int, entries: Mapping[str, str] | None = None
+) -> Predictor:
     options = onnxruntime.SessionOptions()
+    for key, value in (entries or {}).items():
+        options.add_session_config_entry(key, value)
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
@@ -181,4 +190,5 @@ _LOADERS: dict[str, Callable[[str, int], Predictor]] = {
     "saved": _load_saved_model,
     "tflite": _load_tflite,
     "onnx": _load_onnx,
+    "onnx_qdq": _load_onnx_qdq,
 }

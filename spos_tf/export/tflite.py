@@ -44,7 +44,8 @@ def write_tflite(
     size is open (`resize_tensor_input`).
 
     - float32: weights and arithmetic.
-    - float16: weights stored in half the bytes, arithmetic in float32.
+    - float16: weights stored in half the bytes; arithmetic in float32, or in
+      float16 where the CPU has it.
     - int8: every operation computes on integers, weights per channel; the
       first operation quantizes the image and the last dequantizes the logits.
 
@@ -80,7 +81,7 @@ def write_tflite(
             converter.representative_dataset = lambda: batches
     converter.target_spec.supported_ops = [builtins]
     with silenced():
-        content = _convert(converter)
+        content = convert(converter)
     check_builtin(content)
     if precision == "int8":
         check_integer(content)
@@ -88,7 +89,12 @@ def write_tflite(
         temporary.write_bytes(content)
 
 
-def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
+def convert(converter: tf.lite.TFLiteConverter) -> bytes:
+    """Runs a converter.
+
+    Raises:
+        UserError: It refuses the network.
+    """
     try:
         return converter.convert()
     except Exception as error:

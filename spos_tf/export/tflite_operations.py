@@ -91,8 +91,13 @@ def check_builtin(content: bytes) -> None:
         )
 
 
-def check_integer(content: bytes) -> None:
+def check_integer(content: bytes, *, float_classifier: bool = False) -> None:
     """Refuses a file in which anything but the two ends touches a float.
+
+    Args:
+        content: The file.
+        float_classifier: Whether the last fully connected layer may multiply
+            dequantized integers.
 
     Raises:
         UserError: An operation other than the QUANTIZE of the input and the
@@ -103,6 +108,7 @@ def check_integer(content: bytes) -> None:
         for operation in operations(content)
         if _FLOATS & {*operation.inputs, *operation.outputs}
         and not _is_end(operation)
+        and not (float_classifier and _is_classifier(operation))
     ]
     if floats:
         raise UserError(
@@ -111,6 +117,12 @@ def check_integer(content: bytes) -> None:
             f"{', '.join(sorted(set(floats)))}. Leave 'tflite_int8' out of "
             "--formats."
         )
+
+
+def _is_classifier(operation: Operation) -> bool:
+    if operation.name == "FULLY_CONNECTED":
+        return operation.writes_graph_output
+    return operation.name == "DEQUANTIZE"
 
 
 def _is_end(operation: Operation) -> bool:

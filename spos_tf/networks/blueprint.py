@@ -13,6 +13,24 @@ from spos_tf.layers.ops import Block, ElasticBlock
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
 
+# That networks can be exported to.
+FLOAT_FORMATS = (
+    "saved_model",
+    "tflite",
+    "tflite_float16",
+    "tflite_int8",
+    "onnx",
+)
+# The first three round floats; half precision would move levels.
+LOW_BIT_FORMATS = (
+    "saved_model",
+    "tflite",
+    "onnx",
+    "tflite_lowbit",
+    "onnx_qdq",
+    "onnx_deploy",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
@@ -86,13 +104,7 @@ class Blueprint:
     num_classes: int
     segments: tuple[Segment, ...]
     stage_widths: tuple[int, ...] = ()
-    export_formats: tuple[str, ...] = (
-        "saved_model",
-        "tflite",
-        "tflite_float16",
-        "tflite_int8",
-        "onnx",
-    )
+    export_formats: tuple[str, ...] = FLOAT_FORMATS
 
     @property
     def input_shape(self) -> Shape:

@@ -126,7 +126,7 @@ def _signs(w: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         mean = tf.reduce_sum(magnitude) / count
     signs = tf.where(w >= 0, 1.0, -1.0)
     # The mean is a scale, no function of the weights, to the gradient.
-    return _straight_through(w, signs * mean)
+    return straight_through(w, signs * mean)
 
 
 def _levels(w: tf.Tensor, bits: Bits) -> tf.Tensor:
@@ -135,11 +135,11 @@ def _levels(w: tf.Tensor, bits: Bits) -> tf.Tensor:
     largest = tf.reduce_max(tf.abs(squashed))
     unit = tf.math.divide_no_nan(squashed, 2.0 * largest) + 0.5
     rounded = tf.round(unit * steps) / steps
-    return 2.0 * _straight_through(unit, rounded) - 1.0
+    return 2.0 * straight_through(unit, rounded) - 1.0
 
 
 @tf.custom_gradient
-def _straight_through(
+def straight_through(
     exact: tf.Tensor, rounded: tf.Tensor
 ) -> tuple[tf.Tensor, Any]:
     """`rounded`, to the bit; its gradient is passed to `exact`."""

@@ -23,7 +23,12 @@ from spos_tf.layers.residual_blocks import (
     ResidualHead,
     ResidualStem,
 )
-from spos_tf.networks.blueprint import Blueprint, Segment
+from spos_tf.networks.blueprint import (
+    FLOAT_FORMATS,
+    LOW_BIT_FORMATS,
+    Blueprint,
+    Segment,
+)
 from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces.macro import Macro, with_arguments
@@ -168,8 +173,7 @@ def _resnet(
         num_classes=macro.num_classes,
         segments=(Segment("stem", (stem,)), *body, Segment("head", (head,))),
         stage_widths=macro.stage_widths,
-        # As graphs that round floats; half precision would move levels.
-        export_formats=("saved_model", "tflite", "onnx"),
+        export_formats=LOW_BIT_FORMATS if precisions else FLOAT_FORMATS,
     )
 
 

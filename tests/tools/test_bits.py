@@ -13,6 +13,7 @@ from spos_tf.search.record import read_record
 SPACE = ("--search_space=resnet18_bits", *TINY_RUN)
 # Some networks of the space are below, some above.
 LIMIT = 0.0012
+EXACT = ("saved_model", "tflite", "onnx")
 
 
 @pytest.fixture
@@ -63,11 +64,100 @@ def test_what_is_trained_has_few_bits(work_dir, found):
 
 
 def test_it_is_exported_in_the_formats_that_hold_it(work_dir, tool, found):
-    tool("export", "--dataset=digits")
+    tool("export", "--dataset=digits", "--min_agreement=deploy_form=0")
     path = work_dir / "export" / "default" / "manifest.json"
-    files = json.loads(path.read_text("utf-8"))["files"]
-    assert set(files) == {"saved_model", "tflite", "onnx"}
-    assert all(one["top1_agreement"] == 1 for one in files.values())
+    manifest = json.loads(path.read_text("utf-8"))
+    files = manifest["files"]
+    assert set(files) == {*EXACT, "tflite_lowbit", "onnx_qdq", "onnx_deploy"}
+    assert all(files[name]["top1_agreement"] == 1 for name in EXACT)
+    assert 0 <= manifest["deploy_form"]["top1_agreement"] <= 1
+    sizes = {name: one["bytes"] for name, one in files.items()}
+    assert sizes["onnx_qdq"] < sizes["onnx_deploy"] < sizes["onnx"]
+    best = work_dir / "search" / "default" / "best.json"
+    choices = json.loads(best.read_text("utf-8"))["choices"]
+    for name in ("tflite_lowbit", "onnx_qdq", "onnx_deploy"):
+        most = files[name]["most_weights_a_channel"]
+        for layer, found in most.items():
+            bits, _ = choices[f"{layer.rpartition('.')[0]}.bits"]
+            assert 1 < found <= 2**bits
+
+
+def test_it_is_trained_on_in_deploy_form(work_dir, tool, found):
+    tool(
+        "train_subnet",
+        *TINY_RUN,
+        "--steps=4",
+        "--learning_rate=0.001",
+        "--name=deployed",
+        "--deploy_form",
+        "--start_from=default",
+    )
+    folder = work_dir / "subnet" / "deployed"
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    tool(
+        "export",
+        "--dataset=digits",
+        "--name=deployed",
+        "--formats=tflite_lowbit",
+        "--min_agreement=deploy_form=0",
+        "--num_images=0",
+    )
+    path = work_dir / "export" / "deployed" / "manifest.json"
+    deployed = json.loads(path.read_text("utf-8"))["deploy_form"]
+    assert deployed["accuracy"] == metrics["deploy_form_accuracy"]
+    before, after = (
+        keras.saving.load_model(one / "subnet.keras") for one in (found, folder)
+    )
+    norms = [one for one in before.layers if hasattr(one, "moving_mean")]
+    for layer in norms:
+        same = after.get_layer(layer.name)
+        np.testing.assert_array_equal(layer.moving_mean, same.moving_mean)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--deploy_form"], ["--start_from"]),
+        (
+            ["--deploy_form", "--start_from=default", "--quantize=int8"],
+            ["leave --quantize out"],
+        ),
+    ],
+)
+def test_what_a_deploy_form_goes_on_from(
+    work_dir, run_tool, found, arguments, expected
+):
+    result = run_tool(
+        "train_subnet",
+        *TINY_RUN,
+        *arguments,
+        "--name=no",
+        f"--work_dir={work_dir}",
+    )
+    refuses(result, *expected)
+
+
+def test_bits_that_a_file_does_not_store(work_dir, run_tool, found):
+    result = run_tool(
+        "export",
+        "--dataset=digits",
+        "--formats=tflite_lowbit",
+        "--stored_weight_bits=3",
+        f"--work_dir={work_dir}",
+    )
+    refuses(result, "'tflite_lowbit' stores weights in 8 bits; got 3")
+
+
+def test_networks_without_bits_have_no_low_bit_files(work_dir, tool, run_tool):
+    tool("train_subnet", *TINY_RUN, "--encoding=0,1,2,3,0", "--name=float")
+    result = run_tool(
+        "export",
+        "--dataset=digits",
+        "--name=float",
+        "--formats=tflite_lowbit",
+        f"--work_dir={work_dir}",
+    )
+    refuses(result, "'shufflenet_blocks'", "'tflite_lowbit'")
 
 
 def test_a_format_that_cannot_hold_it(work_dir, run_tool, found):

@@ -13,7 +13,7 @@ NETWORK = (*TINY_RUN, "--encoding=0,1,2,3,0")
 def trained(work_dir, tool):
     folder = work_dir / "subnet" / "int8"
     if not folder.exists():
-        many = ("--steps=60", "--learning_rate=0.05", "--checkpoint_every=60")
+        many = ("--steps=300", "--learning_rate=0.05", "--checkpoint_every=300")
         tool("train_subnet", *NETWORK, *many)
         few = ("--steps=10", "--learning_rate=0.001")
         tool(

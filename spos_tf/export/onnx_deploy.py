@@ -1,0 +1,169 @@
+"""The deploy form of a low-bit network as ONNX.
+
+Between QuantizeLinear and DequantizeLinear, runtimes fuse every operation into
+one of integers.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from onnx import TensorProto, helper
+
+from spos_tf.export.onnx_graph import (
+    OnnxGraph,
+    as_array,
+    channels_first,
+    write_graph,
+)
+from spos_tf.networks.deploy_form import feature_step, integer_weights
+from spos_tf.networks.integer_graph import (
+    Add,
+    Classifier,
+    Conv,
+    Image,
+    IntegerGraph,
+    MaxPool,
+)
+from spos_tf.networks.integer_grids import Grid, Levels
+from spos_tf.quantization.integers import int8_kernel
+
+
+def write_onnx_deploy(
+    graph: IntegerGraph, path: str | os.PathLike[str]
+) -> None:
+    """Writes a deploy form: int8 weights, uint8 features, int32 biases.
+
+    Input and output are those of `write_onnx`.
+
+    Args:
+        graph: From `integer_graph`.
+        path: The file to make; replaced if it is there.
+    """
+    write_graph(_Deploy(graph), path)
+
+
+class _Deploy(OnnxGraph):
+    """Outputs are uint8 tensors, each with the grid of its node."""
+
+    def emit(self, node: Any, name: str, *inputs: str) -> str:
+        if isinstance(node, Image):
+            return self._image(node)
+        if isinstance(node, MaxPool):
+            return self.max_pool(node, inputs[0], name)
+        reals = [
+            self._real(source, x, f"{name}.in{position}")
+            for position, (source, x) in enumerate(
+                zip(node.sources, inputs, strict=True)
+            )
+        ]
+        if isinstance(node, Classifier):
+            return self._classifier(node, reals[0])
+        if isinstance(node, Conv):
+            y = self._conv(node, reals[0], name)
+        elif isinstance(node, Add):
+            y = self.op("Add", reals, f"{name}.sum")
+        else:
+            y = self.pooled(reals[0], f"{name}.mean")
+        return self._on_grid(node.grid, y, name)
+
+    def _image(self, node: Image) -> str:
+        x = self.pixels()
+        # Padded with the mean here: what is around is no zero pixel.
+        self._mean = node.mean
+        return x
+
+    def _real(self, source: Any, x: str, name: str) -> str:
+        """The numbers that a node's integers stand for."""
+        if isinstance(source, Image):
+            return x
+        step, zero_point = self._grid(source.grid, name)
+        return self.op("DequantizeLinear", [x, step, zero_point], name)
+
+    def _grid(self, grid: Grid | None, name: str) -> tuple[str, str]:
+        step, zero = (
+            (1.0, -128.0)
+            if grid is None
+            else (as_array(one) for one in grid.grid())
+        )
+        # uint8: clipped features are the small integers 0 to 2^bits - 1.
+        zero = 0 if isinstance(grid, Levels) else zero + 128
+        return (
+            self.constant(np.float32(step), f"{name}.step"),
+            self.constant(zero, f"{name}.zero", TensorProto.UINT8),
+        )
+
+    def _on_grid(self, grid: Grid, x: str, name: str) -> str:
+        step, zero_point = self._grid(grid, name)
+        if not isinstance(grid, Levels):
+            return self.op("QuantizeLinear", [x, step, zero_point], name)
+        x = self.op("QuantizeLinear", [x, step, zero_point], f"{name}.levels")
+        top = self.constant(grid.top, f"{name}.top", TensorProto.UINT8)
+        return self.op("Min", [x, top], name)
+
+    def _conv(self, node: Conv, x: str, name: str) -> str:
+        weights = integer_weights(node)
+        kernel, step, bias = (as_array(one) for one in weights)
+        unit = as_array(feature_step(node.source))
+        size = kernel.shape[0]
+        pads = self.pads(node, size)
+        if isinstance(node.source, Image):
+            x = self._framed(x, pads)
+            pads = [0] * 4
+            mean = np.array(node.source.mean, np.float32)
+            bias = bias - (kernel * mean[:, np.newaxis]).sum((0, 1, 2))
+        inputs = [
+            x,
+            self.dequantized(
+                channels_first(kernel), step, f"{name}.kernel", TensorProto.INT8
+            ),
+            self.dequantized(
+                bias, step * unit, f"{name}.bias", TensorProto.INT32
+            ),
+        ]
+        strides = [node.strides] * 2
+        return self.op(
+            "Conv",
+            inputs,
+            f"{name}.sum",
+            kernel_shape=[size] * 2,
+            strides=strides,
+            pads=pads,
+        )
+
+    def _framed(self, pixels: str, pads: list[int]) -> str:
+        """Pixels with their mean around, as integers and back."""
+        channels = [f"pixels.{colour}" for colour in "rgb"]
+        self.nodes.append(
+            helper.make_node(
+                "Split", [pixels], channels, "split", axis=1, num_outputs=3
+            )
+        )
+        around = self.constant(
+            [0, 0, *pads[:2], 0, 0, *pads[2:]], "pads", TensorProto.INT64
+        )
+        framed = [
+            self.op(
+                "Pad",
+                [channel, around, self.constant(mean, f"{channel}.mean")],
+                f"{channel}.framed",
+            )
+            for channel, mean in zip(channels, self._mean, strict=True)
+        ]
+        x = self.op("Concat", framed, "pixels.framed", axis=1)
+        step, zero_point = self._grid(None, "pixels")
+        x = self.op("QuantizeLinear", [x, step, zero_point], "pixels.levels")
+        return self.op("DequantizeLinear", [x, step, zero_point], "pixels.real")
+
+    def _classifier(self, node: Classifier, x: str) -> str:
+        kernel, step = int8_kernel(tf.convert_to_tensor(node.layer.kernel))
+        weights = self.dequantized(
+            as_array(kernel),
+            as_array(step),
+            "classifier.kernel",
+            TensorProto.INT8,
+        )
+        y = self.op("MatMul", [x, weights], "classifier.product")
+        bias = self.constant(as_array(node.layer.bias), "classifier.bias")
+        return self.op("Add", [y, bias], "logits")

@@ -1,0 +1,349 @@
+"""A low-bit network as the few fused operations of an integer runtime.
+
+The *deploy form*: batch norm is in the weights, ReLU and clipping in what
+comes before them, and all that is left between two operations is on a grid of
+8-bit integers. The graph is made from a trained network and shares its
+variables: whatever reads it sees the weights of now.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+import keras
+import numpy.typing as npt
+
+from spos_tf.errors import UserError
+from spos_tf.layers.ops import RGB_MEAN, RGB_STD, Bits, Ops
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.integer_grids import (
+    Grid,
+    Levels,
+    Normalised,
+    Pooled,
+    Side,
+    Total,
+)
+from spos_tf.quantization import QuantizedKernel
+from spos_tf.quantization.integers import MOST_BITS
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Image:
+    """The network's input: pixels, whole numbers from 0 to 255.
+
+    Attributes:
+        order: Which of R, G, B its channels are to the network.
+        mean: What the network takes off each channel, whole numbers.
+        std: What it divides by.
+    """
+
+    order: tuple[int, ...] = (0, 1, 2)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Conv:
+    """Convolution, `"same"` padding, batch norm; on `Levels` a ReLU.
+
+    Attributes:
+        source: Where features come from.
+        layer: Has the kernel.
+        strides: In both directions.
+        norm: Keras's batch norm; None as long as it is not known.
+        grid: A `Grid`, of the result; None as long as it is not known.
+    """
+
+    source: Any
+    layer: keras.layers.Layer
+    strides: int
+    norm: Any = None
+    grid: Any = None
+
+    @property
+    def name(self) -> str:
+        """That of the layer."""
+        return self.layer.name
+
+    @property
+    def bits(self) -> int | None:
+        """Of its weights; None for a kernel in float."""
+        if isinstance(self.layer, QuantizedKernel):
+            return self.layer.quantizer.bits
+        return None
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Add:
+    """A sum, and the ReLU that always follows.
+
+    Attributes:
+        left: An operand.
+        right: The other.
+        grid: A `Grid`, of the result; None as long as it is not known.
+    """
+
+    left: Any
+    right: Any
+    grid: Any = None
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.left, self.right)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaxPool:
+    """The most of a window, on the grid of what it is the most of."""
+
+    source: Any
+    size: int
+    strides: int
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+    @property
+    def grid(self) -> Any:
+        """Of the result."""
+        return self.source.grid
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mean:
+    """The mean over height and width.
+
+    Attributes:
+        source: An `Add`.
+        grid: Of the result.
+    """
+
+    source: Any
+    grid: Grid
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Classifier:
+    """The last layer; its logits are float.
+
+    Attributes:
+        source: A `Mean`.
+        layer: Keras's.
+    """
+
+    source: Any
+    layer: keras.layers.Dense
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+
+Node = Image | Conv | Add | MaxPool | Mean | Classifier
+
+
+class IntegerGraph(NamedTuple):
+    """The operations of a deploy form.
+
+    Attributes:
+        nodes: In an order they can run in, from the image to the classifier.
+        image_size: Height and width of the image, pixels.
+        num_classes: Logits of the classifier.
+    """
+
+    nodes: tuple[Node, ...]
+    image_size: int
+    num_classes: int
+
+    @property
+    def convolutions(self) -> tuple[Conv, ...]:
+        """Those among the nodes."""
+        return tuple(one for one in self.nodes if isinstance(one, Conv))
+
+
+def integer_graph(
+    model: keras.Model, blueprint: Blueprint, encoding: npt.ArrayLike
+) -> IntegerGraph:
+    """The deploy form of a low-bit network.
+
+    Args:
+        model: From `build_subnet`; its variables are shared.
+        blueprint: What it was built from.
+        encoding: Likewise, int32 `[num_choices]`.
+
+    Raises:
+        UserError: Nothing in it has few bits or a weight has 8, it has an
+            operation that is not one of a deploy form, or a clip level is not
+            above 0.
+    """
+    x: Any = Image()
+    for segment, block in zip(
+        blueprint.segments, blueprint.blocks(encoding), strict=True
+    ):
+        x = block(_Reader(model, segment.name), x)
+    graph = IntegerGraph(
+        tuple(_in_order(x)), blueprint.image_size, blueprint.num_classes
+    )
+    if not any(conv.bits for conv in graph.convolutions):
+        raise UserError(
+            "Low-bit files are for networks with bits; this one of "
+            f"{blueprint.search_space.name!r} has none. Use tflite_int8."
+        )
+    if any((conv.bits or 0) > MOST_BITS for conv in graph.convolutions):
+        raise UserError(
+            f"Low-bit files hold weights of 1 to {MOST_BITS} bits: DoReFa's "
+            "levels of 8 bits are the odd numbers up to 255, which int8 does "
+            "not hold. Train a float network with --quantize=int8."
+        )
+    return graph
+
+
+def _in_order(last: Node) -> Iterator[Node]:
+    seen: set[int] = set()
+
+    def visit(node: Node) -> Iterator[Node]:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        for source in node.sources:
+            yield from visit(source)
+        yield node
+
+    return visit(last)
+
+
+def _finished(node: Any, grid: Grid) -> Any:
+    """A node that is told its grid, and its operands theirs."""
+    if isinstance(node, MaxPool):
+        return dataclasses.replace(node, source=_finished(node.source, grid))
+    if isinstance(node, Conv):
+        return dataclasses.replace(node, grid=grid)
+    if not isinstance(node, Add) or not isinstance(grid, Levels | Total):
+        _refuse(type(node).__name__.lower())
+    operands = node.left, node.right
+    ranges = [_range(one) for one in operands]
+    sides = [
+        one
+        if one.grid is not None
+        else _finished(one, Side(ranges[position], ranges[1 - position], grid))
+        for position, one in enumerate(operands)
+    ]
+    return dataclasses.replace(node, left=sides[0], right=sides[1], grid=grid)
+
+
+def _range(node: Any) -> Normalised | Levels:
+    """What says where the values of a sum's operand lie."""
+    if isinstance(node, Conv) and node.norm and node.grid is None:
+        return Normalised(node.norm)
+    if isinstance(node.grid, Levels):
+        return node.grid
+    _refuse("sum")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise UserError(
+        "A deploy form is made of residual blocks: convolutions with batch "
+        "norm and clipping, sums, a pool, a classifier; this network has "
+        f"{what} where none can be. Leave the low-bit formats out."
+    )
+
+
+class _Reader(Ops[Any]):
+    """The `Ops` of nodes; a grid is known once what follows is."""
+
+    def __init__(self, model: keras.Model, path: str) -> None:
+        self._model = model
+        self._path = path
+
+    def _layer(self, name: str) -> Any:
+        return self._model.get_layer(f"{self._path}.{name}")
+
+    def normalize(self, x: Any, kind: str, *, name: str) -> Any:
+        if kind == "bgr":
+            return Image(order=(2, 1, 0))
+        return Image(mean=RGB_MEAN, std=RGB_STD)
+
+    def conv(
+        self,
+        x: Any,
+        *args: Any,
+        strides: int = 1,
+        bits: Bits | None = None,
+        name: str,
+        **kwargs: Any,
+    ) -> Any:
+        if not isinstance(x, Image) and not isinstance(
+            getattr(x, "grid", None), Levels
+        ):
+            _refuse(f"a convolution ({name!r}) of features in float")
+        return Conv(x, self._layer(name), strides)
+
+    def batch_norm(self, x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
+        if not isinstance(x, Conv) or x.norm is not None:
+            _refuse(f"a batch norm ({name!r})")
+        return dataclasses.replace(x, norm=self._layer(name))
+
+    def relu(self, x: Any, *, maximum: float | None = None) -> Any:
+        # All that is clipped is not negative, and nothing else gets a grid.
+        if maximum is not None or not isinstance(x, Conv | Add):
+            _refuse("a ReLU")
+        return x
+
+    def clip(self, x: Any, bits: Bits, *, name: str) -> Any:
+        return _finished(x, Levels(self._layer(name)))
+
+    def max_pool(self, x: Any, size: int, *, strides: int) -> Any:
+        return MaxPool(x, size, strides)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return Add(x, y)
+
+    def global_average_pool(self, x: Any) -> Any:
+        if not isinstance(x, Add):
+            _refuse("a mean")
+        total = Total(_range(x.left), _range(x.right))
+        return Mean(_finished(x, total), Pooled(total))
+
+    def dropout(self, x: Any, rate: float, *, name: str) -> Any:
+        return x
+
+    def dense(self, x: Any, *args: Any, name: str, **kwargs: Any) -> Any:
+        return Classifier(x, self._layer(name))
+
+    def depthwise(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse("a depthwise convolution")
+
+    def split_halves(self, x: Any) -> Any:
+        _refuse("a split")
+
+    def split_even_odd(self, x: Any) -> Any:
+        _refuse("a split")
+
+    def interleave(self, x: Any, y: Any) -> Any:
+        _refuse("a shuffle")
+
+    def concat(self, xs: Any) -> Any:
+        _refuse("a concatenation")
+
+    def channels(self, x: Any) -> int:
+        _refuse("a number of channels asked for")
