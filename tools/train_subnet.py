@@ -174,10 +174,13 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
 
 def _build(blueprint, encoding):
     """The network that is trained, with initial weights."""
+    from spos_tf.networks.deployable_subnet import build_deployable_subnet
     from spos_tf.networks.int8_subnet import build_int8_subnet
     from spos_tf.networks.subnet import build_subnet
 
     build = build_int8_subnet if FLAGS.quantize else build_subnet
+    if FLAGS.deploy_form:
+        build = build_deployable_subnet
     return build(
         blueprint,
         encoding,
@@ -189,6 +192,7 @@ def _build(blueprint, encoding):
 def _start(model, blueprint, encoding, parts, preprocessing):
     """Weights from elsewhere, and the ranges of an 8-bit network."""
     from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.networks.deployable_subnet import place_grids
     from spos_tf.networks.int8_subnet import calibrate, copy_weights
 
     if FLAGS.inherit_from:
@@ -202,6 +206,8 @@ def _start(model, blueprint, encoding, parts, preprocessing):
                 f"there is none at {str(source)!r}."
             )
         copy_weights(trained_subnet.load_network(source), model)
+    if FLAGS.deploy_form:
+        place_grids(model, blueprint, encoding)
     if FLAGS.quantize:
         count = min(_CALIBRATION_IMAGES, len(parts.train))
         batches = evaluation_batches(

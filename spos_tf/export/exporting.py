@@ -31,6 +31,7 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.deploy_form import deploy_form
 from spos_tf.networks.int8_subnet import is_int8
 from spos_tf.networks.integer_graph import integer_graph
+from spos_tf.quantization import Pact
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 
@@ -93,6 +94,8 @@ def export_model(
         space=architecture.search_space,
         allowed=possible_formats(model, blueprint),
     )
+    if any(isinstance(layer, Pact) for layer in model.layers):
+        targets = tuple(target.for_low_bits() for target in targets)
     _check_shapes(model, blueprint, images, labels)
     report = progress or (lambda name, step, index: None)
     check_weight_bits(targets, stored_weight_bits)
@@ -128,8 +131,9 @@ def export_model(
         )
         # A manifest never speaks of files other than those beside it.
         (target_folder / FILE_NAME).unlink(missing_ok=True)
+        names = [target.name for target in targets]
         for other in FORMATS.values():
-            if other not in targets:
+            if other.name not in names:
                 _remove(target_folder / other.file_name)
         for target in targets:
             put_in_place(

@@ -29,6 +29,16 @@ class Format:
     weight_bits: tuple[int, ...] = ()
     is_deploy_form: bool = False
 
+    def for_low_bits(self) -> "Format":
+        """The format as it is for networks that round features.
+
+        A difference in the last place then is one of a whole level, now and
+        then, and the logits of that image are others.
+        """
+        if not self.is_exact:
+            return self
+        return dataclasses.replace(self, min_agreement=0.999, is_exact=False)
+
 
 # No file, but what two of them are compared with; compared itself with the
 # network.
@@ -44,8 +54,6 @@ FORMATS = {
         Format(
             "tflite_lowbit", "model_lowbit.tflite", 0.999, False, (8,), True
         ),
-        # Rounding of features turns a difference in the last place into one
-        # of a whole level, now and then.
         Format("onnx_qdq", "model_qdq.onnx", 0.999, False, (4, 8)),
         Format("onnx_deploy", "model_deploy.onnx", 0.999, False, (8,), True),
     )

@@ -22,7 +22,7 @@ from spos_tf.networks.integer_graph import (
     MaxPool,
     Mean,
 )
-from spos_tf.networks.integer_grids import Levels
+from spos_tf.networks.integer_grids import Grid, Levels, Placed
 from spos_tf.quantization.rounding import dorefa
 
 
@@ -59,16 +59,31 @@ class _Trained(OnnxGraph):
         if isinstance(node, MaxPool):
             return self.max_pool(node, inputs[0], name)
         if isinstance(node, Mean):
-            return self.pooled(inputs[0], name)
+            y = self.pooled(inputs[0], f"{name}.exact")
+            return self._rounded(node.grid, y, name)
         if isinstance(node, Classifier):
             return self._classifier(node, inputs[0])
         if isinstance(node, Conv):
             y = self._conv(node, inputs[0], name)
         else:
             y = self.op("Add", inputs, f"{name}.sum")
-        if not isinstance(node.grid, Levels):
-            return self.op("Relu", [y], name) if isinstance(node, Add) else y
-        return self._on_levels(node.grid, y, name)
+        if isinstance(node.grid, Levels):
+            return self._on_levels(node.grid, y, name)
+        if isinstance(node, Add):
+            y = self.op("Relu", [y], f"{name}.relu")
+        return self._rounded(node.grid, y, name)
+
+    def _rounded(self, grid: Grid, x: str, name: str) -> str:
+        """On the grid, if the network itself rounds to it."""
+        if not isinstance(grid, Placed):
+            return x
+        step, zero_point = (as_array(one) for one in grid.grid())
+        places = [
+            self.constant(step, f"{name}.step"),
+            self.constant(zero_point, f"{name}.zero", TensorProto.INT8),
+        ]
+        x = self.op("QuantizeLinear", [x, *places], f"{name}.levels")
+        return self.op("DequantizeLinear", [x, *places], name)
 
     def _image(self, node: Image) -> str:
         x = self.pixels()

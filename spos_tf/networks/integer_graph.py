@@ -20,6 +20,7 @@ from spos_tf.networks.integer_grids import (
     Grid,
     Levels,
     Normalised,
+    Placed,
     Pooled,
     Side,
     Total,
@@ -58,6 +59,8 @@ class Conv:
         strides: In both directions.
         norm: Keras's batch norm; None as long as it is not known.
         grid: A `Grid`, of the result; None as long as it is not known.
+        rounds: The network's own layer that puts the result on a grid, for a
+            sum; None in a network that does not.
     """
 
     source: Any
@@ -65,6 +68,7 @@ class Conv:
     strides: int
     norm: Any = None
     grid: Any = None
+    rounds: Any = None
 
     @property
     def name(self) -> str:
@@ -182,14 +186,22 @@ class IntegerGraph(NamedTuple):
 
 
 def integer_graph(
-    model: keras.Model, blueprint: Blueprint, encoding: npt.ArrayLike
+    model: keras.Model,
+    blueprint: Blueprint,
+    encoding: npt.ArrayLike,
+    *,
+    placed: bool = True,
 ) -> IntegerGraph:
     """The deploy form of a low-bit network.
 
     Args:
-        model: From `build_subnet`; its variables are shared.
+        model: From `build_subnet` or `build_deployable_subnet`; its variables
+            are shared.
         blueprint: What it was built from.
         encoding: Likewise, int32 `[num_choices]`.
+        placed: Whether the grids that the network itself rounds to are taken,
+            where there are any; else all are as wide as its weights make
+            them.
 
     Raises:
         UserError: Nothing in it has few bits or a weight has 8, it has an
@@ -200,7 +212,7 @@ def integer_graph(
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
-        x = block(_Reader(model, segment.name), x)
+        x = block(_Reader(model, segment.name, placed), x)
     graph = IntegerGraph(
         tuple(_in_order(x)), blueprint.image_size, blueprint.num_classes
     )
@@ -216,6 +228,11 @@ def integer_graph(
             "not hold. Train a float network with --quantize=int8."
         )
     return graph
+
+
+def rounding_name(name: str) -> str:
+    """Name of the layer that rounds what a layer of this name makes."""
+    return f"{name}.rounded"
 
 
 def _in_order(last: Node) -> Iterator[Node]:
@@ -238,16 +255,17 @@ def _finished(node: Any, grid: Grid) -> Any:
         return dataclasses.replace(node, source=_finished(node.source, grid))
     if isinstance(node, Conv):
         return dataclasses.replace(node, grid=grid)
-    if not isinstance(node, Add) or not isinstance(grid, Levels | Total):
+    if not isinstance(node, Add) or isinstance(grid, Side | Pooled):
         _refuse(type(node).__name__.lower())
     operands = node.left, node.right
     ranges = [_range(one) for one in operands]
-    sides = [
-        one
-        if one.grid is not None
-        else _finished(one, Side(ranges[position], ranges[1 - position], grid))
-        for position, one in enumerate(operands)
-    ]
+    sides = []
+    for position, one in enumerate(operands):
+        if one.grid is None:
+            side = Side(ranges[position], ranges[1 - position], grid)
+            placed = Placed(one.rounds) if one.rounds else side
+            one = _finished(one, placed)
+        sides.append(one)
     return dataclasses.replace(node, left=sides[0], right=sides[1], grid=grid)
 
 
@@ -271,12 +289,19 @@ def _refuse(what: str) -> NoReturn:
 class _Reader(Ops[Any]):
     """The `Ops` of nodes; a grid is known once what follows is."""
 
-    def __init__(self, model: keras.Model, path: str) -> None:
-        self._model = model
+    def __init__(self, model: keras.Model, path: str, placed: bool) -> None:
+        self._layers = {layer.name: layer for layer in model.layers}
         self._path = path
+        self._placed = placed
 
     def _layer(self, name: str) -> Any:
-        return self._model.get_layer(f"{self._path}.{name}")
+        return self._layers[f"{self._path}.{name}"]
+
+    def _rounds(self, name: str) -> Any:
+        """The layer that rounds something of this name, if there is one."""
+        if not self._placed:
+            return None
+        return self._layers.get(rounding_name(f"{self._path}.{name}"))
 
     def normalize(self, x: Any, kind: str, *, name: str) -> Any:
         if kind == "bgr":
@@ -301,7 +326,9 @@ class _Reader(Ops[Any]):
     def batch_norm(self, x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
         if not isinstance(x, Conv) or x.norm is not None:
             _refuse(f"a batch norm ({name!r})")
-        return dataclasses.replace(x, norm=self._layer(name))
+        return dataclasses.replace(
+            x, norm=self._layer(name), rounds=self._rounds(name)
+        )
 
     def relu(self, x: Any, *, maximum: float | None = None) -> Any:
         # All that is clipped is not negative, and nothing else gets a grid.
@@ -321,8 +348,11 @@ class _Reader(Ops[Any]):
     def global_average_pool(self, x: Any) -> Any:
         if not isinstance(x, Add):
             _refuse("a mean")
-        total = Total(_range(x.left), _range(x.right))
-        return Mean(_finished(x, total), Pooled(total))
+        total, mean = self._rounds("total"), self._rounds("mean")
+        if total and mean:
+            return Mean(_finished(x, Placed(total)), Placed(mean))
+        wide = Total(_range(x.left), _range(x.right))
+        return Mean(_finished(x, wide), Pooled(wide))
 
     def dropout(self, x: Any, rate: float, *, name: str) -> Any:
         return x

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from spos_tf.quantization import Pact
+from spos_tf.quantization import Pact, QuantizedFeatures
 from spos_tf.quantization.integers import int8_grid
 from spos_tf.quantization.quantizers import check_clip_level
 
@@ -77,7 +77,7 @@ class Side:
 
     conv: "Normalised | Levels"
     other: "Normalised | Levels"
-    total: "Levels | Total"
+    total: "Levels | Total | Placed"
 
     def ends(self) -> tuple[Any, Any]:
         """Beyond these the sum is clipped, whatever the other operand is."""
@@ -139,4 +139,28 @@ class Pooled:
         return int8_grid(*self.ends())
 
 
-Grid = Levels | Side | Total | Pooled
+class Placed:
+    """The grid of a layer of the network that rounds to it.
+
+    Args:
+        layer: With a `GridQuantizer`.
+    """
+
+    def __init__(self, layer: QuantizedFeatures) -> None:
+        self.layer = layer
+
+    def ends(self) -> tuple[Any, Any]:
+        """Least and greatest value."""
+        step, zero_point = self.grid()
+        return (-128.0 - zero_point) * step, (127.0 - zero_point) * step
+
+    def grid(self) -> tuple[tf.Tensor, Any]:
+        """Step and zero point."""
+        weights = self.layer.quantizer_weights
+        return tuple(
+            tf.convert_to_tensor(weights[name])
+            for name in ("step", "zero_point")
+        )
+
+
+Grid = Levels | Side | Total | Pooled | Placed

@@ -9,11 +9,16 @@ from spos_tf.quantization.layers import (
     QuantizedFeatures,
     QuantizedKernel,
 )
-from spos_tf.quantization.quantizers import DorefaQuantizer, PactQuantizer
+from spos_tf.quantization.quantizers import (
+    DorefaQuantizer,
+    GridQuantizer,
+    PactQuantizer,
+)
 from spos_tf.quantization.tfmot_adapter import TfmotQuantizer
 
 __all__ = [
     "DorefaQuantizer",
+    "GridQuantizer",
     "Pact",
     "PactQuantizer",
     "QuantizedFeatures",

@@ -101,6 +101,11 @@ class QuantizedFeatures(keras.layers.Layer):
         )
         self.built = True
 
+    @property
+    def quantizer_weights(self) -> dict[str, Any]:
+        """The quantizer's variables by name."""
+        return self._quantizer_weights
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.bypassed:
             return inputs

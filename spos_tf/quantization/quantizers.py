@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.quantization.integers import on_int8_grid
 from spos_tf.quantization.rounding import (
     NORMAL_CLIP_LEVELS,
     check_bits,
@@ -185,3 +186,50 @@ class PactQuantizer(Quantizer):
 
     def get_config(self) -> dict[str, Any]:
         return {"bits": self.bits, "initial_alpha": self.initial_alpha}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class GridQuantizer(Quantizer):
+    """Features on 256 levels that stay where they are put.
+
+    `step` and `zero_point` are variables that training leaves alone; see
+    `integers.on_int8_grid`. They start at -6 to 6.
+    """
+
+    bits = 8
+
+    def build(
+        self, tensor_shape: Sequence[int | None], name: str, layer: Any
+    ) -> dict[str, Any]:
+        """Adds the grid to a layer; see `DorefaQuantizer.build`."""
+        del tensor_shape, name
+        return {
+            name: layer.add_weight(
+                name=name,
+                shape=(),
+                initializer=keras.initializers.Constant(value),
+                dtype="float32",
+                autocast=False,
+                trainable=False,
+            )
+            for name, value in (("step", 12 / 255), ("zero_point", 0.0))
+        }
+
+    def __call__(
+        self,
+        inputs: tf.Tensor,
+        training: bool | None,
+        weights: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> tf.Tensor:
+        """The features on their levels; see `DorefaQuantizer.__call__`."""
+        del training, kwargs
+        step, zero_point = (
+            tf.convert_to_tensor(weights[name])
+            for name in ("step", "zero_point")
+        )
+        y = on_int8_grid(tf.cast(inputs, tf.float32), step, zero_point)
+        return tf.cast(y, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}

@@ -18,6 +18,11 @@ from spos_tf.export.tflite_weights import (
     with_int8_matrix,
 )
 from spos_tf.networks.deploy_form import deploy_form
+from spos_tf.networks.deployable_subnet import (
+    build_deployable_subnet,
+    place_grids,
+)
+from spos_tf.networks.int8_subnet import copy_weights
 from spos_tf.networks.integer_graph import integer_graph
 
 WRITERS = {
@@ -27,10 +32,16 @@ WRITERS = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=[*CASES, "few_bits+sums"])
 def files(request, tmp_path_factory):
     """The graph, paths by format, and the logits of network and form."""
-    blueprint, encoding, model, images = cached_network(request.param)
+    case, _, rounds = request.param.partition("+")
+    blueprint, encoding, model, images = cached_network(case)
+    if rounds:
+        plain = model
+        model = build_deployable_subnet(blueprint, encoding)
+        copy_weights(plain, model)
+        place_grids(model, blueprint, encoding)
     graph = integer_graph(model, blueprint, encoding)
     folder = tmp_path_factory.mktemp(request.param)
     paths = {name: folder / find_format(name).file_name for name in WRITERS}

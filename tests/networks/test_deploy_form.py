@@ -12,6 +12,11 @@ from spos_tf.networks.deploy_form import (
     integer_weights,
     settle,
 )
+from spos_tf.networks.deployable_subnet import (
+    build_deployable_subnet,
+    place_grids,
+)
+from spos_tf.networks.int8_subnet import copy_weights
 from spos_tf.networks.integer_graph import Add, Image, Mean, integer_graph
 from spos_tf.networks.integer_grids import Levels
 from spos_tf.networks.subnet import build_subnet
@@ -23,6 +28,50 @@ def network(request):
     """Model, graph and images; nothing here changes the model."""
     blueprint, encoding, model, images = cached_network(request.param)
     return model, integer_graph(model, blueprint, encoding), images
+
+
+@pytest.mark.parametrize("case", ["few_bits", "pool", "bgr"])
+def test_a_network_that_rounds_sums_is_its_deploy_form(case):
+    """Where two bits make of every rounding a whole level."""
+    blueprint, encoding, model, images = lowbit_network(case)
+    rounding = build_deployable_subnet(blueprint, encoding)
+    copy_weights(model, rounding)
+    place_grids(rounding, blueprint, encoding)
+    graph = integer_graph(rounding, blueprint, encoding)
+    settle(graph)
+    found = _logits(deploy_form(rounding, graph), images)
+    # float32 in another order; where that moves a feature by a level, all
+    # logits of an image differ.
+    rows = np.abs(found - _logits(rounding, images)).max(1) < 1e-3
+    assert rows.mean() > 0.9
+
+
+def test_a_network_that_rounds_sums_is_saved_with_its_grids(tmp_path):
+    blueprint, encoding, model, images = lowbit_network("more_bits")
+    rounding = build_deployable_subnet(blueprint, encoding)
+    copy_weights(model, rounding)
+    place_grids(rounding, blueprint, encoding)
+    rounding.save(tmp_path / "subnet.keras")
+    loaded = keras.saving.load_model(tmp_path / "subnet.keras")
+    np.testing.assert_array_equal(
+        _logits(loaded, images), _logits(rounding, images)
+    )
+    # Without the grids of its own it is the network's deploy form.
+    widest = integer_graph(rounding, blueprint, encoding, placed=False)
+    graph = integer_graph(loaded, blueprint, encoding)
+    for ours, theirs in zip(graph.nodes, widest.nodes, strict=True):
+        if getattr(ours, "grid", None) is not None:
+            np.testing.assert_allclose(
+                ours.grid.grid(), theirs.grid.grid(), rtol=1e-6
+            )
+
+
+def test_grids_stay_in_training():
+    blueprint, encoding, _, images = lowbit_network("more_bits")
+    rounding = build_deployable_subnet(blueprint, encoding)
+    names = {one.path for one in rounding.trainable_variables}
+    assert not any("rounded" in name for name in names)
+    assert np.all(np.isfinite(_logits(rounding, images)))
 
 
 @pytest.fixture
