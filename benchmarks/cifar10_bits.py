@@ -8,15 +8,23 @@ Example:
   $T --name=bits_shared --space_arguments='{"clip": "shared"}'
   python benchmarks/cifar10_bits.py --work_dir=runs/cifar10 --data_dir=DIR
 
-Both supernets are searched at the BitOps of 2W2A, 3W3A and 4W4A. What a search
-in the first one found is retrained with every seed, and so are kWkA; beside
+Both supernets are searched at the BitOps of 2W2A, 3W3A and 4W4A, and score
+the same 60 random networks. What a search
+in the second one found is retrained with every seed, and so are kWkA; beside
 them stand random networks that cost between 97 and 100 % of kWkA, one a seed.
 """
 
 import numpy as np
 from absl import app
 
-from cifar10_tools import FLAGS, best_json, percent_spread, read_json, run_all
+from cifar10_tools import (
+    FLAGS,
+    best_json,
+    percent_spread,
+    read_json,
+    read_record,
+    run_all,
+)
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.counts import network_cost
 from spos_tf.cost.feasible import sample_feasible
@@ -51,6 +59,20 @@ def _searches():
         ],
         ["cifar10_bits"] * len(_CLIPS) * len(_BITS),
     )
+    run_all(
+        [
+            (
+                "search",
+                f"--supernet_name=bits_{clip}",
+                f"--name=random_{clip}",
+                "--max_bit_ops=1e9",
+                "--strategy=random",
+                "--generations=2",
+            )
+            for clip in _CLIPS
+        ],
+        ["cifar10_bits"] * len(_CLIPS),
+    )
 
 
 def _told(bits):
@@ -75,7 +97,7 @@ def _told(bits):
         "found",
         {
             f"found_{bits}_seed{seed}": [
-                f"--architecture={best_json(f'by_bits_{bits}')}"
+                f"--architecture={best_json(f'shared_{bits}')}"
             ]
             for seed in seeds
         },
@@ -103,6 +125,24 @@ def _row(bits, title, runs):
     )
 
 
+def _compare_clips():
+    """Both supernets' scores of the same random networks."""
+    by_bits, shared = (
+        {
+            tuple(line["encoding"]): line["accuracy"]
+            for line in read_record(f"random_{clip}")
+        }
+        for clip in _CLIPS
+    )
+    gains = np.array([shared[one] - by_bits[one] for one in by_bits])
+    print(
+        f"\n{len(gains)} random networks: by_bits "
+        f"{100 * np.mean(list(by_bits.values())):.2f} %, shared "
+        f"{100 * np.mean(list(shared.values())):.2f} %, which is more for "
+        f"{(gains > 0).sum()} of them."
+    )
+
+
 def main(argv):
     del argv
     _searches()
@@ -116,6 +156,7 @@ def main(argv):
     print("|---|---|---|---|---|")
     for group in groups:
         print(_row(*group))
+    _compare_clips()
     print("\n| limit | clip levels | BitOps found | supernet accuracy, % |")
     print("|---|---|---|---|")
     for bits in _BITS:

@@ -56,7 +56,7 @@ class ResNetMacro(Macro):
     stem_pool: bool
     widths: tuple[float, ...] = WIDTHS
     precisions: tuple[Any, ...] = PRECISIONS
-    clip: str = "by_bits"
+    clip: str = "shared"
 
 
 _IMAGENET = ResNetMacro(

@@ -19,7 +19,7 @@ PATHS = [[0, 0, 2, 5, 1, 3], [2, 1, 0, 2, 0, 4], [1, 5, 1, 0, 2, 1]]
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return build_blueprint("resnet18_bits", preset="demo")
+    return build_blueprint("resnet18_bits", preset="demo", clip="by_bits")
 
 
 @pytest.fixture(scope="module")
