@@ -26,11 +26,14 @@ from spos_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
-# Of formats that are not exact; see spos_tf/export/formats.py.
+# As in spos_tf/export/formats.py, which takes seconds to import.
 _LEAST = {
+    "saved_model": 0.999,
+    "tflite": 0.999,
+    "onnx": 0.999,
     "tflite_float16": 0.99,
     "tflite_int8": 0.95,
-    "deploy_form": 0.95,
+    "deploy_form": 0.99,
     "tflite_lowbit": 0.999,
     "onnx_qdq": 0.999,
     "onnx_deploy": 0.999,
@@ -44,14 +47,16 @@ flags.DEFINE_list(
     "formats",
     None,
     "Of saved_model, tflite, tflite_float16, tflite_int8, onnx and, for "
-    "networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy; all that the "
-    "space has if unset.",
+    "networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy. If unset all "
+    "that can hold the network; tflite_lowbit and onnx_deploy only after "
+    "train_subnet.py --deploy_form.",
 )
 flags.DEFINE_list(
     "min_agreement",
     [f"{name}={share}" for name, share in _LEAST.items()],
     "Least share of images with the network's top class, FORMAT=SHARE; a bare "
-    "SHARE counts for all. float32 formats always have to agree on all. Of "
+    "SHARE counts for all. saved_model, tflite and onnx have to agree on all "
+    "images, except where a network with bits rounds features. Of "
     "tflite_lowbit and onnx_deploy the top class is that of the deploy form, "
     "which has a share of its own.",
 )
@@ -154,13 +159,14 @@ def main() -> None:
     from spos_tf.export import (
         check_formats,
         check_weight_bits,
+        default_formats,
         export_model,
         possible_formats,
     )
     from spos_tf.networks.int8_subnet import is_int8
 
     possible = possible_formats(subnet.model, blueprint)
-    formats = FLAGS.formats or possible
+    formats = FLAGS.formats or default_formats(subnet.model, blueprint)
     targets = check_formats(
         formats, space=blueprint.search_space.name, allowed=possible
     )

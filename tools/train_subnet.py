@@ -189,6 +189,21 @@ def _build(blueprint, encoding):
     )
 
 
+def _check_same(path, blueprint, encoding):
+    """Refuses to start from another network: bits are no weights."""
+    theirs = shared_flags.network_of(path)
+    ours = blueprint.architecture(encoding).to_dict()
+    other = theirs.blueprint.architecture(theirs.encoding).to_dict()
+    # How a supernet kept its clip levels is nothing of a network's.
+    for one in (ours, other):
+        one["space_arguments"].pop("clip", None)
+    if ours != other:
+        raise UserError(
+            f"--start_from={FLAGS.start_from} is a network of another "
+            f"architecture (see {str(path)!r}). Name one of the same."
+        )
+
+
 def _start(model, blueprint, encoding, parts, preprocessing):
     """Weights from elsewhere, and the ranges of an 8-bit network."""
     from spos_tf.data.pipeline import evaluation_batches
@@ -205,6 +220,7 @@ def _start(model, blueprint, encoding, parts, preprocessing):
                 f"--start_from={FLAGS.start_from} names no trained network: "
                 f"there is none at {str(source)!r}."
             )
+        _check_same(path / "architecture.json", blueprint, encoding)
         copy_weights(trained_subnet.load_network(source), model)
     if FLAGS.deploy_form:
         place_grids(model, blueprint, encoding)
@@ -268,6 +284,8 @@ def main() -> None:
 def _train(folder: pathlib.Path) -> None:
     if FLAGS.start_from and FLAGS.inherit_from:
         raise UserError("Give --start_from or --inherit_from, not both.")
+    from spos_tf.cost.counts import network_cost
+
     if FLAGS.deploy_form and (FLAGS.quantize or not FLAGS.start_from):
         raise UserError(
             "--deploy_form goes on from a trained network with bits: name it "
@@ -275,12 +293,16 @@ def _train(folder: pathlib.Path) -> None:
         )
     blueprint, encoding = _described()
     blueprint = _fitted(blueprint, encoding)
+    if FLAGS.deploy_form and network_cost(blueprint, encoding).bit_ops is None:
+        raise UserError(
+            "--deploy_form is for networks with bits; this one of "
+            f"{blueprint.search_space.name!r} has none. Leave it out."
+        )
     options = training_flags.loop_options()
     preprocessing = shared_flags.preprocessing(blueprint)
     strategy = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
 
-    from spos_tf.cost.counts import network_cost
     from spos_tf.export import keras_predictor
 
     architecture = blueprint.architecture(encoding)

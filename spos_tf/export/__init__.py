@@ -1,6 +1,10 @@
 """Networks as files for other programs, each checked in its own runtime."""
 
-from spos_tf.export.exporting import export_model, possible_formats
+from spos_tf.export.exporting import (
+    default_formats,
+    export_model,
+    possible_formats,
+)
 from spos_tf.export.formats import (
     FORMATS,
     check_formats,
@@ -20,6 +24,7 @@ __all__ = [
     "check_formats",
     "check_weight_bits",
     "compare",
+    "default_formats",
     "export_model",
     "keras_predictor",
     "load",

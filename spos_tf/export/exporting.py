@@ -27,11 +27,15 @@ from spos_tf.export.manifest import (
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
 from spos_tf.export.writing import Writer
-from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.blueprint import (
+    FLOAT_FORMATS,
+    LOW_BIT_FORMATS,
+    Blueprint,
+)
 from spos_tf.networks.deploy_form import deploy_form
+from spos_tf.networks.deployable_subnet import rounds_sums
 from spos_tf.networks.int8_subnet import is_int8
-from spos_tf.networks.integer_graph import integer_graph
-from spos_tf.quantization import Pact
+from spos_tf.networks.integer_graph import has_bits, integer_graph
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 
@@ -94,7 +98,7 @@ def export_model(
         space=architecture.search_space,
         allowed=possible_formats(model, blueprint),
     )
-    if any(isinstance(layer, Pact) for layer in model.layers):
+    if has_bits(model):
         targets = tuple(target.for_low_bits() for target in targets)
     _check_shapes(model, blueprint, images, labels)
     report = progress or (lambda name, step, index: None)
@@ -162,7 +166,24 @@ def possible_formats(
     """
     if is_int8(model):
         return ("saved_model", "tflite_int8")
+    # A space of one's own need not say which networks of it have bits.
+    if has_bits(model) and blueprint.export_formats == FLOAT_FORMATS:
+        return LOW_BIT_FORMATS
     return blueprint.export_formats
+
+
+def default_formats(
+    model: keras.Model, blueprint: Blueprint
+) -> tuple[str, ...]:
+    """The formats of an export that names none.
+
+    All that are possible, but of a network with bits integer files only if it
+    rounds what they round: other ones would hold another network.
+    """
+    possible = possible_formats(model, blueprint)
+    if not has_bits(model) or rounds_sums(model):
+        return possible
+    return tuple(name for name in possible if not FORMATS[name].is_deploy_form)
 
 
 def _remove(path: pathlib.Path) -> None:

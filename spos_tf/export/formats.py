@@ -42,7 +42,7 @@ class Format:
 
 # No file, but what two of them are compared with; compared itself with the
 # network.
-DEPLOY_FORM = Format("deploy_form", "", 0.95, False)
+DEPLOY_FORM = Format("deploy_form", "", 0.99, False)
 FORMATS = {
     known.name: known
     for known in (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import onnx
 
+from spos_tf.errors import UserError
 from spos_tf.networks.deploy_form import integer_weights
 from spos_tf.networks.integer_graph import Conv, IntegerGraph
 
@@ -37,7 +38,7 @@ def most_levels(
         output channel has.
 
     Raises:
-        ValueError: The file lacks a kernel, or a channel of it has more than
+        UserError: The file lacks a kernel, or a channel of it has more than
             2^bits different weights.
     """
     if not isinstance(kernels, Mapping):
@@ -47,12 +48,17 @@ def most_levels(
         if conv.bits is None:
             continue
         if conv.name not in kernels:
-            raise ValueError(f"The file lacks the weights of {conv.name!r}.")
+            raise UserError(
+                f"The file lacks the weights of {conv.name!r} as they are in "
+                "the network: the converter changed them. Leave its format "
+                "out of --formats, and report a bug."
+            )
         found = max(len(np.unique(one)) for one in kernels[conv.name])
         if found > 2**conv.bits:
-            raise ValueError(
+            raise UserError(
                 f"{conv.name!r} has {found} different weights in a channel; "
-                f"{conv.bits} bits allow {2**conv.bits}."
+                f"{conv.bits} bits allow {2**conv.bits}. Leave the format out "
+                "of --formats, and report a bug."
             )
         most[conv.name] = found
     return most

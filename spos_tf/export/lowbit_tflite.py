@@ -11,11 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.atomic_write import unfinished
+from spos_tf.export.integer_arrays import (
+    as_array,
+    classifier_arrays,
+    conv_arrays,
+    same_padding,
+)
 from spos_tf.export.silence import silenced
 from spos_tf.export.tflite import convert
 from spos_tf.export.tflite_operations import check_builtin, check_integer
 from spos_tf.export.tflite_weights import with_int8_matrix
-from spos_tf.networks.deploy_form import feature_step, integer_weights
 from spos_tf.networks.integer_graph import (
     Add,
     Classifier,
@@ -26,7 +31,7 @@ from spos_tf.networks.integer_graph import (
     Mean,
 )
 from spos_tf.networks.integer_grids import Grid, Levels
-from spos_tf.quantization.integers import MOST_INTEGER, int8_kernel
+from spos_tf.quantization.integers import MOST_INTEGER
 
 
 def write_lowbit_tflite(
@@ -56,10 +61,10 @@ def write_lowbit_tflite(
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         content = convert(converter)
-    kernel, step = _classifier_weights(graph.nodes[-1])
+    kernel, step, _ = classifier_arrays(graph.classifier)
     content = with_int8_matrix(content, kernel.T, float(step))
     check_builtin(content)
-    check_integer(content, float_classifier=True)
+    check_integer(content, "tflite_lowbit", float_classifier=True)
     with unfinished(path) as temporary:
         temporary.write_bytes(content)
 
@@ -72,14 +77,9 @@ def _run(graph: IntegerGraph, image: tf.Tensor) -> tf.Tensor:
     return values[id(node)]
 
 
-def _constant(value: Any) -> np.ndarray:
-    """The value of a tensor now, also within a graph."""
-    return np.asarray(value, np.float32)
-
-
 def _on_grid(grid: Grid, x: tf.Tensor) -> tf.Tensor:
     with tf.init_scope():
-        step, zero_point = (float(_constant(one)) for one in grid.grid())
+        step, zero_point = (float(as_array(one)) for one in grid.grid())
     return tf.quantization.fake_quant_with_min_max_args(
         tf.nn.relu(x) if isinstance(grid, Levels) else x,
         min=(-128 - zero_point) * step,
@@ -109,22 +109,17 @@ def _image(node: Image, pixels: tf.Tensor) -> tf.Tensor:
 
 def _conv(node: Conv, x: tf.Tensor) -> tf.Tensor:
     with tf.init_scope():
-        weights = integer_weights(node)
-        unit = float(_constant(feature_step(node.source)))
-        kernel, step, bias = (_constant(one) for one in weights)
+        arrays = conv_arrays(node)
     padding = "SAME"
-    if isinstance(node.source, Image):
-        # What is around the image is its mean to the network, which zero
-        # pixels are not.
-        mean = np.array(node.source.mean, np.float32)
-        bias = bias - (kernel * mean[:, np.newaxis]).sum((0, 1, 2))
-        if mean.any():
-            x, padding = (
-                _padded(x, mean, kernel.shape[:2], node.strides),
-                "VALID",
-            )
-    y = tf.nn.conv2d(x, _kernel(kernel, step), node.strides, padding)
-    return _on_grid(node.grid, tf.nn.bias_add(y, bias * (step * unit)))
+    if arrays.around is not None:
+        size = arrays.kernel.shape[:2]
+        x = _padded(x, arrays.around, size, node.strides)
+        padding = "VALID"
+    kernel = _kernel(arrays.kernel, arrays.step)
+    y = tf.nn.conv2d(x, kernel, node.strides, padding)
+    return _on_grid(
+        node.grid, tf.nn.bias_add(y, arrays.bias * arrays.bias_step)
+    )
 
 
 def _padded(
@@ -144,18 +139,6 @@ def _padded(
     )
 
 
-def same_padding(length: int, size: int, strides: int) -> tuple[int, int]:
-    """Pixels before and after, of TensorFlow's `"same"` padding.
-
-    Args:
-        length: Of the image.
-        size: Of the window.
-        strides: Of the window.
-    """
-    missing = max((-(-length // strides) - 1) * strides + size - length, 0)
-    return missing // 2, missing - missing // 2
-
-
 def _add(node: Add, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     return _on_grid(node.grid, tf.nn.relu(left + right))
 
@@ -168,15 +151,9 @@ def _mean(node: Mean, x: tf.Tensor) -> tf.Tensor:
     return _on_grid(node.grid, tf.reduce_mean(x, axis=(1, 2)))
 
 
-def _classifier_weights(node: Any) -> tuple[np.ndarray, np.ndarray]:
-    weights = int8_kernel(tf.convert_to_tensor(node.layer.kernel))
-    return _constant(weights[0]), _constant(weights[1])
-
-
 def _classifier(node: Classifier, x: tf.Tensor) -> tf.Tensor:
     with tf.init_scope():
-        kernel, step = _classifier_weights(node)
-        bias = _constant(node.layer.bias)
+        kernel, step, bias = classifier_arrays(node)
     return tf.nn.bias_add(tf.matmul(x, _kernel(kernel, step)), bias)
 
 

@@ -8,16 +8,18 @@ import os
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from onnx import TensorProto, helper
 
+from spos_tf.export.integer_arrays import (
+    as_array,
+    classifier_arrays,
+    conv_arrays,
+)
 from spos_tf.export.onnx_graph import (
     OnnxGraph,
-    as_array,
     channels_first,
     write_graph,
 )
-from spos_tf.networks.deploy_form import feature_step, integer_weights
 from spos_tf.networks.integer_graph import (
     Add,
     Classifier,
@@ -27,7 +29,6 @@ from spos_tf.networks.integer_graph import (
     MaxPool,
 )
 from spos_tf.networks.integer_grids import Grid, Levels
-from spos_tf.quantization.integers import int8_kernel
 
 
 def write_onnx_deploy(
@@ -49,7 +50,7 @@ class _Deploy(OnnxGraph):
 
     def emit(self, node: Any, name: str, *inputs: str) -> str:
         if isinstance(node, Image):
-            return self._image(node)
+            return self.pixels()
         if isinstance(node, MaxPool):
             return self.max_pool(node, inputs[0], name)
         reals = [
@@ -67,12 +68,6 @@ class _Deploy(OnnxGraph):
         else:
             y = self.pooled(reals[0], f"{name}.mean")
         return self._on_grid(node.grid, y, name)
-
-    def _image(self, node: Image) -> str:
-        x = self.pixels()
-        # Padded with the mean here: what is around is no zero pixel.
-        self._mean = node.mean
-        return x
 
     def _real(self, source: Any, x: str, name: str) -> str:
         """The numbers that a node's integers stand for."""
@@ -103,36 +98,36 @@ class _Deploy(OnnxGraph):
         return self.op("Min", [x, top], name)
 
     def _conv(self, node: Conv, x: str, name: str) -> str:
-        weights = integer_weights(node)
-        kernel, step, bias = (as_array(one) for one in weights)
-        unit = as_array(feature_step(node.source))
-        size = kernel.shape[0]
+        arrays = conv_arrays(node)
+        size = arrays.kernel.shape[0]
         pads = self.pads(node, size)
         if isinstance(node.source, Image):
-            x = self._framed(x, pads)
+            x = self._framed(x, pads, node.source.mean)
             pads = [0] * 4
-            mean = np.array(node.source.mean, np.float32)
-            bias = bias - (kernel * mean[:, np.newaxis]).sum((0, 1, 2))
         inputs = [
             x,
             self.dequantized(
-                channels_first(kernel), step, f"{name}.kernel", TensorProto.INT8
+                channels_first(arrays.kernel),
+                arrays.step,
+                f"{name}.kernel",
+                TensorProto.INT8,
             ),
             self.dequantized(
-                bias, step * unit, f"{name}.bias", TensorProto.INT32
+                arrays.bias, arrays.bias_step, f"{name}.bias", TensorProto.INT32
             ),
         ]
-        strides = [node.strides] * 2
         return self.op(
             "Conv",
             inputs,
             f"{name}.sum",
             kernel_shape=[size] * 2,
-            strides=strides,
+            strides=[node.strides] * 2,
             pads=pads,
         )
 
-    def _framed(self, pixels: str, pads: list[int]) -> str:
+    def _framed(
+        self, pixels: str, pads: list[int], mean: tuple[float, ...]
+    ) -> str:
         """Pixels with their mean around, as integers and back."""
         channels = [f"pixels.{colour}" for colour in "rgb"]
         self.nodes.append(
@@ -146,10 +141,10 @@ class _Deploy(OnnxGraph):
         framed = [
             self.op(
                 "Pad",
-                [channel, around, self.constant(mean, f"{channel}.mean")],
+                [channel, around, self.constant(pixel, f"{channel}.around")],
                 f"{channel}.framed",
             )
-            for channel, mean in zip(channels, self._mean, strict=True)
+            for channel, pixel in zip(channels, mean, strict=True)
         ]
         x = self.op("Concat", framed, "pixels.framed", axis=1)
         step, zero_point = self._grid(None, "pixels")
@@ -157,13 +152,10 @@ class _Deploy(OnnxGraph):
         return self.op("DequantizeLinear", [x, step, zero_point], "pixels.real")
 
     def _classifier(self, node: Classifier, x: str) -> str:
-        kernel, step = int8_kernel(tf.convert_to_tensor(node.layer.kernel))
+        kernel, step, floats = classifier_arrays(node)
         weights = self.dequantized(
-            as_array(kernel),
-            as_array(step),
-            "classifier.kernel",
-            TensorProto.INT8,
+            kernel, step, "classifier.kernel", TensorProto.INT8
         )
         y = self.op("MatMul", [x, weights], "classifier.product")
-        bias = self.constant(as_array(node.layer.bias), "classifier.bias")
+        bias = self.constant(floats, "classifier.bias")
         return self.op("Add", [y, bias], "logits")

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.export.lowbit_tflite import same_padding
+from spos_tf.export.integer_arrays import same_padding
 from spos_tf.export.onnx_model import check_onnx
 from spos_tf.networks.integer_graph import IntegerGraph, MaxPool, Node
 
@@ -36,11 +36,6 @@ def write_graph(graph: "OnnxGraph", path: str | os.PathLike[str]) -> None:
     check_onnx(model)
     with unfinished(path) as temporary:
         onnx.save(model, str(temporary))
-
-
-def as_array(value: Any) -> np.ndarray:
-    """A tensor's value, float32."""
-    return np.asarray(value, np.float32)
 
 
 def channels_first(kernel: np.ndarray) -> np.ndarray:

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from onnx import TensorProto
 
+from spos_tf.export.integer_arrays import as_array
 from spos_tf.export.onnx_graph import (
     OnnxGraph,
-    as_array,
     channels_first,
     write_graph,
 )
@@ -87,6 +87,13 @@ class _Trained(OnnxGraph):
 
     def _image(self, node: Image) -> str:
         x = self.pixels()
+        if node.rounds:
+            places = [
+                self.constant(1.0, "pixels.step"),
+                self.constant(0, "pixels.zero", TensorProto.UINT8),
+            ]
+            x = self.op("QuantizeLinear", [x, *places], "pixels.levels")
+            x = self.op("DequantizeLinear", [x, *places], "pixels.rounded")
         if node.order != (0, 1, 2):
             order = self.constant(node.order, "order", TensorProto.INT64)
             x = self.op("Gather", [x, order], "reordered", axis=1)

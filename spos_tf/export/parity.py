@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from spos_tf.errors import UserError
-from spos_tf.export.formats import Format
+from spos_tf.export.formats import DEPLOY_FORM, Format
 
 RELATIVE_TOLERANCE = 1e-4
 
@@ -123,6 +123,11 @@ def check(
 def _advice(target: Format) -> str:
     if target.is_exact:
         return "Leave the format out of --formats, or report a bug."
+    if target.name == DEPLOY_FORM.name:
+        return (
+            "Train it on with tools/train_subnet.py --deploy_form, or accept "
+            f"the loss by --min_agreement={target.name}=SHARE."
+        )
     return (
         "Train the network longer, or accept the loss by "
         f"--min_agreement={target.name}=SHARE."

@@ -91,11 +91,17 @@ def check_builtin(content: bytes) -> None:
         )
 
 
-def check_integer(content: bytes, *, float_classifier: bool = False) -> None:
+def check_integer(
+    content: bytes,
+    name: str = "tflite_int8",
+    *,
+    float_classifier: bool = False,
+) -> None:
     """Refuses a file in which anything but the two ends touches a float.
 
     Args:
         content: The file.
+        name: Of its format.
         float_classifier: Whether the last fully connected layer may multiply
             dequantized integers.
 
@@ -112,9 +118,9 @@ def check_integer(content: bytes, *, float_classifier: bool = False) -> None:
     ]
     if floats:
         raise UserError(
-            "Format 'tflite_int8' computes on integers only; the converter "
+            f"Format {name!r} computes on integers only; the converter "
             f"left {len(floats)} operations in float, of kinds "
-            f"{', '.join(sorted(set(floats)))}. Leave 'tflite_int8' out of "
+            f"{', '.join(sorted(set(floats)))}. Leave {name!r} out of "
             "--formats."
         )
 

@@ -4,6 +4,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from spos_tf.errors import UserError
+
 _OPERATION = schema.BuiltinOperator
 
 
@@ -35,15 +37,19 @@ def with_int8_matrix(
         step: One step.
 
     Raises:
-        ValueError: There is no such layer, or its weights are others.
+        UserError: There is no such layer, or its weights are others.
     """
     model = _model(content)
     (graph,) = model.subgraphs
-    position, operator = next(
-        (position, operator)
+    dense = [
+        position
         for position, operator in enumerate(graph.operators)
         if _code(model, operator) == _OPERATION.FULLY_CONNECTED
-    )
+    ]
+    if len(dense) != 1:
+        raise _broken()
+    (position,) = dense
+    operator = graph.operators[position]
     matrix = graph.tensors[operator.inputs[1]]
     data = model.buffers[matrix.buffer].data
     expected = (integers * np.float32(step)).ravel()
@@ -51,7 +57,7 @@ def with_int8_matrix(
     if data is None or not np.allclose(
         data.view(np.float32), expected, rtol=1e-5, atol=0
     ):
-        raise ValueError("The file's classifier is not the network's.")
+        raise _broken()
     stored = schema.TensorT()
     stored.name = matrix.name + b".int8"
     stored.shape = matrix.shape
@@ -75,6 +81,14 @@ def with_int8_matrix(
     return bytes(builder.Output())
 
 
+def _broken() -> UserError:
+    return UserError(
+        "Format 'tflite_lowbit' ends in the network's classifier; the "
+        "converter wrote another. Leave the format out of --formats, and "
+        "report a bug."
+    )
+
+
 def _model(content: bytes) -> schema.ModelT:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
@@ -85,8 +99,8 @@ def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
 
 
 def _code_index(model: schema.ModelT, wanted: int) -> int:
-    return next(
-        index
-        for index, code in enumerate(model.operatorCodes)
-        if max(code.builtinCode, code.deprecatedBuiltinCode) == wanted
-    )
+    codes = [
+        max(code.builtinCode, code.deprecatedBuiltinCode)
+        for code in model.operatorCodes
+    ]
+    return codes.index(wanted)

@@ -1,8 +1,9 @@
 """The deploy form of a low-bit network in Keras, computed on whole numbers.
 
-Every sum is one of integers that float32 holds exactly, so the files that are
-made of it have the same results but for the rounding of ties. The gradients
-are those of the network it was made from: it can be trained.
+Every sum is one of integers, which float32 holds exactly (but for a last place
+in wide layers with features of more than 5 bits), so the files that are made of
+it have the same results but for the rounding of ties. The gradients are those
+of the network it was made from: it can be trained.
 """
 
 from typing import Any, NamedTuple
@@ -57,6 +58,11 @@ def integer_weights(conv: Conv) -> IntegerWeights:
         integers, step = embedded_kernel(kernel, conv.bits, gain)
     bias, step = integer_bias(shift, step, feature_step(conv.source))
     return IntegerWeights(integers, step, bias)
+
+
+def classifier_weights(node: Classifier) -> tuple[tf.Tensor, tf.Tensor]:
+    """The classifier's kernel as integers, and their step."""
+    return int8_kernel(tf.convert_to_tensor(node.layer.kernel))
 
 
 def feature_step(node: Any) -> Any:
@@ -153,9 +159,9 @@ def _mean(node: Mean, x: tf.Tensor, training: bool) -> tf.Tensor:
 
 
 def _classifier(node: Classifier, x: tf.Tensor, training: bool) -> tf.Tensor:
+    kernel, step = classifier_weights(node)
     exact = tf.convert_to_tensor(node.layer.kernel)
-    kernel, step = int8_kernel(tf.stop_gradient(exact))
-    kernel = straight_through(exact, kernel * step)
+    kernel = straight_through(exact, tf.stop_gradient(kernel * step))
     return tf.matmul(x, kernel) + node.layer.bias
 
 
@@ -173,8 +179,9 @@ def deploy_form(model: keras.Model, graph: IntegerGraph) -> keras.Model:
     """The deploy form of a low-bit network, which shares its variables.
 
     Batch norm is as in inference also in training. Both forms differ by the
-    rounding of the first kernel, the classifier's, the biases and the sides
-    of residual sums; see `settle`.
+    rounding of the first kernel, the classifier's and the biases, which
+    `settle` moves into the network, and of pixels, sides of residual sums,
+    the last sum and its mean; see `build_deployable_subnet`.
 
     Args:
         model: The network. Training the form trains its variables, which are
@@ -201,9 +208,7 @@ def settle(graph: IntegerGraph) -> None:
     """
     for node in graph.nodes:
         if isinstance(node, Classifier):
-            integers, step = int8_kernel(
-                tf.convert_to_tensor(node.layer.kernel)
-            )
+            integers, step = classifier_weights(node)
             node.layer.kernel.assign(integers * step)
         elif isinstance(node, Conv):
             _settle(node)

@@ -1,10 +1,10 @@
 """A low-bit network that rounds all that an integer file rounds.
 
-As it is trained at first, only features have few bits; the sides of residual
-sums are float. An integer file has them in 8 bits, and where features take two
-or four values a rounding now and then moves one by a whole level, which
-changes others in turn. A network that is to be in a file what it is in Keras
-rounds them too.
+As it is trained at first, only features have few bits; pixels and the sides of
+residual sums are float. An integer file has them in 8 bits, and where features
+take two or four values a rounding now and then moves one by a whole level,
+which changes others in turn. A network that is to be in a file what it is in
+Keras rounds them too.
 """
 
 from typing import Any
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.integer_graph import (
-    Add,
     Conv,
     Mean,
     integer_graph,
@@ -56,6 +55,15 @@ def build_deployable_subnet(
     )
 
 
+def rounds_sums(model: keras.Model) -> bool:
+    """Whether a network is one of `build_deployable_subnet`."""
+    return any(
+        isinstance(layer, QuantizedFeatures)
+        and isinstance(layer.quantizer, GridQuantizer)
+        for layer in model.layers
+    )
+
+
 def place_grids(
     model: keras.Model, blueprint: Blueprint, encoding: npt.ArrayLike
 ) -> None:
@@ -70,20 +78,23 @@ def place_grids(
         UserError: As `integer_graph`.
     """
     graph = integer_graph(model, blueprint, encoding, placed=False)
-    head = blueprint.segments[-1].name
     for node in graph.nodes:
         if isinstance(node, Conv) and not isinstance(node.grid, Levels):
             name = node.norm.name
-        elif isinstance(node, Add) and not isinstance(node.grid, Levels):
-            name = f"{head}.total"
         elif isinstance(node, Mean):
-            name = f"{head}.mean"
+            _place(model, f"{node.segment}.total", node.source.grid.grid())
+            name = f"{node.segment}.mean"
         else:
             continue
-        weights = model.get_layer(rounding_name(name)).quantizer_weights
-        step, zero_point = node.grid.grid()
-        weights["step"].assign(step)
-        weights["zero_point"].assign(zero_point)
+        _place(model, name, node.grid.grid())
+    stem = blueprint.segments[0].name
+    _place(model, f"{stem}.pixels", (1.0, -128.0))
+
+
+def _place(model: keras.Model, name: str, grid: tuple[Any, Any]) -> None:
+    layer = model.get_layer(rounding_name(name))
+    for variable, value in zip(("step", "zero_point"), grid, strict=True):
+        layer.quantizer_weights[variable].assign(value)
 
 
 class _RoundingOps(KerasOps):
@@ -103,6 +114,10 @@ class _RoundingOps(KerasOps):
         # The tensor too, so that nothing else gets its id.
         self._norms[id(y)] = name, y
         return y
+
+    def normalize(self, x: Any, kind: str, *, name: str) -> Any:
+        # Resized images are not whole numbers.
+        return super().normalize(self._rounded(x, "pixels"), kind, name=name)
 
     def add(self, x: Any, y: Any) -> Any:
         sides = [

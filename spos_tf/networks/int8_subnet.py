@@ -112,13 +112,19 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Starts a network with the weights of another one by name.
 
     Args:
-        source: Layers with weights are in both, of one shape.
+        source: Layers with weights are in both, of one shape; what rounds
+            features may be in one only.
         target: May have further weights, which stay.
 
     Raises:
         UserError: A layer is missing or its weights are of other shapes.
     """
+    names = {layer.name for layer in target.layers}
     for layer in source.layers:
+        # Ranges and grids are the source's own.
+        rounds = isinstance(layer, QuantizedFeatures)
+        if rounds and not layer.trainable_variables and layer.name not in names:
+            continue
         for variable in layer.variables:
             if variable.name == "seed_generator_state":
                 continue

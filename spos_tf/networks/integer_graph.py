@@ -25,23 +25,26 @@ from spos_tf.networks.integer_grids import (
     Side,
     Total,
 )
-from spos_tf.quantization import QuantizedKernel
+from spos_tf.quantization import Pact, QuantizedKernel
 from spos_tf.quantization.integers import MOST_BITS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Image:
-    """The network's input: pixels, whole numbers from 0 to 255.
+    """The network's input: pixels, rounded to whole numbers from 0 to 255.
 
     Attributes:
         order: Which of R, G, B its channels are to the network.
         mean: What the network takes off each channel, whole numbers.
         std: What it divides by.
+        rounds: Whether the network itself rounds them; whoever deploys it
+            does in any case.
     """
 
     order: tuple[int, ...] = (0, 1, 2)
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    rounds: bool = False
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -61,6 +64,7 @@ class Conv:
         grid: A `Grid`, of the result; None as long as it is not known.
         rounds: The network's own layer that puts the result on a grid, for a
             sum; None in a network that does not.
+        rectified: Whether a ReLU follows, which clipping to `Levels` is.
     """
 
     source: Any
@@ -69,6 +73,7 @@ class Conv:
     norm: Any = None
     grid: Any = None
     rounds: Any = None
+    rectified: bool = False
 
     @property
     def name(self) -> str:
@@ -134,10 +139,12 @@ class Mean:
     Attributes:
         source: An `Add`.
         grid: Of the result.
+        segment: Name of the segment it is in.
     """
 
     source: Any
     grid: Grid
+    segment: str
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -180,6 +187,13 @@ class IntegerGraph(NamedTuple):
     num_classes: int
 
     @property
+    def classifier(self) -> Classifier:
+        """The last of the nodes."""
+        last = self.nodes[-1]
+        assert isinstance(last, Classifier)
+        return last
+
+    @property
     def convolutions(self) -> tuple[Conv, ...]:
         """Those among the nodes."""
         return tuple(one for one in self.nodes if isinstance(one, Conv))
@@ -208,6 +222,12 @@ def integer_graph(
             operation that is not one of a deploy form, or a clip level is not
             above 0.
     """
+    if not has_bits(model):
+        raise UserError(
+            "Deploy forms and low-bit files are for networks with bits; this "
+            f"one of {blueprint.search_space.name!r} has none. Use "
+            "--quantize=int8 or the format tflite_int8."
+        )
     x: Any = Image()
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
@@ -216,11 +236,6 @@ def integer_graph(
     graph = IntegerGraph(
         tuple(_in_order(x)), blueprint.image_size, blueprint.num_classes
     )
-    if not any(conv.bits for conv in graph.convolutions):
-        raise UserError(
-            "Low-bit files are for networks with bits; this one of "
-            f"{blueprint.search_space.name!r} has none. Use tflite_int8."
-        )
     if any((conv.bits or 0) > MOST_BITS for conv in graph.convolutions):
         raise UserError(
             f"Low-bit files hold weights of 1 to {MOST_BITS} bits: DoReFa's "
@@ -228,6 +243,11 @@ def integer_graph(
             "not hold. Train a float network with --quantize=int8."
         )
     return graph
+
+
+def has_bits(model: keras.Model) -> bool:
+    """Whether a network has features of few bits."""
+    return any(isinstance(layer, Pact) for layer in model.layers)
 
 
 def rounding_name(name: str) -> str:
@@ -254,6 +274,10 @@ def _finished(node: Any, grid: Grid) -> Any:
     if isinstance(node, MaxPool):
         return dataclasses.replace(node, source=_finished(node.source, grid))
     if isinstance(node, Conv):
+        if node.norm is None:
+            _refuse(f"a convolution ({node.name!r}) without batch norm")
+        if node.rectified and not isinstance(grid, Levels):
+            _refuse(f"a ReLU between {node.name!r} and a sum")
         return dataclasses.replace(node, grid=grid)
     if not isinstance(node, Add) or isinstance(grid, Side | Pooled):
         _refuse(type(node).__name__.lower())
@@ -282,7 +306,8 @@ def _refuse(what: str) -> NoReturn:
     raise UserError(
         "A deploy form is made of residual blocks: convolutions with batch "
         "norm and clipping, sums, a pool, a classifier; this network has "
-        f"{what} where none can be. Leave the low-bit formats out."
+        f"{what} where none can be. Leave tflite_lowbit, onnx_qdq and "
+        "onnx_deploy out."
     )
 
 
@@ -304,9 +329,10 @@ class _Reader(Ops[Any]):
         return self._layers.get(rounding_name(f"{self._path}.{name}"))
 
     def normalize(self, x: Any, kind: str, *, name: str) -> Any:
+        rounds = self._rounds("pixels") is not None
         if kind == "bgr":
-            return Image(order=(2, 1, 0))
-        return Image(mean=RGB_MEAN, std=RGB_STD)
+            return Image(order=(2, 1, 0), rounds=rounds)
+        return Image(mean=RGB_MEAN, std=RGB_STD, rounds=rounds)
 
     def conv(
         self,
@@ -317,10 +343,11 @@ class _Reader(Ops[Any]):
         name: str,
         **kwargs: Any,
     ) -> Any:
-        if not isinstance(x, Image) and not isinstance(
-            getattr(x, "grid", None), Levels
-        ):
-            _refuse(f"a convolution ({name!r}) of features in float")
+        of_levels = isinstance(getattr(x, "grid", None), Levels)
+        if bits is None and not isinstance(x, Image):
+            _refuse(f"a convolution ({name!r}) in float")
+        if bits is not None and not of_levels:
+            _refuse(f"a low-bit convolution ({name!r}) of float features")
         return Conv(x, self._layer(name), strides)
 
     def batch_norm(self, x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
@@ -331,10 +358,12 @@ class _Reader(Ops[Any]):
         )
 
     def relu(self, x: Any, *, maximum: float | None = None) -> Any:
-        # All that is clipped is not negative, and nothing else gets a grid.
         if maximum is not None or not isinstance(x, Conv | Add):
             _refuse("a ReLU")
-        return x
+        # What follows a sum clips at zero in any case.
+        return (
+            dataclasses.replace(x, rectified=True) if isinstance(x, Conv) else x
+        )
 
     def clip(self, x: Any, bits: Bits, *, name: str) -> Any:
         return _finished(x, Levels(self._layer(name)))
@@ -350,14 +379,19 @@ class _Reader(Ops[Any]):
             _refuse("a mean")
         total, mean = self._rounds("total"), self._rounds("mean")
         if total and mean:
-            return Mean(_finished(x, Placed(total)), Placed(mean))
+            return Mean(_finished(x, Placed(total)), Placed(mean), self._path)
         wide = Total(_range(x.left), _range(x.right))
-        return Mean(_finished(x, wide), Pooled(wide))
+        return Mean(_finished(x, wide), Pooled(wide), self._path)
 
     def dropout(self, x: Any, rate: float, *, name: str) -> Any:
+        # Training in deploy form is without.
         return x
 
-    def dense(self, x: Any, *args: Any, name: str, **kwargs: Any) -> Any:
+    def dense(
+        self, x: Any, *args: Any, use_bias: bool, name: str, **kwargs: Any
+    ) -> Any:
+        if not isinstance(x, Mean) or not use_bias:
+            _refuse("a classifier without a mean before it or without bias")
         return Classifier(x, self._layer(name))
 
     def depthwise(self, x: Any, *args: Any, **kwargs: Any) -> Any:

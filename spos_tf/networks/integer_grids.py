@@ -18,6 +18,8 @@ from spos_tf.quantization.quantizers import check_clip_level
 
 # Of a normal distribution, as batch norm leaves it, 1 in 16,000 is further out.
 _DEVIATIONS = 4.0
+# Of a range, where batch norm leaves nothing.
+_LEAST_END = 1e-4
 
 
 class Levels:
@@ -80,13 +82,13 @@ class Side:
     total: "Levels | Total | Placed"
 
     def ends(self) -> tuple[Any, Any]:
-        """Beyond these the sum is clipped, whatever the other operand is."""
+        """Beyond these the sum is clipped, wherever the other operand is."""
         low, high = self.conv.ends()
         other_low, other_high = self.other.ends()
         most = self.total.ends()[1]
         return (
-            tf.minimum(tf.maximum(low, -other_high), -1e-6),
-            tf.maximum(tf.minimum(high, most - other_low), 1e-6),
+            tf.minimum(tf.maximum(low, -other_high), -_LEAST_END),
+            tf.maximum(tf.minimum(high, most - other_low), _LEAST_END),
         )
 
     def grid(self) -> tuple[tf.Tensor, Any]:
@@ -109,7 +111,7 @@ class Total:
     def ends(self) -> tuple[Any, Any]:
         """Zero, and as much as the operands can make."""
         most = self.left.ends()[1] + self.right.ends()[1]
-        return 0.0, tf.maximum(most, 1e-6)
+        return 0.0, tf.maximum(most, _LEAST_END)
 
     def grid(self) -> tuple[tf.Tensor, Any]:
         """Step and zero point."""

@@ -4,12 +4,13 @@ import numpy as np
 import onnx
 import pytest
 
-from lowbit_networks import CASES, cached_network
+from lowbit_networks import CASES, cached_network, lowbit_network
 from spos_tf.errors import UserError
 from spos_tf.export import predict
 from spos_tf.export.formats import check_weight_bits, find_format
+from spos_tf.export.integer_arrays import same_padding
 from spos_tf.export.lowbit_levels import most_levels, onnx_kernels
-from spos_tf.export.lowbit_tflite import same_padding, write_lowbit_tflite
+from spos_tf.export.lowbit_tflite import write_lowbit_tflite
 from spos_tf.export.onnx_deploy import write_onnx_deploy
 from spos_tf.export.onnx_qdq import write_onnx_qdq
 from spos_tf.export.tflite_operations import operations
@@ -105,10 +106,10 @@ def test_other_weights_are_found_out(files):
     kernels = onnx_kernels(paths["onnx_deploy"])
     first = next(conv for conv in graph.convolutions if conv.bits)
     wrong = {**kernels, first.name: np.arange(200).reshape(1, -1)}
-    with pytest.raises(ValueError, match="200 different weights"):
+    with pytest.raises(UserError, match="200 different weights"):
         most_levels(graph, wrong)
     stored = convolution_kernels(paths["tflite_lowbit"].read_bytes())
-    with pytest.raises(ValueError, match="lacks the weights"):
+    with pytest.raises(UserError, match="lacks the weights"):
         most_levels(graph, [kernel + 1 for kernel in stored])
 
 
@@ -146,8 +147,28 @@ def test_onnx_has_int8_if_asked(files, tmp_path):
 def test_a_classifier_of_another_network_is_refused(files):
     _, paths, _, _ = files
     content = paths["tflite_lowbit"].read_bytes()
-    with pytest.raises(ValueError, match="classifier"):
+    with pytest.raises(UserError, match="classifier"):
         with_int8_matrix(content, np.ones((10, 16), np.int8), 0.1)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-4, 0.3])
+def test_channels_that_batch_norm_makes_constant(tmp_path, beta):
+    blueprint, encoding, model, images = lowbit_network("few_bits")
+    for name in ("stem.bn", "stage1.block1.bn1", "stage2.block1.bn2"):
+        layer = model.get_layer(name)
+        for variable, value in ((layer.gamma, 0.0), (layer.beta, beta)):
+            values = variable.numpy()
+            values[:2] = value
+            variable.assign(values)
+    graph = integer_graph(model, blueprint, encoding)
+    expected = np.asarray(deploy_form(model, graph)(images))
+    for name in ("tflite_lowbit", "onnx_deploy"):
+        path = tmp_path / name
+        WRITERS[name](graph, path)
+        rows = np.abs(predict(path, name, images) - expected).max(1) < 1e-4
+        assert rows.mean() > 0.9
+    kernels = convolution_kernels((tmp_path / "tflite_lowbit").read_bytes())
+    assert most_levels(graph, kernels)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The deploy form beside the network that it shares its variables with."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from lowbit_networks import CASES, cached_network, lowbit_network
 from spos_tf.errors import UserError
+from spos_tf.layers.ops import Precision
 from spos_tf.networks.deploy_form import (
     deploy_form,
     integer_weights,
@@ -15,11 +18,13 @@ from spos_tf.networks.deploy_form import (
 from spos_tf.networks.deployable_subnet import (
     build_deployable_subnet,
     place_grids,
+    rounds_sums,
 )
 from spos_tf.networks.int8_subnet import copy_weights
 from spos_tf.networks.integer_graph import Add, Image, Mean, integer_graph
 from spos_tf.networks.integer_grids import Levels
 from spos_tf.networks.subnet import build_subnet
+from spos_tf.space import SearchSpace
 from spos_tf.spaces import build_blueprint
 
 
@@ -39,6 +44,9 @@ def test_a_network_that_rounds_sums_is_its_deploy_form(case):
     place_grids(rounding, blueprint, encoding)
     graph = integer_graph(rounding, blueprint, encoding)
     settle(graph)
+    # As resized images are: no whole numbers, and some out of range.
+    rng = np.random.default_rng(1)
+    images = images + rng.uniform(-0.9, 0.9, images.shape).astype(np.float32)
     found = _logits(deploy_form(rounding, graph), images)
     # float32 in another order; where that moves a feature by a level, all
     # logits of an image differ.
@@ -66,12 +74,79 @@ def test_a_network_that_rounds_sums_is_saved_with_its_grids(tmp_path):
             )
 
 
-def test_grids_stay_in_training():
-    blueprint, encoding, _, images = lowbit_network("more_bits")
+def test_grids_stay_where_they_are_in_training():
+    blueprint, encoding, model, images = lowbit_network("more_bits")
     rounding = build_deployable_subnet(blueprint, encoding)
-    names = {one.path for one in rounding.trainable_variables}
-    assert not any("rounded" in name for name in names)
-    assert np.all(np.isfinite(_logits(rounding, images)))
+    copy_weights(model, rounding)
+    place_grids(rounding, blueprint, encoding)
+    form = deploy_form(rounding, integer_graph(rounding, blueprint, encoding))
+    fixed = [one.numpy() for one in rounding.non_trainable_variables]
+    kernel = rounding.get_layer("stage1.block1.conv1").kernel.numpy()
+    _train(form, rounding, images, 2)
+    for before, now in zip(
+        fixed, rounding.non_trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(before, now)
+    now = rounding.get_layer("stage1.block1.conv1").kernel
+    assert np.abs(now - kernel).max() > 0
+
+
+def test_a_network_takes_the_weights_of_one_that_rounds_sums():
+    blueprint, encoding, _, _ = lowbit_network("more_bits")
+    rounding = build_deployable_subnet(blueprint, encoding)
+    plain = build_subnet(blueprint, encoding, seed=5)
+    copy_weights(rounding, plain)
+    for layer in plain.layers:
+        same = rounding.get_layer(layer.name)
+        for one, other in zip(layer.variables, same.variables, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert rounds_sums(rounding)
+    assert not rounds_sums(plain)
+
+
+class _Block:
+    """A block of a space of someone's own, with one thing wrong."""
+
+    def __init__(self, wrong):
+        self._wrong = wrong
+
+    def __call__(self, ops, x):
+        bits = Precision(2, 2)
+        x = ops.clip(x, bits, name="clip")
+        y = ops.conv(x, 8, 3, bits=bits, name="conv")
+        if self._wrong == "norm":
+            return ops.clip(y, bits, name="clip2")
+        y = ops.batch_norm(y, name="bn")
+        if self._wrong == "relu":
+            return ops.add(ops.relu(y), x)
+        if self._wrong == "depthwise":
+            return ops.depthwise(x, 3, name="dw")
+        x = ops.conv(x, 8, bits=None, name="float")
+        return ops.add(y, ops.batch_norm(x, name="float_bn"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("norm", "'stage1.block1.conv'.*without batch norm"),
+        ("relu", "a ReLU between"),
+        ("depthwise", "a depthwise convolution"),
+        ("float", "a convolution .'float'. in float"),
+    ],
+)
+def test_blocks_that_no_deploy_form_computes(wrong, expected):
+    blueprint = build_blueprint("resnet18_bits", preset="demo")
+    stem, first, *_, head = blueprint.segments
+    own = dataclasses.replace(first, branches=(_Block(wrong),), elastic=())
+    broken = dataclasses.replace(
+        blueprint,
+        search_space=SearchSpace("own", ()),
+        segments=(stem, own, head),
+    )
+    nothing = np.zeros(0, np.int32)
+    model = build_subnet(broken, nothing)
+    with pytest.raises(UserError, match=expected):
+        integer_graph(model, broken, nothing)
 
 
 @pytest.fixture
@@ -246,8 +321,8 @@ def test_order_and_kinds_of_the_operations(network):
 @pytest.mark.parametrize(
     ("space", "arguments", "encoding", "expected"),
     [
-        ("shufflenet_blocks", {}, [0, 1, 2, 3, 0], "Leave the low-bit"),
-        ("resnet18_bits", {"precisions": []}, [0, 0, 0], "float"),
+        ("shufflenet_blocks", {}, [0, 1, 2, 3, 0], "has none"),
+        ("resnet18_bits", {"precisions": []}, [0, 0, 0], "has none"),
         ("resnet18_bits", {"precisions": [[8, 4]]}, [0] * 6, "1 to 7 bits"),
     ],
 )
@@ -265,18 +340,22 @@ def test_a_clip_level_of_nan_is_refused():
         integer_graph(model, blueprint, encoding)
 
 
-def test_it_trains(changeable):
-    model, graph, images = changeable
-    form = deploy_form(model, graph)
-    labels = np.arange(64) % 10
+def _train(form, model, images, steps):
+    """Losses of some steps."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.Adam(0.01)
     losses = []
-    for _ in range(20):
+    for _ in range(steps):
         with tf.GradientTape() as tape:
-            value = loss(labels, form(images, training=True))
+            value = loss(np.arange(64) % 10, form(images, training=True))
         weights = model.trainable_variables
         gradients = tape.gradient(value, [one.value for one in weights])
         optimizer.apply(gradients, weights)
         losses.append(float(value))
+    return losses
+
+
+def test_it_trains(changeable):
+    model, graph, images = changeable
+    losses = _train(deploy_form(model, graph), model, images, 20)
     assert losses[-1] < 0.8 * losses[0]

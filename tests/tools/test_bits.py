@@ -1,18 +1,23 @@
 """A mixed-precision search from the supernet to the exported network."""
 
+import ast
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
 
 from refusals import TINY_RUN, refuses
+from source_tree import REPO
+from spos_tf.export.formats import DEPLOY_FORM, FORMATS
 from spos_tf.quantization import Pact, QuantizedKernel
 from spos_tf.search.record import read_record
 
 SPACE = ("--search_space=resnet18_bits", *TINY_RUN)
 # Some networks of the space are below, some above.
 LIMIT = 0.0012
+INTEGER = ("tflite_lowbit", "onnx_qdq", "onnx_deploy")
 EXACT = ("saved_model", "tflite", "onnx")
 
 
@@ -64,18 +69,29 @@ def test_what_is_trained_has_few_bits(work_dir, found):
 
 
 def test_it_is_exported_in_the_formats_that_hold_it(work_dir, tool, found):
-    tool("export", "--dataset=digits", "--min_agreement=deploy_form=0")
+    tool("export", "--dataset=digits")
+    # Integer files of a network that does not round what they round are made
+    # only where they are asked for.
     path = work_dir / "export" / "default" / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
+    assert set(manifest["files"]) == {*EXACT, "onnx_qdq"}
+    assert "deploy_form" not in manifest
+    tool(
+        "export",
+        "--dataset=digits",
+        f"--formats={','.join((*EXACT, *INTEGER))}",
+        "--min_agreement=deploy_form=0",
+    )
+    manifest = json.loads(path.read_text("utf-8"))
     files = manifest["files"]
-    assert set(files) == {*EXACT, "tflite_lowbit", "onnx_qdq", "onnx_deploy"}
+    assert set(files) == {*EXACT, *INTEGER}
     assert all(files[name]["top1_agreement"] > 0.99 for name in EXACT)
-    assert 0 <= manifest["deploy_form"]["top1_agreement"] <= 1
+    assert manifest["deploy_form"]["images"] == 355
     sizes = {name: one["bytes"] for name, one in files.items()}
     assert sizes["onnx_qdq"] < sizes["onnx_deploy"] < sizes["onnx"]
     best = work_dir / "search" / "default" / "best.json"
     choices = json.loads(best.read_text("utf-8"))["choices"]
-    for name in ("tflite_lowbit", "onnx_qdq", "onnx_deploy"):
+    for name in INTEGER:
         most = files[name]["most_weights_a_channel"]
         for layer, found in most.items():
             bits, _ = choices[f"{layer.rpartition('.')[0]}.bits"]
@@ -122,6 +138,19 @@ def test_it_is_trained_on_in_deploy_form(work_dir, tool, found):
         (
             ["--deploy_form", "--start_from=default", "--quantize=int8"],
             ["leave --quantize out"],
+        ),
+        (
+            [
+                "--deploy_form",
+                "--start_from=default",
+                "--search_space=resnet18_bits",
+                "--uniform_bits=2",
+            ],
+            ["--start_from=default is a network of another architecture"],
+        ),
+        (
+            ["--deploy_form", "--start_from=x", "--encoding=0,1,2,3,0"],
+            ["'shufflenet_blocks' has none"],
         ),
     ],
 )
@@ -223,3 +252,14 @@ def test_bit_ops_are_of_spaces_with_bits(run_tool, tmp_path):
         f"--work_dir={tmp_path / 'runs'}",
     )
     refuses(result, "bit_ops", "resnet18_bits", "Limit macs")
+
+
+def test_least_agreements_are_those_of_the_formats():
+    """The tool repeats them, since the library takes seconds to import."""
+    source = (REPO / "tools" / "export.py").read_text("utf-8")
+    (literal,) = re.findall(r"^_LEAST = (\{.*?^\})", source, re.M | re.S)
+    formats = {**FORMATS, DEPLOY_FORM.name: DEPLOY_FORM}
+    assert ast.literal_eval(literal) == {
+        name: known.for_low_bits().min_agreement
+        for name, known in formats.items()
+    }
