@@ -9,7 +9,11 @@ from spos_tf.networks.deploy_form import (
     feature_step,
     integer_weights,
 )
-from spos_tf.networks.integer_graph import Classifier, Conv, Image
+from spos_tf.networks.integer_nodes import (
+    Classifier,
+    Conv,
+    Image,
+)
 
 
 class ConvArrays(NamedTuple):

@@ -8,7 +8,10 @@ import onnx
 
 from spos_tf.errors import UserError
 from spos_tf.networks.deploy_form import integer_weights
-from spos_tf.networks.integer_graph import Conv, IntegerGraph
+from spos_tf.networks.integer_nodes import (
+    Conv,
+    IntegerGraph,
+)
 
 
 def onnx_kernels(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

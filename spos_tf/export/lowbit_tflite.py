@@ -21,7 +21,8 @@ from spos_tf.export.silence import silenced
 from spos_tf.export.tflite import convert
 from spos_tf.export.tflite_operations import check_builtin, check_integer
 from spos_tf.export.tflite_weights import with_int8_matrix
-from spos_tf.networks.integer_graph import (
+from spos_tf.networks.integer_grids import Grid, Levels
+from spos_tf.networks.integer_nodes import (
     Add,
     Classifier,
     Conv,
@@ -30,7 +31,6 @@ from spos_tf.networks.integer_graph import (
     MaxPool,
     Mean,
 )
-from spos_tf.networks.integer_grids import Grid, Levels
 from spos_tf.quantization.integers import MOST_INTEGER
 
 

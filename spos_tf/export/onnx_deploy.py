@@ -20,7 +20,8 @@ from spos_tf.export.onnx_graph import (
     channels_first,
     write_graph,
 )
-from spos_tf.networks.integer_graph import (
+from spos_tf.networks.integer_grids import Grid, Levels
+from spos_tf.networks.integer_nodes import (
     Add,
     Classifier,
     Conv,
@@ -28,7 +29,6 @@ from spos_tf.networks.integer_graph import (
     IntegerGraph,
     MaxPool,
 )
-from spos_tf.networks.integer_grids import Grid, Levels
 
 
 def write_onnx_deploy(

@@ -13,7 +13,8 @@ from spos_tf.export.onnx_graph import (
     channels_first,
     write_graph,
 )
-from spos_tf.networks.integer_graph import (
+from spos_tf.networks.integer_grids import Grid, Levels, Placed
+from spos_tf.networks.integer_nodes import (
     Add,
     Classifier,
     Conv,
@@ -22,7 +23,6 @@ from spos_tf.networks.integer_graph import (
     MaxPool,
     Mean,
 )
-from spos_tf.networks.integer_grids import Grid, Levels, Placed
 from spos_tf.quantization.rounding import dorefa
 
 

@@ -21,7 +21,9 @@ from spos_tf.export.tflite import (
 )
 from spos_tf.export.tflite_weights import convolution_kernels
 from spos_tf.networks.int8_subnet import is_int8
-from spos_tf.networks.integer_graph import IntegerGraph
+from spos_tf.networks.integer_nodes import (
+    IntegerGraph,
+)
 
 _PRECISIONS: dict[str, Precision] = {
     "tflite": "float32",

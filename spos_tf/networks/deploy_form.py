@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spos_tf.networks.integer_graph import (
+from spos_tf.networks.integer_grids import Grid, Levels
+from spos_tf.networks.integer_nodes import (
     Add,
     Classifier,
     Conv,
@@ -20,7 +21,6 @@ from spos_tf.networks.integer_graph import (
     MaxPool,
     Mean,
 )
-from spos_tf.networks.integer_grids import Grid, Levels
 from spos_tf.quantization.integers import (
     embedded_kernel,
     int8_kernel,

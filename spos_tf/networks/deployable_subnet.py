@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.integer_graph import (
-    Conv,
-    Mean,
     integer_graph,
     rounding_name,
 )
 from spos_tf.networks.integer_grids import Levels
+from spos_tf.networks.integer_nodes import (
+    Conv,
+    Mean,
+)
 from spos_tf.networks.subnet import KerasOps, assemble
 from spos_tf.quantization import GridQuantizer, QuantizedFeatures
 

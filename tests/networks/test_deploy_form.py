@@ -21,8 +21,13 @@ from spos_tf.networks.deployable_subnet import (
     rounds_sums,
 )
 from spos_tf.networks.int8_subnet import copy_weights
-from spos_tf.networks.integer_graph import Add, Image, Mean, integer_graph
+from spos_tf.networks.integer_graph import integer_graph
 from spos_tf.networks.integer_grids import Levels
+from spos_tf.networks.integer_nodes import (
+    Add,
+    Image,
+    Mean,
+)
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.space import SearchSpace
 from spos_tf.spaces import build_blueprint
@@ -113,14 +118,14 @@ class _Block:
     def __call__(self, ops, x):
         bits = Precision(2, 2)
         x = ops.clip(x, bits, name="clip")
+        if self._wrong == "depthwise":
+            x = ops.depthwise(x, 3, name="dw")
         y = ops.conv(x, 8, 3, bits=bits, name="conv")
         if self._wrong == "norm":
             return ops.clip(y, bits, name="clip2")
         y = ops.batch_norm(y, name="bn")
         if self._wrong == "relu":
             return ops.add(ops.relu(y), x)
-        if self._wrong == "depthwise":
-            return ops.depthwise(x, 3, name="dw")
         x = ops.conv(x, 8, bits=None, name="float")
         return ops.add(y, ops.batch_norm(x, name="float_bn"))
 
