@@ -26,7 +26,17 @@ trained_subnet.define_subnet()
 flags.DEFINE_enum(
     "format",
     "keras",
-    ["keras", "saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx"],
+    [
+        "keras",
+        "saved_model",
+        "tflite",
+        "tflite_float16",
+        "tflite_int8",
+        "onnx",
+        "tflite_lowbit",
+        "onnx_qdq",
+        "onnx_deploy",
+    ],
     "keras: the network itself. Others: the exported file, in its runtime.",
 )
 flags.DEFINE_enum(

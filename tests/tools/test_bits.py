@@ -122,6 +122,15 @@ def test_it_is_trained_on_in_deploy_form(work_dir, tool, found):
     assert deployed["accuracy"] == metrics["deploy_form_accuracy"]
     # It rounds all that the file rounds.
     assert deployed["top1_agreement"] > 0.99
+    for name in ("tflite_lowbit", "onnx_qdq"):
+        done = tool(
+            "evaluate",
+            "--dataset=digits",
+            "--name=deployed",
+            f"--format={name}",
+        )
+        entry = json.loads(path.read_text("utf-8"))["files"][name]
+        assert json.loads(done.stdout)["accuracy"] == entry["accuracy"]
     before, after = (
         keras.saving.load_model(one / "subnet.keras") for one in (found, folder)
     )

@@ -16,6 +16,7 @@ import pytest
 
 from source_tree import REPO
 from spos_tf.export.formats import FORMATS
+from spos_tf.networks.blueprint import FLOAT_FORMATS
 from spos_tf.search.candidate import same_record
 from spos_tf.search.record import read_record
 
@@ -41,7 +42,7 @@ SEARCH = [
     f"--recalibration_images={TRAINED_ON}",
     "--max_macs=200e3",
 ]
-FILES = [known.file_name for known in FORMATS.values()]
+FILES = [FORMATS[name].file_name for name in FLOAT_FORMATS]
 # Loads a network where this package cannot be imported, writes its weights
 # and prints what it is made of and what it computes.
 LOAD = """
@@ -246,7 +247,7 @@ def test_the_network_loads_without_this_package(subnet, tmp_path):
         np.testing.assert_array_equal(arrays[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["keras", *FORMATS])
+@pytest.mark.parametrize("name", ["keras", *FLOAT_FORMATS])
 def test_evaluate_agrees_with_what_was_written(subnet, export, tool, name):
     done = tool(
         "evaluate",
