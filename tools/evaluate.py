@@ -17,6 +17,7 @@ import program
 import shared_flags
 import trained_subnet
 from spos_tf.errors import UserError
+from spos_tf.networks.blueprint import FLOAT_FORMATS, LOW_BIT_FORMATS
 
 FLAGS = flags.FLAGS
 
@@ -26,17 +27,7 @@ trained_subnet.define_subnet()
 flags.DEFINE_enum(
     "format",
     "keras",
-    [
-        "keras",
-        "saved_model",
-        "tflite",
-        "tflite_float16",
-        "tflite_int8",
-        "onnx",
-        "tflite_lowbit",
-        "onnx_qdq",
-        "onnx_deploy",
-    ],
+    ["keras", *dict.fromkeys(FLOAT_FORMATS + LOW_BIT_FORMATS)],
     "keras: the network itself. Others: the exported file, in its runtime.",
 )
 flags.DEFINE_enum(

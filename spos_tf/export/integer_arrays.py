@@ -44,9 +44,13 @@ def conv_arrays(conv: Conv) -> ConvArrays:
     kernel, step, bias = (as_array(one) for one in integer_weights(conv))
     bias_step = step * as_array(feature_step(conv.source))
     around = None
-    if isinstance(conv.source, Image) and any(conv.source.mean):
-        around = np.array(conv.source.mean, np.float32)
-        bias = bias - (kernel * around[:, np.newaxis]).sum((0, 1, 2))
+    if isinstance(conv.source, Image):
+        # Files take R, G, B; each order there is is its own inverse.
+        order = list(conv.source.order)
+        kernel = kernel[:, :, order]
+        mean = np.array(conv.source.mean, np.float32)[order]
+        bias = bias - (kernel * mean[:, np.newaxis]).sum((0, 1, 2))
+        around = mean if mean.any() else None
     return ConvArrays(kernel, step, bias, bias_step, around)
 
 

@@ -47,13 +47,14 @@ class IntegerWeights(NamedTuple):
 def integer_weights(conv: Conv) -> IntegerWeights:
     """What a convolution computes with, of its variables of now.
 
-    The first one takes pixels less their mean; what it divides by is in the
-    kernel.
+    The first one takes pixels in the network's order, less their mean; what
+    they are divided by is in the kernel.
     """
     gain, shift = _affine(conv)
     kernel = tf.convert_to_tensor(conv.layer.kernel)
     if conv.bits is None:
-        integers, step = int8_kernel(_of_pixels(conv, kernel) * gain)
+        scale = tf.reshape(tf.constant(conv.source.std), [1, 1, -1, 1])
+        integers, step = int8_kernel(kernel / scale * gain)
     else:
         integers, step = embedded_kernel(kernel, conv.bits, gain)
     bias, step = integer_bias(shift, step, feature_step(conv.source))
@@ -75,13 +76,6 @@ def _affine(conv: Conv) -> tuple[tf.Tensor, tf.Tensor]:
     norm = conv.norm
     gain = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     return gain, norm.beta - norm.moving_mean * gain
-
-
-def _of_pixels(conv: Conv, kernel: tf.Tensor) -> tf.Tensor:
-    """The first convolution's kernel for pixels in R, G, B."""
-    image = conv.source
-    scale = tf.reshape(tf.constant(image.std), [1, 1, -1, 1])
-    return tf.gather(kernel / scale, image.order, axis=2)
 
 
 class DeployForm(keras.layers.Layer):
@@ -116,9 +110,6 @@ def _image(node: Image, pixels: tf.Tensor, training: bool) -> tf.Tensor:
 def _conv(node: Conv, x: tf.Tensor, training: bool) -> tf.Tensor:
     kernel, step, bias = integer_weights(node)
     unit = feature_step(node.source)
-    if isinstance(node.source, Image):
-        # In the network's order, not that of pixels.
-        kernel = tf.gather(kernel, node.source.order, axis=2)
     sums = tf.nn.conv2d(tf.round(x / unit), kernel, node.strides, "SAME")
     y = (sums + bias) * (step * unit)
     if training:
@@ -200,8 +191,8 @@ def settle(graph: IntegerGraph) -> None:
     """Puts the network's own weights where their integers are.
 
     The first kernel, the classifier's and what batch norm adds then are, in
-    the network too, what the deploy form rounds them to. Nothing changes for
-    the deploy form.
+    the network too, what the deploy form rounds them to. Where the network
+    has no grids of its own, those of sums move a little with what was added.
 
     Args:
         graph: From `integer_graph`.
@@ -219,10 +210,8 @@ def _settle(conv: Conv) -> None:
     kernel, step, bias = integer_weights(conv)
     moved = bias * step * feature_step(conv.source) - shift
     if conv.bits is None:
-        image = conv.source
-        exact = tf.gather(kernel * step, image.order, axis=2)
-        scale = tf.reshape(tf.constant(image.std), [1, 1, -1, 1])
+        scale = tf.reshape(tf.constant(conv.source.std), [1, 1, -1, 1])
         # A channel that batch norm makes constant has any kernel.
-        settled = tf.math.divide_no_nan(exact * scale, gain)
+        settled = tf.math.divide_no_nan(kernel * step * scale, gain)
         conv.layer.kernel.assign(settled)
     conv.norm.beta.assign_add(moved)

@@ -80,7 +80,7 @@ def integer_graph(
         raise UserError(
             f"Low-bit files hold weights of 1 to {MOST_BITS} bits: DoReFa's "
             "levels of 8 bits are the odd numbers up to 255, which int8 does "
-            "not hold. Train a float network with --quantize=int8."
+            "not hold. Leave tflite_lowbit, onnx_qdq and onnx_deploy out."
         )
     return graph
 
@@ -127,7 +127,7 @@ def _finished(node: Any, grid: Grid) -> Any:
     for position, one in enumerate(operands):
         if one.grid is None:
             side = Side(ranges[position], ranges[1 - position], grid)
-            placed = Placed(one.rounds) if one.rounds else side
+            placed = Placed(one.rounding) if one.rounding else side
             one = _finished(one, placed)
         sides.append(one)
     return dataclasses.replace(node, left=sides[0], right=sides[1], grid=grid)
@@ -162,14 +162,14 @@ class _Reader(Ops[Any]):
     def _layer(self, name: str) -> Any:
         return self._layers[f"{self._path}.{name}"]
 
-    def _rounds(self, name: str) -> Any:
+    def _rounding(self, name: str) -> Any:
         """The layer that rounds something of this name, if there is one."""
         if not self._placed:
             return None
         return self._layers.get(rounding_name(f"{self._path}.{name}"))
 
     def normalize(self, x: Any, kind: str, *, name: str) -> Any:
-        rounds = self._rounds("pixels") is not None
+        rounds = self._rounding("pixels") is not None
         if kind == "bgr":
             return Image(order=(2, 1, 0), rounds=rounds)
         return Image(mean=RGB_MEAN, std=RGB_STD, rounds=rounds)
@@ -194,7 +194,7 @@ class _Reader(Ops[Any]):
         if not isinstance(x, Conv) or x.norm is not None:
             _refuse(f"a batch norm ({name!r})")
         return dataclasses.replace(
-            x, norm=self._layer(name), rounds=self._rounds(name)
+            x, norm=self._layer(name), rounding=self._rounding(name)
         )
 
     def relu(self, x: Any, *, maximum: float | None = None) -> Any:
@@ -217,7 +217,7 @@ class _Reader(Ops[Any]):
     def global_average_pool(self, x: Any) -> Any:
         if not isinstance(x, Add):
             _refuse("a mean")
-        total, mean = self._rounds("total"), self._rounds("mean")
+        total, mean = self._rounding("total"), self._rounding("mean")
         if total and mean:
             return Mean(_finished(x, Placed(total)), Placed(mean), self._path)
         wide = Total(_range(x.left), _range(x.right))

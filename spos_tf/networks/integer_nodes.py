@@ -42,7 +42,7 @@ class Conv:
         strides: In both directions.
         norm: Keras's batch norm; None as long as it is not known.
         grid: A `Grid`, of the result; None as long as it is not known.
-        rounds: The network's own layer that puts the result on a grid, for a
+        rounding: The network's own layer that puts the result on a grid, for a
             sum; None in a network that does not.
         rectified: Whether a ReLU follows, which clipping to `Levels` is.
     """
@@ -52,7 +52,7 @@ class Conv:
     strides: int
     norm: Any = None
     grid: Any = None
-    rounds: Any = None
+    rounding: Any = None
     rectified: bool = False
 
     @property

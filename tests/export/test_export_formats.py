@@ -283,13 +283,11 @@ def test_int8_needs_images(tmp_path, exported):
 def test_corrupted_and_missing_files(exported, tmp_path, images, name, capfd):
     folder, _, _ = exported
     file_name = FORMATS[name].file_name
+    source, target = folder / file_name, tmp_path / file_name
+    damaged = target
     if name == "saved_model":
-        source, target = folder / name / "saved_model.pb", tmp_path / name
         target.mkdir()
-        damaged = target / "saved_model.pb"
-    else:
-        source, target = folder / file_name, tmp_path / file_name
-        damaged = target
+        source, damaged = source / "saved_model.pb", target / "saved_model.pb"
     damaged.write_bytes(source.read_bytes()[:1000])
     with pytest.raises(UserError, match=f"not a readable '{name}' file"):
         predict(target, name, images[:2])
