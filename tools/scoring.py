@@ -81,12 +81,15 @@ def make_evaluator(
         for split in (recalibration, search_split)
     ]
     if FLAGS.scoring == "tree":
-        if can_share(trained.blueprint.reads):
+        shares = can_share(trained.blueprint.reads)
+        if shares and trained.blueprint.is_chain:
             return TreeEvaluator(supernet, *batches)
         logging.info(
-            "The first segment of a network of %s reads every choice, so its "
-            "paths share nothing: --scoring=single is used.",
+            "Paths of %s %s: --scoring=single is used.",
             trained.blueprint.search_space.name,
+            "meet in sums and are no tree"
+            if shares
+            else "share nothing, since its first segment reads every choice",
         )
     return Evaluator(supernet, *batches)
 
