@@ -241,6 +241,13 @@ def define_data(*, holdout_per_class: int = 50) -> None:
         "Share of a folder:PATH without train and test folders that is test.",
     )
     flags.DEFINE_integer(
+        "first_classes",
+        None,
+        "Only the images of so many first classes: 120 of "
+        "imagenet_resized/16x16 are ImageNet16-120.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
         "holdout_per_class",
         holdout_per_class,
         "Training images a class held out to score paths in the search.",
@@ -267,6 +274,7 @@ def splits(blueprint: "Blueprint") -> "Splits":
     Raises:
         UserError: The data cannot be had, or has other classes.
     """
+    from spos_tf.data.class_subset import first_classes
     from spos_tf.data.sources import load_source
     from spos_tf.data.splits import carve
 
@@ -275,6 +283,8 @@ def splits(blueprint: "Blueprint") -> "Splits":
         data_dir=FLAGS.data_dir,
         test_fraction=FLAGS.test_fraction,
     )
+    if FLAGS.first_classes is not None:
+        source = first_classes(source, FLAGS.first_classes)
     if source.num_classes != blueprint.num_classes:
         raise UserError(
             f"Data set {FLAGS.dataset!r} has {source.num_classes} classes; "
