@@ -1,5 +1,6 @@
 """What tools/correlate.py makes of scores: figures, files, pictures."""
 
+import dataclasses
 import json
 import pathlib
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,8 +72,17 @@ def _compare(scores: np.ndarray, compared: Compared) -> "Correlation":
 
 def _baselines(compared: Compared) -> dict[str, Any]:
     """The correlation of costs: what knowing nothing but size gives."""
+    from spos_tf.analysis.correlation import kendall_interval
+
     return {
-        name: _compare(values, compared).to_dict()["kendall"]
+        name: dataclasses.asdict(
+            kendall_interval(
+                np.asarray(values, np.float64),
+                compared.accuracies,
+                resamples=FLAGS.resamples,
+                seed=FLAGS.seed,
+            )
+        )
         for name, values in compared.costs.items()
     }
 

@@ -82,6 +82,9 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        # Its name in protocols up to 2, which torch.save writes.
+        if module == "__builtin__":
+            module = "builtins"
         try:
             return _ALLOWED[module, name]
         except KeyError:
