@@ -128,6 +128,11 @@ def _read_compared(blueprint: "Blueprint") -> correlation_results.Compared:
             space.name,
         )
     sample = legal.sample(FLAGS.num_architectures, FLAGS.seed)
+    if len(sample) < 2:
+        raise UserError(
+            "Rankings are compared of at least 2 architectures; got "
+            f"{len(sample)} of table {FLAGS.table!r}."
+        )
     costs = {
         name: table.numbers(name)[sample.rows]
         if name in table.columns
@@ -143,13 +148,22 @@ def _read_compared(blueprint: "Blueprint") -> correlation_results.Compared:
     )
 
 
-def _check_unchanged(path: pathlib.Path, now: dict[str, Any]) -> None:
+def _check_unchanged(
+    folder: pathlib.Path,
+    judge: correlation_judge.Judge,
+    trained: trained_supernet.TrainedSupernet,
+    compared: correlation_results.Compared,
+) -> None:
     """A file of scores mixes no other weights, images or tables.
 
-    Args:
-        path: What the scores in the folder were made with.
-        now: The same, of this run; checkpoints are added to the file.
+    What they are made with stands beside them; checkpoints are added to it.
     """
+    path = folder / "scored_with.json"
+    now: dict[str, Any] = {
+        "table": compared.fingerprint,
+        **judge.scored_with,
+        "supernet": {str(trained.step): trained.fingerprint()},
+    }
     before: dict[str, Any] = {}
     if path.exists():
         try:
@@ -162,7 +176,7 @@ def _check_unchanged(path: pathlib.Path, now: dict[str, Any]) -> None:
         ):
             raise UserError(
                 "The supernet, the images or the table changed since the "
-                f"comparison in {str(path.parent)!r} began (see {path.name}). "
+                f"comparison in {str(folder)!r} began (see {path.name}). "
                 "Choose another --name, or delete that folder."
             )
     else:
@@ -223,6 +237,7 @@ def main() -> None:
             top_count(asked, len(compared.encodings))
         scores = ScoreFile(folder / "scores.jsonl")
         judge = correlation_judge.load_judge(trained)
+        _check_unchanged(folder, judge, trained, compared)
         by_step: dict[int, np.ndarray] = {}
         with tqdm.tqdm(
             total=len(steps) * len(compared.encodings),
@@ -234,14 +249,7 @@ def main() -> None:
                     trained = trained_supernet.read_supernet(
                         FLAGS.work_dir, step
                     )
-                _check_unchanged(
-                    folder / "scored_with.json",
-                    {
-                        "table": compared.fingerprint,
-                        **judge.scored_with,
-                        "supernet": {str(trained.step): trained.fingerprint()},
-                    },
-                )
+                    _check_unchanged(folder, judge, trained, compared)
                 by_step[trained.step] = _score(
                     judge, trained, compared, scores, bar
                 )
