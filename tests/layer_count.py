@@ -13,10 +13,11 @@ def count_layers(model):
     """Multiply-adds and weights by the layers that Keras built.
 
     Returns:
-        {"macs", "params", "params_without_bn"}; where kernels are quantized
-        also "bit_ops", from the bits of each and of what it takes.
+        {"macs", "params", "params_without_bn", "flops_benchmark"}; where
+        kernels are quantized also "bit_ops", from the bits of each and of
+        what it takes.
     """
-    macs = kernels = norms = 0
+    macs = kernels = norms = biases = 0
     bit_products = []
     for layer in model.layers:
         if isinstance(layer, Pact):
@@ -36,6 +37,7 @@ def count_layers(model):
             macs += height * width * math.prod(layer.kernel.shape)
         elif isinstance(layer, keras.layers.Dense):
             macs += math.prod(layer.kernel.shape)
+            biases += layer.units if layer.use_bias else 0
         elif isinstance(layer, keras.layers.BatchNormalization):
             norms += sum(math.prod(v.shape) for v in layer.trainable_variables)
             continue
@@ -46,6 +48,7 @@ def count_layers(model):
         "macs": macs,
         "params": kernels + norms,
         "params_without_bn": kernels,
+        "flops_benchmark": macs + biases,
     }
     if bit_products:
         counted["bit_ops"] = sum(bit_products) / 2**30

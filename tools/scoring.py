@@ -88,12 +88,15 @@ def make_evaluator(
         for split in (recalibration, search_split)
     ]
     if FLAGS.scoring == "tree":
-        if can_share(supernet.blueprint.reads):
+        shares = can_share(supernet.blueprint.reads)
+        if shares and supernet.blueprint.is_chain:
             return TreeEvaluator(supernet, *batches)
         logging.info(
-            "The first segment of a network of %s reads every choice, so its "
-            "paths share nothing: --scoring=single is used.",
+            "Paths of %s %s: --scoring=single is used.",
             supernet.blueprint.search_space.name,
+            "meet in sums and are no tree"
+            if shares
+            else "share nothing, since its first segment reads every choice",
         )
     return Evaluator(supernet, *batches)
 

@@ -54,6 +54,14 @@ flags.DEFINE_string(
     "default for the MACs of shufflenet_blocks as in the paper); otherwise 7 "
     "equal ranges between the 1st and 99th percentile of random paths.",
 )
+flags.DEFINE_bool(
+    "untied",
+    False,
+    "Where several blocks share a choice, as the cells of nasbench201 do, "
+    "every block draws its own; a cell in which nothing reaches a node is "
+    "drawn anew. The supernet is searched with the shared choices all the "
+    "same. With --sampler=uniform or strict_fairness (which draws none anew).",
+)
 flags.DEFINE_enum(
     "initialization",
     "independent",
@@ -136,6 +144,14 @@ def _sampler(blueprint):
     limits.tables_only(constraints)
     # Says which limit cannot be kept, and how near one can come.
     check_feasible(space, constraints)
+    if FLAGS.untied and (ranged or constraints):
+        raise UserError(
+            "--untied networks are of no one cost, so --sampler is uniform or "
+            "strict_fairness and there are no limits; got --sampler="
+            f"{FLAGS.sampler}"
+            + "".join(f" and {one.describe()}" for one in constraints[:1])
+            + "."
+        )
     if FLAGS.sampler == "strict_fairness":
         if constraints:
             raise UserError(
@@ -145,6 +161,12 @@ def _sampler(blueprint):
                 "uniform_constraint."
             )
         return samplers.StrictFairnessSampler(space, seed=FLAGS.seed), {}
+    if FLAGS.untied:
+        from spos_tf.networks.shared_choices import connections
+        from spos_tf.training.connected_sampler import ConnectedSampler
+
+        nodes = connections(blueprint)
+        return ConnectedSampler(space, nodes, seed=FLAGS.seed), {}
     if not ranged and not constraints:
         return samplers.UniformSampler(space, seed=FLAGS.seed), {}
     used = limits.fingerprints(one.cost for one in constraints)
@@ -186,6 +208,10 @@ def _validation(blueprint, supernet, parts, preprocessing):
     paths = blueprint.search_space.sample(
         np.random.default_rng(FLAGS.seed), FLAGS.validation_paths
     )
+    if FLAGS.untied:
+        from spos_tf.networks.shared_choices import untied_encoding
+
+        paths = [untied_encoding(blueprint, path) for path in paths]
 
     def validate():
         scores = [evaluator(path) for path in paths]
@@ -226,7 +252,12 @@ def _train(blueprint, pinned, options, folder):
     preprocessing = shared_flags.preprocessing(blueprint)
     strategy = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
-    sampler, costs = _sampler(blueprint)
+    drawn = blueprint
+    if FLAGS.untied:
+        from spos_tf.networks.shared_choices import untied
+
+        drawn = untied(blueprint)
+    sampler, costs = _sampler(drawn)
 
     import tensorflow as tf
 
@@ -238,7 +269,7 @@ def _train(blueprint, pinned, options, folder):
     synchronized = FLAGS.batch_norm == "synchronized"
     with strategy.scope():
         supernet = Supernet(
-            blueprint,
+            drawn,
             seed=FLAGS.seed,
             aligned=FLAGS.initialization == "aligned",
             norm=SynchronizedBatchNorm(replicas)
@@ -254,7 +285,7 @@ def _train(blueprint, pinned, options, folder):
         seed = tf.stack([FLAGS.seed + stream * 2**32, step])
         return supernet(images, path, dropout_seed=seed)
 
-    space = blueprint.search_space
+    space = drawn.search_space
     counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
     variables = supernet.named_variables
     gates = supernet.gates
@@ -270,6 +301,7 @@ def _train(blueprint, pinned, options, folder):
             "pins": json.loads(json.dumps(pinned)),
             # Of costs that files say: those may have changed.
             "costs": costs,
+            "untied": FLAGS.untied,
         },
         forward=forward,
         variables=variables,

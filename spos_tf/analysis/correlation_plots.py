@@ -3,9 +3,11 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,7 +42,9 @@ def plot_scatter(
 ) -> None:
     """Draws the benchmark's accuracy over the supernet's, a dot each.
 
-    The dot that the supernet would choose is marked.
+    Beside it the same by rank, which is what tau compares: few architectures
+    that do not learn take much of the axes of accuracy. The dot that the
+    supernet would choose is marked.
 
     Args:
         scores: Shares, `[architectures]`.
@@ -56,33 +60,46 @@ def plot_scatter(
     theirs = np.asarray(accuracies, np.float64)
     if not len(percent):
         raise UserError("A scatter plot needs at least one architecture.")
-    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    color, marker, _ = STYLES[1]
+    figure = Figure(figsize=(11, 5.5), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    best = percent == percent.max()
+    _dots(left, percent, theirs, best)
+    left.set_xlabel("supernet accuracy [%]")
+    left.set_ylabel(accuracy_label)
+    ranks = scipy.stats.rankdata(percent), scipy.stats.rankdata(theirs)
+    _dots(right, *ranks, best)
+    right.set_xlabel("rank by supernet accuracy")
+    right.set_ylabel(f"rank by {accuracy_label}")
+    figure.suptitle(title, fontsize="medium")
+    handles = left.get_legend_handles_labels()
+    _finish(figure, [left, right], 2, path, handles)
+
+
+def _dots(
+    axes: Axes,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    best: npt.NDArray[np.bool_],
+) -> None:
     axes.scatter(
-        percent,
-        theirs,
-        s=14 if len(percent) <= _FEW else 4,
-        c=color,
+        x,
+        y,
+        s=14 if len(x) <= _FEW else 3,
+        c=STYLES[1][0],
         alpha=0.45,
         linewidths=0,
-        label=f"architectures ({len(percent)})",
+        label=f"architectures ({len(x)})",
     )
-    best = percent == percent.max()
     axes.scatter(
-        percent[best],
-        theirs[best],
+        x[best],
+        y[best],
         s=60,
-        marker=marker,
+        marker=STYLES[1][1],
         facecolors="none",
         edgecolors=STYLES[0][0],
         linewidths=1.8,
         label="highest score",
     )
-    axes.set_xlabel("supernet accuracy [%]")
-    axes.set_ylabel(accuracy_label)
-    axes.set_title(title, fontsize="medium")
-    _finish(figure, axes, 2, path)
 
 
 def plot_over_training(
@@ -134,7 +151,7 @@ def plot_over_training(
     axes.axhline(0, color="0.6", linewidth=1)
     axes.set_xlabel(amount_label)
     axes.set_ylabel("Kendall tau")
-    _finish(figure, axes, 1, path)
+    _finish(figure, [axes], 1, path)
 
 
 def plot_beside(
@@ -174,7 +191,7 @@ def plot_beside(
     axes.set_yticks(range(len(runs)), list(runs))
     axes.set_ylim(len(runs) - 0.4, -0.6)
     axes.set_xlabel("Kendall tau, 95 % interval over architectures")
-    _finish(figure, axes, 0, path)
+    _finish(figure, [axes], 0, path)
 
 
 def _ends(kendall: RankCorrelation) -> tuple[float, float]:
@@ -187,11 +204,21 @@ def _ends(kendall: RankCorrelation) -> tuple[float, float]:
 
 
 def _finish(
-    figure: Figure, axes: Axes, columns: int, path: str | pathlib.Path
+    figure: Figure,
+    drawn: Sequence[Axes],
+    columns: int,
+    path: str | pathlib.Path,
+    handles: tuple[list[Any], list[Any]] | None = None,
 ) -> None:
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    for axes in drawn:
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
     if columns:
-        figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+        figure.legend(
+            *(handles or ()),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+        )
     save_png(figure, pathlib.Path(path))

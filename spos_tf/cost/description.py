@@ -52,6 +52,8 @@ def describe(
         result["params"] = cost.params
         result["params_without_bn"] = cost.params_without_bn
         result["bit_ops"] = cost.bit_ops
+        for name in blueprint.further_costs:
+            result[name] = getattr(cost, name)
     return result
 
 
@@ -61,7 +63,6 @@ def _slots(
     space = blueprint.search_space
     chosen = None if encoding is None else space.decode(encoding)
     costs = None if encoding is None else segment_costs(blueprint, encoding)
-    shapes = (*blueprint.input_shapes, (blueprint.num_classes,))
     return [
         {
             "name": segment.name,
@@ -74,8 +75,8 @@ def _slots(
                 }
                 for name in segment.reads
             },
-            "input_shape": list(shapes[index]),
-            "output_shape": list(shapes[index + 1]),
+            "input_shape": list(blueprint.input_shapes[index]),
+            "output_shape": list(blueprint.output_shapes[index]),
             "macs": costs and costs[index].macs,
             "params": costs and costs[index].params,
         }

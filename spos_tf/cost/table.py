@@ -22,7 +22,10 @@ COSTS: dict[str, Callable[[Cost], int | float]] = {
     "params": lambda cost: cost.params,
     # In 2^30; a part that stays float has none.
     "bit_ops": lambda cost: cost.bit_ops or 0.0,
+    # Of spaces that name it: a benchmark's own figure.
+    "flops_benchmark": lambda cost: cost.flops_benchmark,
 }
+_EVERYWHERE = ("macs", "params")
 
 
 def cost_names(blueprint: Blueprint) -> tuple[str, ...]:
@@ -32,7 +35,8 @@ def cost_names(blueprint: Blueprint) -> tuple[str, ...]:
     """
     any_encoding = blueprint.search_space.legal_table[:, 0]
     quantized = network_cost(blueprint, any_encoding).bit_products is not None
-    return tuple(name for name in COSTS if name != "bit_ops" or quantized)
+    bits = ("bit_ops",) if quantized else ()
+    return (*_EVERYWHERE, *bits, *blueprint.further_costs)
 
 
 class SlotOption(NamedTuple):
@@ -194,10 +198,11 @@ def cost_table(blueprint: Blueprint, name: str) -> CostTable:
         raise UserError(
             f"Unknown cost {name!r}. The costs are: {', '.join(COSTS)}."
         )
-    if name not in cost_names(blueprint):
+    known = cost_names(blueprint)
+    if name not in known:
         raise UserError(
-            f"Networks of space {blueprint.search_space.name!r} are not "
-            f"quantized, so they have no {name}. Use macs."
+            f"Networks of space {blueprint.search_space.name!r} have no "
+            f"{name}. Their costs are: {', '.join(known)}."
         )
     read = COSTS[name]
 

@@ -138,6 +138,12 @@ class Ops(Protocol[T]):
     def max_pool(self, x: T, size: int, *, strides: int) -> T:
         """The most of a window, `"same"` padding."""
 
+    def avg_pool(self, x: T, size: int, *, strides: int) -> T:
+        """The mean of a window, `"same"` padding, which is not counted."""
+
+    def zeros(self, x: T) -> T:
+        """Zeros in the shape of `x`: nothing passes."""
+
     def add(self, x: T, y: T) -> T:
         """The sum: a residual connection."""
 

@@ -30,6 +30,7 @@ class Count:
         bit_products: Multiply-adds times bits of weights times bits of
             features; None where it stays float.
         clip_levels: For a clipping the bits that each of its levels is for.
+        bias_adds: Additions of a bias for one image.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Count:
     batch_norm_channels: int = 0
     bit_products: int | None = None
     clip_levels: tuple[int, ...] = ()
+    bias_adds: int = 0
 
 
 class ShapeOps:
@@ -107,6 +109,12 @@ class ShapeOps:
         del size
         return (*self._strided(x[0], x[1], strides), x[2])
 
+    def avg_pool(self, x: Shape, size: int, *, strides: int) -> Shape:
+        return self.max_pool(x, size, strides=strides)
+
+    def zeros(self, x: Shape) -> Shape:
+        return x
+
     def add(self, x: Shape, y: Shape) -> Shape:
         if x != y:
             raise ValueError(f"A sum has terms of one shape; got {x}, {y}.")
@@ -150,7 +158,7 @@ class ShapeOps:
         del stddev
         kernel = x[-1] * units
         bias = units if use_bias else 0
-        self.counts.append(Count(name, kernel, kernel + bias))
+        self.counts.append(Count(name, kernel, kernel + bias, bias_adds=bias))
         return (units,)
 
     @staticmethod

@@ -210,6 +210,12 @@ class TensorOps:
     def max_pool(self, x: tf.Tensor, size: int, *, strides: int) -> tf.Tensor:
         return tf.nn.max_pool2d(x, size, strides, "SAME")
 
+    def avg_pool(self, x: tf.Tensor, size: int, *, strides: int) -> tf.Tensor:
+        return tf.nn.avg_pool2d(x, size, strides, "SAME")
+
+    def zeros(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.zeros_like(x)
+
     def _convolved(
         self, convolution: "_Convolution", most: int | None
     ) -> tf.Tensor:

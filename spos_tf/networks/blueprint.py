@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from spos_tf.errors import UserError
 from spos_tf.layers.ops import Block, ElasticBlock
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
+
+T = TypeVar("T")
 
 # That networks can be exported to.
 FLOAT_FORMATS = (
@@ -43,12 +45,15 @@ class Segment:
         choice: Name of the structural choice, None where nothing is chosen.
         elastic: Names of the choices that size the block which is taken; all
             branches are then `ElasticBlock`s.
+        inputs: Names of segments before this one; the sum of their outputs
+            comes in. Empty for the segment right before, or the images.
     """
 
     name: str
     branches: tuple[Block | None, ...]
     choice: str | None = None
     elastic: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -96,6 +101,8 @@ class Blueprint:
         stage_widths: Output channels of every stage, where the space takes
             an argument of this name.
         export_formats: Formats its networks can be exported to.
+        further_costs: Names in `cost.table.COSTS` that are of this space
+            besides the usual ones.
     """
 
     search_space: SearchSpace
@@ -105,6 +112,7 @@ class Blueprint:
     segments: tuple[Segment, ...]
     stage_widths: tuple[int, ...] = ()
     export_formats: tuple[str, ...] = FLOAT_FORMATS
+    further_costs: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> Shape:
@@ -112,16 +120,70 @@ class Blueprint:
         return (self.image_size, self.image_size, 3)
 
     @functools.cached_property
-    def input_shapes(self) -> tuple[Shape, ...]:
-        """Input shape of every segment; all its branches agree on the output.
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """For every segment the indexes of those whose outputs are summed.
+
+        None for the first, which takes the images.
 
         Raises:
-            ValueError: Two branches of a segment give different shapes.
+            ValueError: A segment takes one that does not stand before it.
         """
-        shapes = [self.input_shape]
-        for segment in self.segments:
+        before: dict[str, int] = {}
+        found: list[tuple[int, ...]] = []
+        for index, segment in enumerate(self.segments):
+            for name in segment.inputs:
+                if name not in before:
+                    raise ValueError(
+                        f"{segment.name!r} takes {name!r}, which is no segment "
+                        "before it"
+                    )
+            usual = (index - 1,) if index else ()
+            taken = tuple(before[name] for name in segment.inputs)
+            found.append(taken or usual)
+            before[segment.name] = index
+        return tuple(found)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether every segment takes what the one before it gives."""
+        return all(
+            taken == ((index - 1,) if index else ())
+            for index, taken in enumerate(self.sources)
+        )
+
+    def flow(
+        self,
+        images: T,
+        apply: Callable[[int, T], T],
+        add: Callable[[Sequence[T]], T],
+    ) -> T:
+        """Runs the segments in order.
+
+        Args:
+            images: What the first takes.
+            apply: From a segment's index and its input to its output.
+            add: The sum of several outputs; each sum is made once.
+
+        Returns:
+            The last segment's output.
+        """
+        outputs: list[T] = []
+        inputs: dict[tuple[int, ...], T] = {(): images}
+        for index, taken in enumerate(self.sources):
+            if taken not in inputs:
+                terms = [outputs[source] for source in taken]
+                inputs[taken] = terms[0] if len(terms) == 1 else add(terms)
+            outputs.append(apply(index, inputs[taken]))
+        return outputs[-1]
+
+    @functools.cached_property
+    def _shapes(self) -> tuple[tuple[Shape, Shape], ...]:
+        found = []
+
+        def apply(index: int, shape: Shape) -> Shape:
+            segment = self.segments[index]
             outputs = {
-                block(ShapeOps(), shapes[-1])
+                block(ShapeOps(), shape)
                 for block in segment.branches
                 if block is not None
             }
@@ -130,8 +192,30 @@ class Blueprint:
                     f"The branches of {segment.name!r} disagree on the output "
                     f"shape: {sorted(outputs)}."
                 )
-            shapes.append(outputs.pop())
-        return tuple(shapes[:-1])
+            output = outputs.pop()
+            found.append((shape, output))
+            return output
+
+        def add(shapes: Sequence[Shape]) -> Shape:
+            return functools.reduce(ShapeOps().add, shapes)
+
+        self.flow(self.input_shape, apply, add)
+        return tuple(found)
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """Input shape of every segment; all its branches agree on the output.
+
+        Raises:
+            ValueError: Two branches of a segment give different shapes, or
+                outputs that are summed differ in theirs.
+        """
+        return tuple(shape for shape, _ in self._shapes)
+
+    @property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """Output shape of every segment; see `input_shapes`."""
+        return tuple(shape for _, shape in self._shapes)
 
     @functools.cached_property
     def reads(self) -> tuple[tuple[int, ...], ...]:

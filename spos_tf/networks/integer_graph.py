@@ -68,6 +68,12 @@ def integer_graph(
             f"one of {blueprint.search_space.name!r} has none. Use "
             "--quantize=int8 or the format tflite_int8."
         )
+    if not blueprint.is_chain:
+        raise UserError(
+            "Deploy forms and low-bit files are for networks whose blocks "
+            "follow each other; those of "
+            f"{blueprint.search_space.name!r} meet in sums."
+        )
     x: Any = Image()
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
@@ -210,6 +216,12 @@ class _Reader(Ops[Any]):
 
     def max_pool(self, x: Any, size: int, *, strides: int) -> Any:
         return MaxPool(x, size, strides)
+
+    def avg_pool(self, x: Any, size: int, *, strides: int) -> Any:
+        _refuse("an average pool")
+
+    def zeros(self, x: Any) -> Any:
+        _refuse("zeros")
 
     def add(self, x: Any, y: Any) -> Any:
         return Add(x, y)

@@ -67,11 +67,12 @@ def assemble(
         UserError: The encoding is not one of this space.
     """
     inputs = keras.Input(blueprint.input_shape, name="image")
-    x = inputs
-    for segment, block in zip(
-        blueprint.segments, blueprint.blocks(encoding), strict=True
-    ):
-        x = block(ops_of(segment.name), x)
+    blocks = blueprint.blocks(encoding)
+
+    def apply(index: int, x: Any) -> Any:
+        return blocks[index](ops_of(blueprint.segments[index].name), x)
+
+    x = blueprint.flow(inputs, apply, lambda xs: keras.layers.Add()(list(xs)))
     # Without the path of a user's file: Keras takes no slash.
     name = blueprint.search_space.name.rpartition(":")[2]
     return keras.Model(inputs, x, name=name)
@@ -149,6 +150,16 @@ class KerasOps:
         return keras.layers.MaxPooling2D(
             size, strides, padding="same", name=self._next("max_pool")
         )(x)
+
+    def avg_pool(self, x: Any, size: int, *, strides: int) -> Any:
+        return keras.layers.AveragePooling2D(
+            size, strides, padding="same", name=self._next("avg_pool")
+        )(x)
+
+    def zeros(self, x: Any) -> Any:
+        # Not left out: what comes before it stays in the network, as its
+        # weights do in every count.
+        return keras.layers.Rescaling(0.0, name=self._next("zeros"))(x)
 
     def depthwise(
         self, x: Any, kernel_size: int, *, strides: int = 1, name: str

@@ -1,5 +1,6 @@
 """The network whose paths are all networks of a search space."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -111,6 +112,9 @@ class Supernet(keras.layers.Layer):
             self._slots.append(
                 _Slot(branches, functions[kind], position, elastic)
             )
+        # Of every segment how many branches stand before its own.
+        counts = [len(slot.branches) for slot in self._slots]
+        self._first_branches = [0, *itertools.accumulate(counts[:-1])]
         # Keras finds the weights of layers that stand in plain lists.
         self._branches = [b for slot in self._slots for b in slot.branches if b]
         self.built = True
@@ -166,21 +170,21 @@ class Supernet(keras.layers.Layer):
         Returns:
             Logits, float32 `[batch, classes]`.
         """
-        x, first = images, 0
-        for index, slot in enumerate(self._slots):
+
+        def apply(index: int, x: tf.Tensor) -> tf.Tensor:
+            slot = self._slots[index]
             chosen = (
                 slot.selected(selection),
                 slot.weights(),
                 slot.sizes(selection),
             )
-            if statistics is None:
-                x = slot.functions.train(
-                    x, *chosen, tf.constant(first), dropout_seed
-                )
-                first += len(slot.branches)
-            else:
-                x = slot.functions.infer(x, *chosen, statistics[index])
-        return tf.cast(x, tf.float32)
+            if statistics is not None:
+                return slot.functions.infer(x, *chosen, statistics[index])
+            first = tf.constant(self._first_branches[index])
+            return slot.functions.train(x, *chosen, first, dropout_seed)
+
+        logits = self.blueprint.flow(images, apply, tf.add_n)
+        return tf.cast(logits, tf.float32)
 
     def batch_moments(
         self, images: tf.Tensor, selection: tf.Tensor
@@ -195,15 +199,20 @@ class Supernet(keras.layers.Layer):
             A float32 `[2, channels]` a segment: mean and variance of this
             batch. `pooled_statistics` makes those of all images of them.
         """
-        x, moments = images, []
-        for slot in self._slots:
-            x, collected = slot.functions.collect(
+        moments = []
+
+        def apply(index: int, x: tf.Tensor) -> tf.Tensor:
+            slot = self._slots[index]
+            y, collected = slot.functions.collect(
                 x,
                 slot.selected(selection),
                 slot.weights(),
                 slot.sizes(selection),
             )
             moments.append(collected)
+            return y
+
+        self.blueprint.flow(images, apply, tf.add_n)
         return moments
 
     def branch_weights(self, segment: int, option: int) -> Weights:

@@ -3,15 +3,19 @@
 A module lists its spaces in `SPACES`, a dict from name to a function that
 takes the space's arguments by keyword and returns a `Blueprint`, and its
 presets in `PRESETS`. Published networks of the space are in `NETWORKS`, where
-there are any. Adding a space is adding a file.
+there are any. A family whose architectures are usually written otherwise than
+as an encoding has `parse_arch_string` and `arch_string`. Adding a
+space is adding a file.
 """
 
 from spos_tf.spaces.registry import (
     at_its_place,
     blueprint_of,
     build_blueprint,
+    format_architecture,
     named_network,
     network_names,
+    parse_architecture,
     preset_names,
     space_names,
     uniform_network,
@@ -21,8 +25,10 @@ __all__ = [
     "at_its_place",
     "blueprint_of",
     "build_blueprint",
+    "format_architecture",
     "named_network",
     "network_names",
+    "parse_architecture",
     "preset_names",
     "space_names",
     "uniform_network",

@@ -14,6 +14,7 @@ from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.space import Architecture
+from spos_tf.space.search_space import format_encoding, parse_encoding
 from spos_tf.spaces import user_file
 
 # Beside the families of spaces.
@@ -199,6 +200,36 @@ def blueprint_of(architecture: Architecture) -> Blueprint:
     """
     arguments: Mapping[str, Any] = architecture.space_arguments
     return build_blueprint(architecture.search_space, **arguments)
+
+
+def parse_architecture(name: str, text: str) -> npt.NDArray[np.int32]:
+    """Reads an architecture as benchmarks and command lines write it.
+
+    Args:
+        name: Of the space.
+        text: The family's own form, such as NAS-Bench-201's strings, or
+            comma-separated option indexes where it has none.
+
+    Returns:
+        int32 `[num_choices]`; whether its options are legal is for
+        `SearchSpace.check` to say.
+
+    Raises:
+        UserError: No such space, or the text is not of that form.
+    """
+    read = getattr(_family(name)[0], "parse_arch_string", parse_encoding)
+    encoding: npt.NDArray[np.int32] = read(text)
+    return encoding
+
+
+def format_architecture(name: str, encoding: npt.ArrayLike) -> str:
+    """Writes what `parse_architecture` reads.
+
+    Raises:
+        UserError: No such space.
+    """
+    write = getattr(_family(name)[0], "arch_string", format_encoding)
+    return str(write(np.asarray(encoding)))
 
 
 def at_its_place(stored: str, asked: str) -> str:

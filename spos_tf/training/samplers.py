@@ -56,7 +56,8 @@ def _legal(space: SearchSpace, drawn: tf.Tensor) -> tf.Tensor:
     return tf.gather(table.ravel(), drawn + offsets)
 
 
-def _seed(seed: int, step: tf.Tensor) -> tf.Tensor:
+def seed_of(seed: int, step: tf.Tensor) -> tf.Tensor:
+    """The seed of a step, int64 `[2]`."""
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
 
 
@@ -68,7 +69,7 @@ class UniformSampler:
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        path = _uniform(self._space, [], _seed(self._seed, step))
+        path = _uniform(self._space, [], seed_of(self._seed, step))
         return Draw(path, tf.constant(False))
 
 
@@ -136,12 +137,12 @@ class ConstraintSampler:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         proposals = _uniform(
-            self._space, [self._proposals], _seed(self._seed, step)
+            self._space, [self._proposals], seed_of(self._seed, step)
         )
         # Another seed: the range must not depend on the proposals.
         index = tf.random.stateless_uniform(
             [],
-            _seed(self._seed + 1, step),
+            seed_of(self._seed + 1, step),
             maxval=len(self._ranges),
             dtype=tf.int32,
         )
@@ -178,7 +179,7 @@ class StrictFairnessSampler:
             # The order of uniform draws is a random order of the options.
             # (`index_shuffle` favours some orders of few things.)
             draws = tf.random.stateless_uniform(
-                [len(group), count], _seed(self._seed, period)
+                [len(group), count], seed_of(self._seed, period)
             )
             drawn.append(tf.argsort(draws)[:, step % count])
             positions.append(group)

@@ -6,6 +6,8 @@ A new space needs an entry in `SMALLEST`; all tests here then run over it.
 import numpy as np
 import pytest
 
+from spos_tf.cost.table import cost_table
+
 # Without dropout: it is random in a stand-alone network's training mode.
 _SHUFFLENET = {
     "preset": "demo",
@@ -28,8 +30,16 @@ _RESNET = {
     "stage_widths": [8, 12],
     "stage_repeats": [1, 1],
 }
+_CELLS = {
+    "preset": "demo",
+    "stage_widths": [8, 12],
+}
 SMALLEST = {
     "fbnet": _MOBILE,
+    "nasbench201": _CELLS,
+    "nasbench201_reduce1": _CELLS,
+    "nasbench201_reduce2": _CELLS,
+    "nasbench201_reduce3": _CELLS,
     "proxyless_cpu": _MOBILE,
     "proxyless_default": _MOBILE,
     "proxyless_gpu": _MOBILE,
@@ -121,6 +131,20 @@ def covering(blueprint):
         space.legal_table[choices, (index + choices) % space.num_legal]
         for index in range(space.num_legal.max())
     ]
+
+
+@pytest.fixture(scope="module")
+def telling(blueprint, covering):
+    """Encodings every choice of which decides what comes out.
+
+    In a chain that is so of all; in a cell an edge is idle where nothing
+    leads to it or on from it, which is not so where all have weights.
+    """
+    if blueprint.is_chain:
+        return covering
+    params = cost_table(blueprint, "params")
+    assert not any(segment.elastic for segment in blueprint.segments)
+    return [params.table.argmax(axis=1).astype(np.int32)]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What holds for every search space."""
 
+import itertools
 import json
 
 import hypothesis
@@ -52,6 +53,18 @@ def _neighbours(blueprint, encoding):
             yield other
 
 
+def _among(encoding, encodings):
+    return any(np.array_equal(encoding, one) for one in encodings)
+
+
+def _distinct(*groups):
+    found = []
+    for encoding in itertools.chain(*groups):
+        if not _among(encoding, found):
+            found.append(encoding)
+    return found
+
+
 def test_a_space_without_smallest_arguments_fails_and_says_where(smallest):
     with pytest.raises(pytest.fail.Exception, match=r"'new'.*conftest.py"):
         smallest("new")
@@ -79,18 +92,21 @@ def test_one_trace_serves_all_paths(blueprint, supernet, batches):
     paths = space.sample(np.random.default_rng(0), 12)
     logits = [forward(batches[0][0], tf.constant(path)) for path in paths]
     assert forward.experimental_get_tracing_count() == 1
-    assert len({one.numpy().tobytes() for one in logits}) == len(
-        np.unique(paths, axis=0)
-    )
+    different = len({one.numpy().tobytes() for one in logits})
+    if blueprint.is_chain:
+        assert different == len(np.unique(paths, axis=0))
+    else:
+        # Some cells are others with an idle edge.
+        assert different > len(paths) / 2
     assert logits[0].shape == (16, blueprint.num_classes)
 
 
 def test_a_path_equals_its_network_in_training_and_another_does_not(
-    blueprint, supernet, covering, batches
+    blueprint, supernet, covering, telling, batches
 ):
     images = batches[0][0]
     forward = tf.function(supernet, autograph=False)
-    for encoding in covering:
+    for encoding in _distinct(covering, telling):
         subnet = build_subnet(blueprint, encoding, seed=9)
         before = subnet(images, training=True)
         expected = forward(images, tf.constant(encoding))
@@ -98,17 +114,19 @@ def test_a_path_equals_its_network_in_training_and_another_does_not(
         inherit_weights(subnet, blueprint, encoding, supernet.named_variables)
         found = subnet(images, training=True)
         assert _close(found, expected)
+        if not _among(encoding, telling):
+            continue
         for other in _neighbours(blueprint, encoding):
             theirs = forward(images, tf.constant(other))
             assert _differ(found, theirs, least=_least(blueprint))
 
 
 def test_a_path_equals_its_network_in_inference_and_another_does_not(
-    blueprint, supernet, covering, batches, evaluator
+    blueprint, supernet, covering, telling, batches, evaluator
 ):
     images = batches[1][0]
     forward = tf.function(supernet, autograph=False)
-    for encoding in covering:
+    for encoding in _distinct(covering, telling):
         statistics = evaluator.recalibrate(encoding)
         subnet = build_subnet(blueprint, encoding, seed=9)
         inherit_weights(
@@ -118,6 +136,8 @@ def test_a_path_equals_its_network_in_inference_and_another_does_not(
         path = tf.constant(encoding)
         assert _close(found, forward(images, path, statistics=statistics))
         assert not _close(found, subnet(images, training=True))
+        if not _among(encoding, telling):
+            continue
         other = next(_neighbours(blueprint, encoding))
         theirs = evaluator.recalibrate(other)
         path = tf.constant(other)
@@ -125,18 +145,22 @@ def test_a_path_equals_its_network_in_inference_and_another_does_not(
         assert _differ(found, logits, least=_least(blueprint))
 
 
-def test_a_description_shows_every_choice_once(blueprint):
+def test_a_description_shows_the_choices_of_every_slot(blueprint):
     space = blueprint.search_space
     encoding = space.sample(np.random.default_rng(4), 1)[0]
     shown = [
-        (f"{slot['name']}.{name}", tuple(choice["options"]), choice["chosen"])
+        (name, tuple(choice["options"]), choice["chosen"])
         for slot in describe(blueprint, encoding)["slots"]
         for name, choice in slot["choices"].items()
     ]
     chosen = space.decode(encoding)
+    choices = {choice.name: choice for choice in space.choices}
+    # In the order of the segments; a choice that cells share stands in each.
+    read = [name for one in blueprint.segments for name in one.reads]
+    assert list(dict.fromkeys(read)) == list(choices)
     assert shown == [
-        (choice.name, choice.options, chosen[choice.name])
-        for choice in space.choices
+        (name.rpartition(".")[2], choices[name].options, chosen[name])
+        for name in read
     ]
 
 

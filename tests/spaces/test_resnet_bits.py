@@ -86,7 +86,7 @@ def test_a_network_in_float_has_no_bit_ops():
     assert cost_names(blueprint) == ("macs", "params")
     assert blueprint.search_space.num_choices == 3
     assert network_cost(blueprint, [0, 1, 2]).bit_ops is None
-    with pytest.raises(UserError, match="not quantized, so they have no bit"):
+    with pytest.raises(UserError, match="have no bit_ops"):
         cost_table(blueprint, "bit_ops")
     assert build_subnet(blueprint, [0, 1, 2])(np.zeros((1, 8, 8, 3))).shape == (
         1,
