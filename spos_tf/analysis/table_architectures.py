@@ -1,7 +1,7 @@
 """What of a benchmark table is of a search space, and a sample of it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class SubTable:
 def sub_table(
     table: BenchmarkTable,
     space: SearchSpace,
-    parse: Callable[[str], Sequence[int]],
+    parse: Callable[[str], Iterable[int]],
 ) -> SubTable:
     """The part of a table that a space has.
 

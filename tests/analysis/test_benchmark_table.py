@@ -1,5 +1,6 @@
 """Benchmark tables: what is read, what is refused, and in which words."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -10,6 +11,11 @@ from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.errors import UserError
 from spos_tf.space.choice import Choice
 from spos_tf.space.search_space import SearchSpace, parse_encoding
+from spos_tf.spaces import (
+    build_blueprint,
+    format_architecture,
+    parse_architecture,
+)
 
 TEXTS = ("0,0", "1,0", "2,1", "0,1")
 ACCURACIES = (0.5, 0.7, 0.6, 0.4)
@@ -82,6 +88,33 @@ def test_a_smaller_space_takes_its_part(write, space):
     assert found.left_out == 2
     with pytest.raises(UserError, match="None of the 4 .* is legal in space"):
         architectures(path, space.pinned({"a": 3, "b": 1}))
+
+
+def test_the_benchmarks_strings(write):
+    """Of NAS-Bench-201, for its space and a reduced one."""
+    last = "|nor_conv_3x3~0|skip_connect~1|none~2|"
+    texts = [
+        f"|{op}~0|+|none~0|nor_conv_3x3~1|+{last}"
+        for op in ("nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none")
+    ]
+    table = read_table(write("table.npz", arch_str=texts, a=range(4)))
+    for name, expected in (
+        ("nasbench201", [0, 1, 2, 4]),
+        ("nasbench201_reduce1", [0, 1, 4]),
+        ("nasbench201_reduce3", [0, 1]),
+    ):
+        parse = functools.partial(parse_architecture, name)
+        space = build_blueprint(name).search_space
+        found = sub_table(table, space, parse)
+        assert found.encodings.tolist() == [
+            [i, 0, 3, 3, 1, 0] for i in expected
+        ]
+        assert found.left_out == 4 - len(expected)
+        written = [format_architecture(name, e) for e in found.encodings]
+        assert written == [texts[row] for row in found.rows]
+    other = read_table(write("b.csv", arch=["0,0,3,3,1,0"], a=[1]))
+    with pytest.raises(UserError, match="Row 1 .*is written .op~0"):
+        sub_table(other, space, parse)
 
 
 def test_a_sample_is_of_its_seed_and_not_of_the_order_of_rows(write, space):
