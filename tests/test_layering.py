@@ -35,6 +35,7 @@ TENSOR_LIBRARIES = {
 # Of space/ and search/, the only files that run networks.
 MAY_RUN_NETWORKS = {
     "spos_tf/search/evaluator.py",
+    "spos_tf/search/shared_statistics.py",
     "spos_tf/search/tree_evaluator.py",
 }
 ROOMS_WITHOUT_A_SUBJECT = {"utils", "common", "base", "helpers", "misc"}

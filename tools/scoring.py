@@ -11,6 +11,7 @@ from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
+    from spos_tf.networks.supernet import Supernet
     from spos_tf.search.driver import Evaluate
     from spos_tf.search.evaluator import Evaluator
     from spos_tf.search.generations import Encoding
@@ -64,29 +65,35 @@ def recalibration_split(parts):
     return parts.recalibration(wanted, FLAGS.seed)
 
 
-def make_evaluator(
-    trained, recalibration, search_split, preprocessing
-) -> "Evaluator | TreeEvaluator":
-    """The evaluator that --scoring asks for, with the trained weights."""
+def load_supernet(trained) -> "Supernet":
+    """The network, with the trained weights."""
     from spos_tf.networks.supernet import Supernet
     from spos_tf.networks.transfer import load_weights
+
+    supernet = Supernet(trained.blueprint, width_mode=FLAGS.width_mode)
+    load_weights(supernet, trained.weights)
+    return supernet
+
+
+def make_evaluator(
+    supernet: "Supernet", recalibration, search_split, preprocessing
+) -> "Evaluator | TreeEvaluator":
+    """The evaluator that --scoring asks for."""
     from spos_tf.search.evaluator import Evaluator
     from spos_tf.search.tree import can_share
     from spos_tf.search.tree_evaluator import TreeEvaluator
 
-    supernet = Supernet(trained.blueprint, width_mode=FLAGS.width_mode)
-    load_weights(supernet, trained.weights)
     batches = [
-        _batches(split, preprocessing)
+        evaluation_batches(split, preprocessing)
         for split in (recalibration, search_split)
     ]
     if FLAGS.scoring == "tree":
-        shares = can_share(trained.blueprint.reads)
-        if shares and trained.blueprint.is_chain:
+        shares = can_share(supernet.blueprint.reads)
+        if shares and supernet.blueprint.is_chain:
             return TreeEvaluator(supernet, *batches)
         logging.info(
             "Paths of %s %s: --scoring=single is used.",
-            trained.blueprint.search_space.name,
+            supernet.blueprint.search_space.name,
             "meet in sums and are no tree"
             if shares
             else "share nothing, since its first segment reads every choice",
@@ -162,11 +169,11 @@ def _by_chunk(
             yield position, accuracy, seconds
 
 
-def _batches(split, preprocessing):
+def evaluation_batches(split, preprocessing):
     """The split's batches, in memory where they fit."""
-    from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.data import pipeline
 
-    batches = evaluation_batches(
+    batches = pipeline.evaluation_batches(
         split, preprocessing, batch_size=FLAGS.evaluation_batch_size
     )
     size = len(split) * 12 * preprocessing.image_size**2

@@ -183,11 +183,14 @@ def load_judge(trained: trained_supernet.TrainedSupernet) -> Judge:
     tf.config.experimental.enable_op_determinism()
     preprocessing = shared_flags.preprocessing(trained.blueprint)
     parts = shared_flags.splits(trained.blueprint)
-    _check_split(trained, parts)
+    check_split(trained, parts)
     recalibration = scoring.recalibration_split(parts)
     return Judge(
         scoring.make_evaluator(
-            trained, recalibration, parts.search, preprocessing
+            scoring.load_supernet(trained),
+            recalibration,
+            parts.search,
+            preprocessing,
         ),
         len(recalibration) + len(parts.search),
         {
@@ -309,7 +312,7 @@ def _draw(
     )
 
 
-def _check_split(trained, parts) -> None:
+def check_split(trained, parts) -> None:
     """Candidates are scored on what the supernet's training held out."""
     from spos_tf.data.splits import fingerprint
 

@@ -34,11 +34,13 @@ class TrainedSupernet:
         blueprint: The description, with what its training settled.
         weights: By name; see `Supernet.named_variables`.
         description: What the training run wrote of itself.
+        step: Training steps of these weights.
     """
 
     blueprint: "Blueprint"
     weights: Mapping[str, "np.ndarray"]
     description: Mapping[str, Any]
+    step: int
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
@@ -49,8 +51,17 @@ class TrainedSupernet:
         return digest.hexdigest()
 
 
-def read_supernet(work_dir: str) -> TrainedSupernet:
-    """Reads the newest checkpoint of the supernet that the flags name.
+def supernet_folder(work_dir: str) -> pathlib.Path:
+    """Of the supernet that the flags name."""
+    return pathlib.Path(work_dir) / "supernet" / FLAGS.supernet_name
+
+
+def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
+    """Reads a checkpoint of the supernet that the flags name.
+
+    Args:
+        work_dir: Folder of all results.
+        step: Of the checkpoint; the newest if None.
 
     Raises:
         UserError: There is none, it is damaged, it is no supernet's, or the
@@ -58,12 +69,17 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
     """
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.spaces import at_its_place, build_blueprint
-    from spos_tf.training.checkpoints import latest_checkpoint
+    from spos_tf.training.checkpoints import (
+        checkpoint_path,
+        latest_checkpoint,
+        read_checkpoint,
+    )
 
-    folder = (
-        pathlib.Path(work_dir) / "supernet" / FLAGS.supernet_name
-    ) / "checkpoints"
-    found = latest_checkpoint(folder, warn=logging.warning)
+    folder = supernet_folder(work_dir) / "checkpoints"
+    if step is None:
+        found = latest_checkpoint(folder, warn=logging.warning)
+    else:
+        found = read_checkpoint(checkpoint_path(folder, step))
     if found is None:
         raise UserError(
             f"There is no supernet checkpoint in {str(folder)!r}. Run "
@@ -102,11 +118,13 @@ def read_supernet(work_dir: str) -> TrainedSupernet:
                 "flags out, or choose another supernet."
             )
     steps = found.description.get("steps", found.step)
-    if found.step < steps:
+    if step is None and found.step < steps:
         logging.warning(
             "The supernet in %s has done %s of its %s steps.",
             folder,
             found.step,
             steps,
         )
-    return TrainedSupernet(blueprint, found.weights(), found.description)
+    return TrainedSupernet(
+        blueprint, found.weights(), found.description, found.step
+    )

@@ -80,7 +80,7 @@ def plot_search(
         markerscale=2,
     )
     _mark_generations(axes, max(drawn.values(), key=len))
-    _save(figure, pathlib.Path(path))
+    save_png(figure, pathlib.Path(path))
 
 
 def _draw(
@@ -140,7 +140,12 @@ def _mark_generations(axes: Axes, record: Sequence[Point]) -> None:
     top.spines["top"].set_color("0.6")
 
 
-def _save(figure: Figure, path: pathlib.Path) -> None:
+def save_png(figure: Figure, path: pathlib.Path) -> None:
+    """Writes a picture, whole or not at all.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
     try:
         with unfinished(path) as temporary:
             figure.savefig(temporary, format="png")
@@ -208,4 +213,4 @@ def plot_front(
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    _save(figure, pathlib.Path(path))
+    save_png(figure, pathlib.Path(path))

@@ -43,6 +43,17 @@ class Checkpoint:
         }
 
 
+def checkpoint_path(folder: pathlib.Path, step: int) -> pathlib.Path:
+    """Where the checkpoint after so many steps is."""
+    return folder / f"step-{step:08d}.npz"
+
+
+def checkpoint_steps(folder: pathlib.Path) -> list[int]:
+    """Steps of all checkpoints in a folder, ascending, whole or damaged."""
+    stems = [path.stem.removeprefix("step-") for path in folder.glob(_PATTERN)]
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
 def write_checkpoint(
     folder: pathlib.Path, checkpoint: Checkpoint, *, keep: int
 ) -> pathlib.Path:
@@ -57,7 +68,7 @@ def write_checkpoint(
         UserError: The folder cannot be written or the disk is full; older
             checkpoints are intact.
     """
-    path = folder / f"step-{checkpoint.step:08d}.npz"
+    path = checkpoint_path(folder, checkpoint.step)
     text = json.dumps(
         {"step": checkpoint.step, **checkpoint.description}, sort_keys=True
     )

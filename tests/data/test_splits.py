@@ -104,6 +104,34 @@ def test_recalibration_is_a_fixed_subset_of_train(pixel_split, stream_split):
     assert times.min() > 5
 
 
+def test_scored_images_are_a_fixed_balanced_subset(pixel_split, stream_split):
+    splits = carve(source_of(pixel_split, 5), holdout_per_class=8)
+    seen = set()
+    for seed in range(3):
+        for count in (1, 5, 12, 39):
+            chosen = splits.scored(count, seed)
+            numbers = chosen.items[:, 0, 0, 0].tolist()
+            assert len(set(numbers)) == count
+            assert set(numbers) <= {*splits.search.items[:, 0, 0, 0].tolist()}
+            sizes = np.bincount(chosen.labels, minlength=5)
+            assert sizes.max() - sizes.min() <= 1
+            larger = splits.scored(count + 1, seed).items[:, 0, 0, 0].tolist()
+            assert {*numbers} < {*larger}
+            assert fingerprint(chosen) == fingerprint(
+                splits.scored(count, seed)
+            )
+        seen.add(tuple(splits.scored(5, seed).items[:, 0, 0, 0].tolist()))
+    assert len(seen) == 3
+    assert splits.scored(0, 1) is splits.scored(40, 1) is splits.search
+    with pytest.raises(UserError, match="1 to 40 images .*got 41"):
+        splits.scored(41, 0)
+    stream = dataclasses.replace(splits, search=stream_split)
+    positions = {*stream.scored(7, 0).positions.tolist()}
+    assert len(positions) == 7
+    assert positions < {*stream_split.positions.tolist()}
+    assert positions < {*stream.scored(8, 0).positions.tolist()}
+
+
 def test_fingerprint_tells_content_apart(
     pixel_split, encoded_split, file_split, stream_split
 ):

@@ -9,6 +9,8 @@ from spos_tf.errors import UserError
 from spos_tf.training import checkpoints
 from spos_tf.training.checkpoints import (
     Checkpoint,
+    checkpoint_path,
+    checkpoint_steps,
     latest_checkpoint,
     read_checkpoint,
     write_checkpoint,
@@ -63,6 +65,18 @@ def test_the_last_k_are_kept_and_nothing_partial(tmp_path):
         "step-00000010.npz",
         "step-00000100.npz",
     ]
+
+
+def test_checkpoints_are_found_by_their_steps(tmp_path):
+    assert checkpoint_steps(tmp_path / "no") == []
+    for step in (3, 20, 100_000_000):
+        write_checkpoint(tmp_path, _checkpoint(step), keep=9)
+    (tmp_path / ".unfinished-step-00000021.npz").touch()
+    (tmp_path / "step-notes.npz").touch()
+    assert checkpoint_steps(tmp_path) == [3, 20, 100_000_000]
+    for step in (3, 100_000_000):
+        found = read_checkpoint(checkpoint_path(tmp_path, step))
+        assert found.step == step
 
 
 def test_writing_the_same_step_again_replaces_it(tmp_path):

@@ -1,0 +1,138 @@
+"""Scores by checkpoint and architecture, a JSON line each, as they come."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from spos_tf.errors import UserError
+
+Encoding = tuple[int, ...]
+# How every line begins: only the start of one is cut off as unfinished.
+_LINE_START = b'{"step": '
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """An architecture as a supernet scores it.
+
+    Attributes:
+        step: Training steps of the supernet.
+        encoding: Option indices.
+        architecture: As text.
+        score: Share of the scored images that were right.
+        accuracy: The benchmark's, in its own unit.
+        seconds: That scoring took; 0 where the score was known.
+    """
+
+    step: int
+    encoding: Encoding
+    architecture: str
+    score: float
+    accuracy: float
+    seconds: float
+
+    def to_json(self) -> str:
+        """One line, without its end."""
+        return json.dumps(vars(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Scored":
+        """Reads a line.
+
+        Raises:
+            ValueError: It is no such line.
+        """
+        data: Any = json.loads(line)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(data, dict) or sorted(data) != sorted(names):
+            raise ValueError(f"its fields are not {', '.join(names)}")
+        try:
+            return cls(
+                int(data["step"]),
+                tuple(int(index) for index in data["encoding"]),
+                str(data["architecture"]),
+                float(data["score"]),
+                float(data["accuracy"]),
+                float(data["seconds"]),
+            )
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+
+class ScoreFile:
+    """The scores of a comparison; a missing file is an empty one.
+
+    A last line that a killed run left unfinished is cut off the file.
+
+    Args:
+        path: JSON lines.
+
+    Raises:
+        UserError: The file cannot be read or written, or a line is none.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._scored: dict[tuple[int, Encoding], Scored] = {}
+        if not path.exists():
+            return
+        try:
+            text = path.read_bytes()
+            whole = text[: text.rfind(b"\n") + 1]
+            rest = text[len(whole) :]
+            if rest[: len(_LINE_START)] != _LINE_START[: len(rest)]:
+                raise self._no_line("the last", "it has no end")
+            if rest:
+                os.truncate(path, len(whole))
+        except OSError as error:
+            raise self._cannot("read", error) from None
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                one = Scored.from_json(line.decode())
+            except ValueError as error:
+                raise self._no_line(f"line {number}", str(error)) from None
+            self._scored[one.step, one.encoding] = one
+
+    def __len__(self) -> int:
+        return len(self._scored)
+
+    def get(self, step: int, encoding: Encoding) -> Scored | None:
+        """The score of an architecture; None where it is not known yet."""
+        return self._scored.get((step, encoding))
+
+    def append(self, scored: Scored) -> None:
+        """Adds a score to the file, as one write.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        line = (scored.to_json() + "\n").encode()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        try:
+            descriptor = os.open(self._path, flags, 0o666)
+            try:
+                written = os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._cannot("write", error) from None
+        if written < len(line):
+            raise UserError(
+                f"Cannot write scores {str(self._path)!r}: the disk is full. "
+                "Free some space and start the same command again."
+            )
+        self._scored[scored.step, scored.encoding] = scored
+
+    def _cannot(self, verb: str, error: OSError) -> UserError:
+        return UserError(
+            f"Cannot {verb} scores {str(self._path)!r}: {error.strerror}."
+        )
+
+    def _no_line(self, which: str, why: str) -> UserError:
+        return UserError(
+            f"A file of scores has one architecture a line; {which} of "
+            f"{str(self._path)!r} is none: {why}. Restore the file or delete "
+            "it."
+        )

@@ -1,0 +1,130 @@
+"""What of a benchmark table is of a search space, and a sample of it."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from spos_tf.analysis.benchmark_table import BenchmarkTable
+from spos_tf.errors import UserError
+from spos_tf.space import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SubTable:
+    """The rows of a table whose architectures are legal in a space.
+
+    The order is that of the encodings, not of the file: what follows from it
+    does not change when somebody sorts the table.
+
+    Attributes:
+        encodings: int32 `[architectures, num_choices]`, ascending.
+        rows: int64 `[architectures]`, where each stands in the table.
+        left_out: Rows of the table that are not legal in the space.
+    """
+
+    encodings: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def sample(self, count: int, seed: int) -> "SubTable":
+        """Draws without replacement; a smaller sample is part of a larger.
+
+        Args:
+            count: Architectures; 0 for all.
+            seed: Of the draw.
+
+        Raises:
+            UserError: There are not as many.
+        """
+        if count > len(self):
+            raise UserError(
+                f"A sample has at most the {len(self)} architectures of the "
+                f"table that are in the space; got {count}. Lower "
+                "--num_architectures, or give 0 for all."
+            )
+        if not count:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        chosen = np.sort(order[:count])
+        return SubTable(
+            self.encodings[chosen], self.rows[chosen], self.left_out
+        )
+
+
+def sub_table(
+    table: BenchmarkTable,
+    space: SearchSpace,
+    parse: Callable[[str], Iterable[int]],
+) -> SubTable:
+    """The part of a table that a space has.
+
+    Args:
+        table: Of this space, or of one that it is a part of.
+        space: The choices, with what is legal.
+        parse: From an architecture's text to its option indices; raises a
+            UserError for a text of another form.
+
+    Raises:
+        UserError: A row is no architecture of the space's encoding, two rows
+            are the same one, or none is legal.
+    """
+    found = np.empty((len(table.architectures), space.num_choices), np.int32)
+    for row, text in enumerate(table.architectures):
+        try:
+            indexes = [int(index) for index in parse(text)]
+            _check_range(indexes, space)
+        except UserError as error:
+            raise UserError(
+                f"Row {row + 1} of table {table.path!r} is no architecture of "
+                f"space {space.name!r}: {error}"
+            ) from None
+        found[row] = indexes
+    _check_unequal(table, found)
+    legal = np.ones(len(found), bool)
+    for position, options in enumerate(space.legal_options):
+        legal &= np.isin(found[:, position], options)
+    rows = np.flatnonzero(legal)
+    if not len(rows):
+        raise UserError(
+            f"None of the {len(found)} architectures of table {table.path!r} "
+            f"is legal in space {space.name!r} as the supernet has it."
+        )
+    # lexsort takes the last key first.
+    order = rows[np.lexsort(found[rows].T[::-1])]
+    return SubTable(found[order], order, len(found) - len(rows))
+
+
+def _check_range(indexes: Sequence[int], space: SearchSpace) -> None:
+    if len(indexes) != space.num_choices:
+        raise UserError(
+            f"it has {len(indexes)} options to choose; the space has "
+            f"{space.num_choices} choices."
+        )
+    for index, choice in zip(indexes, space.choices, strict=True):
+        if not 0 <= index < len(choice):
+            raise UserError(
+                f"choice {choice.name!r} has options 0 to {len(choice) - 1}; "
+                f"got {index}."
+            )
+
+
+def _check_unequal(
+    table: BenchmarkTable, encodings: npt.NDArray[np.int32]
+) -> None:
+    _, first, place = np.unique(
+        encodings, axis=0, return_index=True, return_inverse=True
+    )
+    again = np.flatnonzero(first[place.ravel()] != np.arange(len(encodings)))
+    if len(again):
+        row = int(again[0])
+        before = int(first[place.ravel()[row]])
+        raise UserError(
+            f"A table has every architecture once; row {row + 1} of "
+            f"{table.path!r} is that of row {before + 1} again: "
+            f"{table.architectures[row]!r}."
+        )
