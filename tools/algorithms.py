@@ -156,7 +156,7 @@ def settle(blueprint: "Blueprint") -> None:
             )
         )
     if name in LEARNING:
-        _check_learning(blueprint)
+        _check_learning()
 
 
 def _check_space(blueprint: "Blueprint") -> None:
@@ -171,7 +171,7 @@ def _check_space(blueprint: "Blueprint") -> None:
         )
 
 
-def _check_learning(blueprint: "Blueprint") -> None:
+def _check_learning() -> None:
     if FLAGS.jit_compile:
         raise UserError(
             f"--jit_compile is not for --algorithm={FLAGS.algorithm}, which "
@@ -191,12 +191,6 @@ def _check_learning(blueprint: "Blueprint") -> None:
         raise UserError(
             "--architecture_learning_rate is above 0; got "
             f"{FLAGS.architecture_learning_rate}."
-        )
-    if blueprint.search_space.num_legal.max(initial=0) < 2:
-        raise UserError(
-            f"Space {blueprint.search_space.name!r} leaves nothing to choose, "
-            f"so --algorithm={FLAGS.algorithm} has nothing to learn. Settle "
-            "fewer choices, or use --algorithm=single_path."
         )
     if not _warmup_steps() + FLAGS.architecture_every <= FLAGS.steps:
         raise UserError(

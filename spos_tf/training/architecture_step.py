@@ -64,9 +64,12 @@ def make_architecture_step(
             )
             scaled = optimizer.scale_loss(priced)
         gradient = tape.gradient(scaled, variable.value)
-        # As in `make_train_step`.
-        suspect = images if scales_loss else gradient
-        finite = tf.reduce_all(tf.math.is_finite(suspect))
+        # A network may hide what is not finite, see `make_train_step`; weights
+        # are looked after there. Scaled for float16 a gradient may overflow.
+        finite = tf.reduce_all(tf.math.is_finite(images))
+        if not scales_loss:
+            of_gradient = tf.reduce_all(tf.math.is_finite(gradient))
+            finite = tf.logical_and(finite, of_gradient)
         optimizer.apply_on_path([gradient], None)
         after = tf.convert_to_tensor(variable.value)
         variable.assign(sampler.settled(before, after, draw.moved))

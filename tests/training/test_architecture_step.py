@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spos_tf.layers.path_norm import SynchronizedBatchNorm
 from spos_tf.training.architecture_parameters import ArchitectureParameters
 from spos_tf.training.architecture_step import (
     ArchitectureSchedule,
@@ -16,7 +15,7 @@ from spos_tf.training.architecture_step import (
 )
 from spos_tf.training.gumbel import GumbelSoftmax
 from spos_tf.training.path_optimizer import path_optimizer
-from spos_tf.training.step import StepResult
+from spos_tf.training.step import StepResult, make_train_step
 from spos_tf.training.two_path import TwoPath
 
 BATCH = 16
@@ -26,37 +25,28 @@ SCHEDULE = ArchitectureSchedule(steps=10, warmup_steps=2, every=3)
 class _Learner:
     """A run with architecture parameters."""
 
-    def __init__(self, make_run, blueprint, kind, strategy=None, **arguments):
-        strategy = strategy or tf.distribute.get_strategy()
-        with strategy.scope():
-            self.parameters = ArchitectureParameters(blueprint.search_space)
-            self.sampler = (
-                TwoPath(self.parameters, seed=1)
-                if kind == "two_path"
-                else GumbelSoftmax(self.parameters, steps=10, seed=1)
-            )
-            self.optimizer = path_optimizer(
-                keras.optimizers.Adam(0.05, beta_1=0.0),
-                [self.parameters.variable],
-                [None],
-            )
+    def __init__(self, make_run, blueprint):
+        self.parameters = ArchitectureParameters(blueprint.search_space)
+        self.sampler = TwoPath(self.parameters, seed=1)
         self.run = make_run(
             keras.optimizers.SGD(0.1, momentum=0.9),
             sampler=self.sampler,
-            strategy=strategy,
             l2=1e-3,
-            **arguments,
         )
         self.step = make_architecture_step(
             lambda images, selection, step: self.run.supernet(
                 images, selection
             ),
             self.sampler,
-            self.optimizer,
+            path_optimizer(
+                keras.optimizers.Adam(0.05, beta_1=0.0),
+                [self.parameters.variable],
+                [None],
+            ),
             factor=None,
             global_batch_size=BATCH,
             label_smoothing=0.1,
-            strategy=strategy,
+            strategy=tf.distribute.get_strategy(),
         )
 
     def update(self, batch, step):
@@ -68,7 +58,7 @@ class _Learner:
 
 @pytest.fixture(scope="module")
 def two_path(make_run, blueprint):
-    return _Learner(make_run, blueprint, "two_path")
+    return _Learner(make_run, blueprint)
 
 
 def _changed(before, after):
@@ -148,41 +138,79 @@ def test_what_is_not_finite_shows(two_path, batch):
     assert np.isnan(two_path.update((images, batch[1]), 0))
 
 
-def test_gumbel_on_two_replicas_equals_one_device(
-    make_run, blueprint, batch, mirrored
-):
-    """Draws, weights of all branches, parameters."""
-    one = _Learner(make_run, blueprint, "gumbel")
-    two = _Learner(
-        make_run,
-        blueprint,
-        "gumbel",
-        mirrored,
-        norm=lambda: SynchronizedBatchNorm(2),
+class _Toy:
+    """Two choices of four matrices, without a network around."""
+
+    def __init__(self, space, strategy):
+        rng = np.random.default_rng(0)
+        with strategy.scope():
+            self.gates = list(itertools.product(range(2), range(4)))
+            self.variables = [
+                keras.Variable(rng.normal(size=(3, 10)), dtype="float32")
+                for _ in self.gates
+            ]
+            optimizer = path_optimizer(
+                keras.optimizers.SGD(0.5, momentum=0.9),
+                self.variables,
+                self.gates,
+            )
+            self.parameters = ArchitectureParameters(space)
+            own = path_optimizer(
+                keras.optimizers.Adam(0.05), [self.parameters.variable], [None]
+            )
+        sampler = GumbelSoftmax(self.parameters, steps=10, seed=1)
+        numbers = {
+            "global_batch_size": BATCH,
+            "label_smoothing": 0.1,
+            "strategy": strategy,
+        }
+        self.train_step = make_train_step(
+            self.forward, self.variables, optimizer, sampler=sampler, **numbers
+        )
+        self.update = make_architecture_step(
+            self.forward, sampler, own, factor=lambda p: p[0, 1], **numbers
+        )
+
+    def forward(self, images, selection, step):
+        features = tf.reduce_mean(images, axis=(1, 2)) / 100 - 1
+        return tf.add_n(
+            [
+                selection[gate] * (features @ variable)
+                for gate, variable in zip(
+                    self.gates, self.variables, strict=True
+                )
+            ]
+        )
+
+
+def test_two_replicas_equal_one_device(blueprint, batch, mirrored):
+    """Draws, several branches at once, parameters, a factor of the loss."""
+    space = blueprint.search_space
+    one, two = (
+        _Toy(space, strategy)
+        for strategy in (tf.distribute.get_strategy(), mirrored)
     )
     whole = tf.data.Dataset.from_tensors(batch).unbatch().batch(BATCH)
     (part,) = mirrored.experimental_distribute_dataset(whole)
-    for step in range(2):
-        losses = [
-            float(one.run.step(batch, step).loss),
-            float(two.run.step(part, step).loss),
-        ]
-        updates = [one.update(batch, step), two.update(part, step)]
-        for ours, others in (losses, updates):
-            assert ours == pytest.approx(others, rel=1e-4)
-    copies = [copy.numpy() for copy in two.parameters.variable.value.values]
-    np.testing.assert_array_equal(*copies)
-    # Adam divides by the size of a gradient: what little differs in that is
-    # seen. Parameters moved by up to 0.1.
-    expected = one.parameters.variable.numpy()
-    assert np.abs(expected).max() > 0.02
-    np.testing.assert_allclose(copies[0], expected, atol=2e-3)
-    theirs = one.run.weights()
-    for name, variable in two.run.variables.items():
-        first, second = (copy.numpy() for copy in variable.value.values)
+    for number in range(3):
+        step = tf.constant(number, tf.int64)
+        for kind in ("train_step", "update"):
+            ours = getattr(one, kind)(batch, step)
+            theirs = getattr(two, kind)(part, step)
+            if kind == "train_step":
+                np.testing.assert_array_equal(ours.path, theirs.path)
+                ours, theirs = ours.loss, theirs.loss
+            assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
+    for ours, theirs in zip(
+        [*one.variables, one.parameters.variable],
+        [*two.variables, two.parameters.variable],
+        strict=True,
+    ):
+        first, second = (copy.numpy() for copy in theirs.value.values)
         np.testing.assert_array_equal(first, second)
-        # As in test_mirrored.
-        np.testing.assert_allclose(first, theirs[name], rtol=1e-3, atol=2e-5)
+        # Float32 sums of halves of the batch.
+        np.testing.assert_allclose(first, ours.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.abs(one.parameters.variable.numpy()).min() > 0.01
 
 
 def test_updates_come_after_the_warm_up_every_few_steps():
@@ -194,7 +222,7 @@ def test_updates_come_after_the_warm_up_every_few_steps():
 
 @pytest.mark.parametrize(
     ("steps", "warmup", "every"),
-    itertools.product((1, 7, 20), (0, 3), (1, 4)),
+    list(itertools.product((1, 7, 20), (0, 3), (1, 4))),
 )
 def test_the_number_of_updates_is_what_is_counted(steps, warmup, every):
     schedule = ArchitectureSchedule(
