@@ -219,33 +219,16 @@ def test_refused(run_tool, tmp_path, arguments, expected):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_from_before_there_were_algorithms_goes_on(run_tool, tmp_path):
-    """Its flags and its checkpoint say nothing of one."""
-    flags = [
-        *TRAIN,
-        "--steps=1",
-        "--validate_every=0",
-        f"--work_dir={tmp_path}",
-    ]
-    single = [*flags, "--sampler=uniform"]
-    assert run_tool("train_supernet", *single).returncode == 0
-    folder = tmp_path / "supernet" / "default"
+def test_a_run_from_before_there_was_a_flag_goes_on(tool, run_tool, trained):
+    """A flag that its flags do not name was what it is by default."""
+    folder = trained("path_dropout", "--keep_rate=0.7")
     file = folder / "train_supernet.flags"
     lines = file.read_text("utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith("--algorithm")]
+    kept = [line for line in lines if not line.startswith("--l2=")]
     assert len(kept) == len(lines) - 1
     file.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-    arrays = _checkpoint(folder, 1)
-    description = json.loads(str(arrays["description.json"]))
-    assert description.pop("algorithm") == "single_path"
-    arrays["description.json"] = np.array(json.dumps(description))
-    np.savez(folder / "checkpoints/step-00000001.npz", **arrays)
-    done = run_tool("train_supernet", *single)
-    assert done.returncode == 0, done.stderr
-    assert "Going on after step 1 of 1" in done.stderr
-    refuses(
-        run_tool("train_supernet", *flags, "--algorithm=path_dropout"),
-        "--algorithm",
-        "--keep_rate",
-        "--sampler",
-    )
+    done = tool("train_supernet", f"--flagfile={file}")
+    assert "Going on after step 12 of 12" in done.stderr
+    file.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+    result = run_tool("train_supernet", f"--flagfile={file}", "--l2=0.1")
+    refuses(result, "other values of --l2 ")
