@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags, logging
 
 import algorithms
+import architecture_learner
 import limits
 import pins
 import program
@@ -269,7 +270,7 @@ def _train(blueprint, pinned, options, folder):
 
     learner = None
     if sampler is None:
-        learner = algorithms.learner(
+        learner = architecture_learner.make_learner(
             blueprint, forward, parts.search, preprocessing, strategy
         )
         sampler, costs = learner.sampler, learner.fingerprints
@@ -309,8 +310,8 @@ def _train(blueprint, pinned, options, folder):
     )
     if FLAGS.algorithm != "gumbel":  # Of which every branch runs.
         _log_marginals(space, counts)
-    if learner is not None:
-        algorithms.write_best(
+    if learner is not None and evaluator is not None:
+        architecture_learner.write_best(
             folder / "best.json", blueprint, learner, evaluator
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags, logging
 
-import algorithms
+import architecture_learner
 import training_flags
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def train(
     options: "LoopOptions",
     strategy: "tf.distribute.Strategy",
     validate: Callable[[], Mapping[str, float]] | None,
-    learner: algorithms.Learner | None = None,
+    learner: architecture_learner.Learner | None = None,
 ) -> None:
     """Trains to the end as the flags say, or goes on where it stopped.
 
