@@ -1,6 +1,7 @@
 """A run's folder: its lock, its flags as run, and what a resume may change."""
 
 import contextlib
+import copy
 import fcntl
 import pathlib
 import shutil
@@ -81,6 +82,18 @@ def _lines() -> dict[str, list[str]]:
     }
 
 
+def _unset(name: str) -> list[str]:
+    """A flagfile's lines where nobody says anything of a flag.
+
+    A run that was begun before there was this flag went as its default says.
+    """
+    if name not in FLAGS or FLAGS[name].default is None:
+        return []
+    flag = copy.deepcopy(FLAGS[name])
+    flag.unparse()
+    return flag.serialize().splitlines()
+
+
 def _compare(flags_file: pathlib.Path, free: set[str]) -> None:
     now = _lines()
     before: dict[str, list[str]] = {}
@@ -89,7 +102,7 @@ def _compare(flags_file: pathlib.Path, free: set[str]) -> None:
     different = [
         name
         for name in sorted({*before, *now} - free)
-        if before.get(name, []) != now.get(name, [])
+        if before.get(name, _unset(name)) != now.get(name, [])
     ]
     if different:
         raise UserError(

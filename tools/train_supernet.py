@@ -1,4 +1,4 @@
-r"""Trains a single-path supernet (paper, section 3.1, equation 8).
+r"""Trains a supernet: on single paths (equation 8), or as others do.
 
 Example:
   python tools/train_supernet.py \
@@ -6,7 +6,8 @@ Example:
       --work_dir=runs/cifar10 --data_dir=DIR
 
 Writes work_dir/supernet/<name>/: checkpoints/, train_supernet.flags and
-TensorBoard events. Start it again to go on where it stopped.
+TensorBoard events; with --algorithm=gumbel or two_path also best.json, the
+architecture found. Start it again to go on where it stopped.
 """
 
 import json
@@ -15,6 +16,8 @@ import sys
 import numpy as np
 from absl import flags, logging
 
+import algorithms
+import architecture_learner
 import limits
 import pins
 import program
@@ -33,13 +36,15 @@ shared_flags.define_width_mode()
 pins.define_pins()
 limits.define_limits()
 training_flags.define_training(steps=150_000)
+algorithms.define_algorithm()
 flags.DEFINE_enum(
     "sampler",
-    "uniform_constraint",
+    None,
     ["uniform", "uniform_constraint", "strict_fairness"],
-    "uniform: every option alike. uniform_constraint: a cost range drawn "
-    "uniformly, then a path inside it (the paper's). strict_fairness: over m "
-    "steps each of m options once.",
+    "single_path: how paths are drawn. uniform: every option alike. "
+    "uniform_constraint (default): a cost range drawn uniformly, then a path "
+    "inside it (the paper's). strict_fairness: over m steps each of m options "
+    "once.",
 )
 flags.DEFINE_string(
     "constraint_cost",
@@ -56,7 +61,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool(
     "untied",
-    False,
+    None,
     "Where several blocks share a choice, as the cells of nasbench201 do, "
     "every block draws its own; a cell in which nothing reaches a node is "
     "drawn anew. The supernet is searched with the shared choices all the "
@@ -189,14 +194,12 @@ def _sampler(blueprint):
     return sampler, {**used, **limits.fingerprints([cost])}
 
 
-def _validation(blueprint, supernet, parts, preprocessing):
-    """Mean accuracy of a few fixed paths, recalibrated."""
+def _evaluator(supernet, parts, preprocessing):
+    """Scores paths on the search split, recalibrated."""
     from spos_tf.data.pipeline import evaluation_batches
     from spos_tf.search.evaluator import Evaluator
 
-    if not FLAGS.validate_every or not FLAGS.holdout_per_class:
-        return None
-    evaluator = Evaluator(
+    return Evaluator(
         supernet,
         evaluation_batches(
             parts.recalibration(min(2000, len(parts.train)), FLAGS.seed),
@@ -205,6 +208,13 @@ def _validation(blueprint, supernet, parts, preprocessing):
         ),
         evaluation_batches(parts.search, preprocessing, batch_size=200),
     )
+
+
+def _validation(blueprint, evaluator, learner):
+    """Mean accuracy of a few fixed paths, or that of the architecture."""
+    if learner is not None:
+        parameters = learner.sampler.parameters
+        return lambda: {"accuracy": evaluator(parameters.encoding())}
     paths = blueprint.search_space.sample(
         np.random.default_rng(FLAGS.seed), FLAGS.validation_paths
     )
@@ -222,11 +232,10 @@ def _validation(blueprint, supernet, parts, preprocessing):
 
 
 def _log_marginals(space, counts):
-    """How often each option was drawn: constraint sampling skews it."""
+    """How often each option ran: constraint sampling skews it."""
     for choice, row in zip(space.choices, counts, strict=True):
-        total = max(int(row.sum()), 1)
         shares = ", ".join(
-            f"{option} {count / total:.1%}"
+            f"{option} {count / FLAGS.steps:.1%}"
             for option, count in zip(choice.options, row, strict=False)
         )
         logging.info("Share of steps of %s: %s", choice.name, shares)
@@ -243,6 +252,7 @@ def main() -> None:
             "--width_mode=mask."
         )
     options = training_flags.loop_options()
+    algorithms.settle(blueprint)
     free = (*training_flags.FREE, *pins.FREE)
     with run_folder.open_run("train_supernet", "supernet", free=free) as folder:
         _train(blueprint, pinned, options, folder)
@@ -257,7 +267,11 @@ def _train(blueprint, pinned, options, folder):
         from spos_tf.networks.shared_choices import untied
 
         drawn = untied(blueprint)
-    sampler, costs = _sampler(drawn)
+    sampler, costs = None, {}
+    if FLAGS.algorithm == "single_path":
+        sampler, costs = _sampler(drawn)
+    elif FLAGS.algorithm == "path_dropout":
+        sampler = algorithms.path_dropout(blueprint)
 
     import tensorflow as tf
 
@@ -285,6 +299,16 @@ def _train(blueprint, pinned, options, folder):
         seed = tf.stack([FLAGS.seed + stream * 2**32, step])
         return supernet(images, path, dropout_seed=seed)
 
+    learner = None
+    if sampler is None:
+        learner = architecture_learner.make_learner(
+            blueprint, forward, parts.search, preprocessing, strategy
+        )
+        sampler, costs = learner.sampler, learner.fingerprints
+    validate = evaluator = None
+    if learner or (FLAGS.validate_every and FLAGS.holdout_per_class):
+        evaluator = _evaluator(supernet, parts, preprocessing)
+        validate = _validation(blueprint, evaluator, learner)
     space = drawn.search_space
     counts = np.zeros((space.num_choices, space.num_options.max()), np.int64)
     variables = supernet.named_variables
@@ -294,6 +318,7 @@ def _train(blueprint, pinned, options, folder):
         blueprint=blueprint,
         description={
             "kind": "supernet",
+            "algorithm": FLAGS.algorithm,
             "steps": FLAGS.steps,
             "holdout_per_class": FLAGS.holdout_per_class,
             "search_split": fingerprint(parts.search),
@@ -301,7 +326,7 @@ def _train(blueprint, pinned, options, folder):
             "pins": json.loads(json.dumps(pinned)),
             # Of costs that files say: those may have changed.
             "costs": costs,
-            "untied": FLAGS.untied,
+            "untied": bool(FLAGS.untied),
         },
         forward=forward,
         variables=variables,
@@ -312,9 +337,15 @@ def _train(blueprint, pinned, options, folder):
         preprocessing=preprocessing,
         options=options,
         strategy=strategy,
-        validate=_validation(blueprint, supernet, parts, preprocessing),
+        validate=validate,
+        learner=learner,
     )
-    _log_marginals(space, counts)
+    if FLAGS.algorithm != "gumbel":  # Of which every branch runs.
+        _log_marginals(space, counts)
+    if learner is not None and evaluator is not None:
+        architecture_learner.write_best(
+            folder / "best.json", blueprint, learner, evaluator
+        )
 
 
 if __name__ == "__main__":

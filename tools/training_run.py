@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags, logging
 
+import architecture_learner
 import training_flags
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def train(
     options: "LoopOptions",
     strategy: "tf.distribute.Strategy",
     validate: Callable[[], Mapping[str, float]] | None,
+    learner: architecture_learner.Learner | None = None,
 ) -> None:
     """Trains to the end as the flags say, or goes on where it stopped.
 
@@ -57,6 +59,7 @@ def train(
         options: Numbers of the loop.
         strategy: Where the variables are.
         validate: Figures of the present weights.
+        learner: Of architecture parameters, where there are some.
 
     Raises:
         UserError: See `run_training`, `path_optimizer` and `parse_steps`.
@@ -90,6 +93,8 @@ def train(
         strategy=strategy,
         jit_compile=FLAGS.jit_compile,
     )
+    if learner is not None:
+        train_step = learner.alternate(train_step)
     if profile is not None:
         train_step = profiled(train_step, profile, folder / "events")
     state = RunState(
@@ -100,6 +105,7 @@ def train(
             "space_arguments": plain_arguments(blueprint.space_arguments),
             **description,
         },
+        None if learner is None else learner.variables,
     )
     run_training(
         train_step,

@@ -91,6 +91,14 @@ class SearchSpace:
         )
 
     @functools.cached_property
+    def legal_mask(self) -> npt.NDArray[np.bool_]:
+        """What may be taken, bool `[num_choices, most options]`."""
+        mask = np.zeros((self.num_choices, self.num_options.max()), np.bool_)
+        for row, legal in zip(mask, self.legal_options, strict=True):
+            row[list(legal)] = True
+        return mask
+
+    @functools.cached_property
     def num_legal(self) -> npt.NDArray[np.int32]:
         """Legal options of every choice, int32 `[num_choices]`."""
         return np.array([len(row) for row in self.legal_options], np.int32)

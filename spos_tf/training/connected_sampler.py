@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.space import SearchSpace
-from spos_tf.training.samplers import Draw, seed_of
+from spos_tf.training.samplers import Draw, step_seed
 
 
 class ConnectedSampler:
@@ -72,7 +72,7 @@ class ConnectedSampler:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         draws = tf.random.stateless_uniform(
-            [len(self._count)], seed_of(self._seed, step)
+            [len(self._count)], step_seed(self._seed, step)
         )
         numbers = tf.cast(draws * self._count, tf.int32) + self._first
         places = tf.gather(numbers, self._group) // self._divisor % self._base

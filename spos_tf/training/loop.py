@@ -72,8 +72,8 @@ def run_loop(
         batches: Those of the steps `start_step` to `steps - 1`.
         start_step: Steps already done.
         options: Numbers of the run.
-        path_counts: int64 `[num_choices, max_options]`; how often each option
-            was drawn is added in place.
+        path_counts: int64 `[num_choices, max_options]`; in how many steps
+            each option ran is added in place.
         save: Writes a checkpoint of a number of steps done.
         validate: Figures of the present weights.
         reporter: Where progress goes.
@@ -121,7 +121,9 @@ def _read(
             )
     for result in results:
         path = np.asarray(result.path)
-        if len(path):
+        if path.ndim == 2:
+            path_counts += path != 0
+        elif len(path):
             path_counts[np.arange(len(path)), path] += 1
     return {
         "loss": float(np.mean(losses)),

@@ -9,6 +9,11 @@ import numpy as np
 from spos_tf.errors import UserError
 from spos_tf.training.checkpoints import Checkpoint
 
+# Groups of arrays that have to be exactly those of the run.
+_OURS = ("weights/", "optimizer/", "architecture/")
+# What runs were before checkpoints said so.
+_UNSAID = {"algorithm": "single_path"}
+
 
 class RunState:
     """Copies a run's variables to a checkpoint and back.
@@ -20,6 +25,8 @@ class RunState:
         variables: The network's variables by name.
         optimizer: Built optimizer.
         description: Whose run it is; a checkpoint of another is refused.
+        further: What else is trained, by its whole name in the checkpoint,
+            which begins with `architecture/`.
     """
 
     def __init__(
@@ -27,6 +34,7 @@ class RunState:
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         description: Mapping[str, Any],
+        further: Mapping[str, keras.Variable] | None = None,
     ) -> None:
         self._variables = {
             **{f"weights/{name}": v for name, v in variables.items()},
@@ -34,6 +42,7 @@ class RunState:
                 f"optimizer/{index:05d}": variable
                 for index, variable in enumerate(optimizer.variables)
             },
+            **(further or {}),
         }
         self._description = description
 
@@ -52,7 +61,7 @@ class RunState:
             UserError: The checkpoint is of another run; nothing is changed.
         """
         for key, wanted in self._description.items():
-            found = checkpoint.description.get(key)
+            found = checkpoint.description.get(key, _UNSAID.get(key))
             # What says nothing may have been left unsaid.
             if found != wanted and (found or wanted):
                 raise UserError(
@@ -60,7 +69,7 @@ class RunState:
                     f"{wanted!r}. Choose another --name or --work_dir."
                 )
         for name in checkpoint.arrays:
-            ours = name.startswith(("weights/", "optimizer/"))
+            ours = name.startswith(_OURS)
             if ours and name not in self._variables:
                 raise UserError(
                     f"The checkpoint has {name!r}, which this run has not: "

@@ -18,10 +18,11 @@ from spos_tf.space import SearchSpace
 
 
 class Draw(NamedTuple):
-    """A path and how it came about.
+    """What a step runs and how it came about.
 
     Attributes:
-        path: int32 `[num_choices]`.
+        path: int32 `[num_choices]`; or float32 `[num_choices, max_options]`,
+            weights of the branches, of which 0 does not run.
         fallback: bool scalar; True where the sampler gave up proposing.
     """
 
@@ -56,8 +57,8 @@ def _legal(space: SearchSpace, drawn: tf.Tensor) -> tf.Tensor:
     return tf.gather(table.ravel(), drawn + offsets)
 
 
-def seed_of(seed: int, step: tf.Tensor) -> tf.Tensor:
-    """The seed of a step, int64 `[2]`."""
+def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
+    """The seed of a step for TensorFlow's stateless ops, int64 `[2]`."""
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
 
 
@@ -69,7 +70,7 @@ class UniformSampler:
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        path = _uniform(self._space, [], seed_of(self._seed, step))
+        path = _uniform(self._space, [], step_seed(self._seed, step))
         return Draw(path, tf.constant(False))
 
 
@@ -137,12 +138,12 @@ class ConstraintSampler:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         proposals = _uniform(
-            self._space, [self._proposals], seed_of(self._seed, step)
+            self._space, [self._proposals], step_seed(self._seed, step)
         )
         # Another seed: the range must not depend on the proposals.
         index = tf.random.stateless_uniform(
             [],
-            seed_of(self._seed + 1, step),
+            step_seed(self._seed + 1, step),
             maxval=len(self._ranges),
             dtype=tf.int32,
         )
@@ -179,7 +180,7 @@ class StrictFairnessSampler:
             # The order of uniform draws is a random order of the options.
             # (`index_shuffle` favours some orders of few things.)
             draws = tf.random.stateless_uniform(
-                [len(group), count], seed_of(self._seed, period)
+                [len(group), count], step_seed(self._seed, period)
             )
             drawn.append(tf.argsort(draws)[:, step % count])
             positions.append(group)

@@ -20,7 +20,8 @@ class StepResult(NamedTuple):
         loss: float32 scalar, mean over the global batch; NaN where an image
             or a gradient was not finite.
         accuracy: float32 scalar, the same.
-        path: int32 `[num_choices]`, `[0]` without a sampler.
+        path: As the sampler drew it, see `samplers.Draw`; int32 `[0]`
+            without one.
         fallback: bool scalar, see `samplers.Draw`.
     """
 
@@ -42,6 +43,9 @@ def make_train_step(
     jit_compile: bool = False,
 ) -> Callable[[Any, tf.Tensor], StepResult]:
     """Compiles a step: draw a path, forward, backward, gated update (eq. 8).
+
+    A sampler may give several branches a choice, with weights: all that run
+    are updated.
 
     Args:
         forward: The network in training mode.

@@ -140,3 +140,35 @@ def test_going_on_without_the_samplers_counts_is_refused(
         )
     assert not counts.any()
     assert [path.name for path in folder.iterdir()] == ["step-00000001.npz"]
+
+
+def test_runs_from_before_there_were_algorithms_are_of_single_paths():
+    old, *_ = _run()
+    checkpoint = old.capture(1, {})
+    same, *_ = _run(description={**DESCRIPTION, "algorithm": "single_path"})
+    same.restore(checkpoint)
+    other, *_ = _run(description={**DESCRIPTION, "algorithm": "gumbel"})
+    with pytest.raises(UserError, match="'single_path'.*'gumbel'"):
+        other.restore(checkpoint)
+
+
+def test_what_else_is_trained_is_part_of_a_run():
+    def run():
+        variable = keras.Variable(np.ones(3), dtype="float32")
+        _, _, gated = _run()
+        state = RunState(
+            {}, gated, DESCRIPTION, {"architecture/parameters": variable}
+        )
+        return state, variable
+
+    state, variable = run()
+    variable.assign([1.0, 2.0, 3.0])
+    checkpoint = state.capture(1, {})
+    assert not checkpoint.weights()
+    again, restored = run()
+    again.restore(checkpoint)
+    assert restored.numpy().tolist() == [1.0, 2.0, 3.0]
+    # Without it, it is another run.
+    _, _, gated = _run()
+    with pytest.raises(UserError, match="'architecture/parameters', which"):
+        RunState({}, gated, DESCRIPTION).restore(checkpoint)

@@ -1,0 +1,97 @@
+"""What training runs logged for TensorBoard, and pictures of it."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from spos_tf.analysis.plots import STYLES
+from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
+
+# (step, value), by rising step.
+Curve = Sequence[tuple[int, float]]
+
+
+def read_curve(
+    events: str | pathlib.Path, name: str
+) -> list[tuple[int, float]]:
+    """Reads a scalar that a training run logged.
+
+    A run that went on may have logged a step twice: the later one counts.
+
+    Args:
+        events: A run's folder `events/`.
+        name: For example `"validation/accuracy"`.
+
+    Returns:
+        (step, value), by rising step.
+
+    Raises:
+        UserError: The folder holds no such scalar.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import (
+        EventAccumulator,
+    )
+    from tensorboard.util.tensor_util import make_ndarray
+
+    # 0: all of them, not a sample.
+    found = EventAccumulator(str(events), size_guidance={"tensors": 0})
+    found.Reload()
+    if name not in found.Tags()["tensors"]:
+        raise UserError(
+            f"The events in {str(events)!r} have no {name!r}. They have: "
+            f"{', '.join(found.Tags()['tensors']) or 'nothing'}."
+        )
+    logged = sorted(found.Tensors(name), key=lambda event: event.wall_time)
+    values = {
+        event.step: float(make_ndarray(event.tensor_proto)) for event in logged
+    }
+    return sorted(values.items())
+
+
+def plot_curves(
+    curves: Mapping[str, Curve],
+    path: str | pathlib.Path,
+    *,
+    y_label: str,
+) -> None:
+    """Draws shares over training steps, in percent (the paper's Figure 1).
+
+    Args:
+        curves: By the name of the run.
+        path: A PNG file; it appears whole or not at all.
+        y_label: What the shares are.
+
+    Raises:
+        UserError: There is nothing to draw or the file cannot be written.
+    """
+    if not any(curves.values()):
+        raise UserError("A plot of training curves needs at least one value.")
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, curve) in enumerate(curves.items()):
+        color, marker, line = STYLES[number % len(STYLES)]
+        axes.plot(
+            [step for step, _ in curve],
+            [100 * value for _, value in curve],
+            color=color,
+            marker=marker,
+            markersize=4,
+            linestyle=line,
+            label=name,
+        )
+    axes.set_xlabel("training steps")
+    axes.set_ylabel(f"{y_label} [%]")
+    axes.set_xlim(left=0)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    try:
+        with unfinished(pathlib.Path(path)) as temporary:
+            figure.savefig(temporary, format="png")
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {str(path)!r}: {error.strerror}."
+        ) from None
