@@ -14,8 +14,6 @@ nobody, so it may run while training and searches do. See docs/report.md.
 """
 
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
 from absl import flags, logging
 
@@ -30,23 +28,6 @@ flags.mark_flag_as_required("work_dir")
 flags.DEFINE_string(
     "output", None, "The file to write; report.html in --work_dir if unset."
 )
-
-
-def _describe(architecture: Mapping[str, Any]) -> dict[str, Any]:
-    """As tools/describe.py; the code of a space in a user's file is run."""
-    from spos_tf.cost.description import describe
-    from spos_tf.space import Architecture
-    from spos_tf.spaces import build_blueprint
-
-    one = Architecture.from_dict(dict(architecture), source="this one")
-    try:
-        blueprint = build_blueprint(one.search_space, **one.space_arguments)
-        return describe(blueprint, blueprint.encode(one))
-    except UserError:
-        raise
-    # Names and values of a damaged file, of any kind.
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"its values are not a space's ({error})") from None
 
 
 def _checked_folder() -> pathlib.Path:
@@ -65,7 +46,7 @@ def main() -> None:
     output = pathlib.Path(FLAGS.output or folder / "report.html")
     if output.is_dir():
         raise UserError(f"--output is a file; {str(output)!r} is a folder.")
-    from spos_tf.analysis.report_page import Knowledge, report_page
+    from spos_tf.analysis.report_page import report_page
     from spos_tf.analysis.report_work_dir import TOOLS, read_work_dir
     from spos_tf.search.candidate import Candidate
     from spos_tf.search.front import front_of
@@ -77,7 +58,7 @@ def main() -> None:
             f"{', '.join(f'{stage}/' for stage in TOOLS)}. Start with "
             "tools/train_supernet.py, or name another --work_dir."
         )
-    page = report_page(work_dir, Knowledge(_describe, front_of))
+    page = report_page(work_dir, front_of)
     try:
         with unfinished(output) as path:
             # Names of files and texts of JSON may hold half characters.

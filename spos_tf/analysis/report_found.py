@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spos_tf.analysis.report_files import Fields, shortened
 from spos_tf.analysis.report_statistics import option_text
 from spos_tf.analysis.report_work_dir import Run, WorkDir
-
-Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+from spos_tf.cost.description import describe
+from spos_tf.space import Architecture
+from spos_tf.spaces import build_blueprint
 
 
 @dataclasses.dataclass
@@ -45,14 +46,12 @@ class Network:
         return " ".join(texts) or str(self.architecture["search_space"])
 
 
-def find_networks(work_dir: WorkDir, describe: Describe) -> list[Network]:
+def find_networks(work_dir: WorkDir) -> list[Network]:
     """All distinct architectures.
 
     Args:
-        work_dir: What was read.
-        describe: An architecture file's object -> the object of
-            `tools/describe.py --format=json`; raises ValueError with the
-            reason where the space cannot be built.
+        work_dir: What was read. A space in a file of the user's is built
+            from there: its code is run.
 
     Returns:
         The one with the highest test accuracy first, then by accuracy in the
@@ -65,7 +64,7 @@ def find_networks(work_dir: WorkDir, describe: Describe) -> list[Network]:
             continue
         key = json.dumps(architecture, sort_keys=True)
         if key not in found:
-            found[key] = _described(architecture, describe)
+            found[key] = _described(architecture)
         _add(found[key], run)
     return sorted(
         found.values(),
@@ -96,11 +95,14 @@ def _architecture(run: Run) -> dict[str, Any] | None:
     }
 
 
-def _described(architecture: Mapping[str, Any], describe: Describe) -> Network:
+def _described(architecture: Mapping[str, Any]) -> Network:
     try:
-        described = describe(architecture)
-    except ValueError as error:
-        return Network(architecture, None, str(error))
+        one = Architecture.from_dict(dict(architecture), source="this one")
+        blueprint = build_blueprint(one.search_space, **one.space_arguments)
+        described = describe(blueprint, blueprint.encode(one))
+    # UserError, and what names and values of a damaged file may lead to.
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        return Network(architecture, None, " ".join(str(error).split()))
     network = Network({**architecture}, described, None)
     for name in ("macs", "params", "bit_ops"):
         if described.get(name) is not None:

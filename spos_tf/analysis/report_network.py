@@ -15,7 +15,7 @@ BOX_WIDTH, BOX_HEIGHT, GAP = 216, 74, 16
 BAR = 130
 CELL_WIDTH, CELL_HEIGHT = 620, 300
 # Options beyond these share colours; the label always says which it is.
-COLOURS = 8
+COLOURS = 10
 _MOST_BOXES = 60
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _EDGE = re.compile(r"edge(\d)(\d)")
@@ -29,7 +29,7 @@ def draw_network(described: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         `fixed_share` of the multiply-adds that stem and head have, and
-        `stages` (a column of boxes each, cut where the resolution changes),
+        `stages` (a column of boxes each, cut where the output shape changes),
         or `cell` (the one cell that all cells are) and `cells`, or `grid`.
     """
     macs = described["macs"]
@@ -40,7 +40,6 @@ def draw_network(described: Mapping[str, Any]) -> dict[str, Any]:
             "label": _label(slot),
             "colour": _colour(slot),
             "shape": _TIMES.join(map(str, slot["output_shape"])),
-            "size": tuple(slot["output_shape"][:-1]),
             "share": slot["macs"] / macs if macs else 0.0,
         }
         for slot in described["slots"]
@@ -99,7 +98,7 @@ def _are_shared(
 def _stages(slots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     largest = max((slot["share"] for slot in slots), default=0) or 1.0
     stages = []
-    for size, group in itertools.groupby(slots, key=lambda slot: slot["size"]):
+    for shape, group in itertools.groupby(slots, key=lambda one: one["shape"]):
         boxes = [
             {
                 **slot,
@@ -110,7 +109,7 @@ def _stages(slots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         ]
         stages.append(
             {
-                "title": _TIMES.join(map(str, size)) or "vector",
+                "title": shape,
                 "share": sum(box["share"] for box in boxes),
                 "width": BOX_WIDTH,
                 "height": len(boxes) * (BOX_HEIGHT + GAP) - GAP,

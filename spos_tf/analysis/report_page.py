@@ -3,12 +3,12 @@
 import datetime
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 
 from spos_tf.analysis import report_pipeline, report_results, report_search
-from spos_tf.analysis.report_found import Describe, Network, find_networks
+from spos_tf.analysis.report_found import Network, find_networks
 from spos_tf.analysis.report_network import draw_network
 from spos_tf.analysis.report_work_dir import Run, WorkDir
 
@@ -29,25 +29,13 @@ _SECTIONS = {
 }
 
 
-class Knowledge(NamedTuple):
-    """What the page needs of rooms beside this one.
-
-    Attributes:
-        describe: See `report_found.find_networks`.
-        front_of: Candidates and a cost -> those that none beats in both, by
-            rising cost.
-    """
-
-    describe: Describe
-    front_of: report_search.FrontOf
-
-
-def report_page(work_dir: WorkDir, knowledge: Knowledge) -> str:
+def report_page(work_dir: WorkDir, front_of: report_search.FrontOf) -> str:
     """The page; the same work_dir gives the same text.
 
     Args:
-        work_dir: What was read.
-        knowledge: Handed over by the tool.
+        work_dir: What was read; it has a run.
+        front_of: Candidates and a cost -> those that none beats in both, by
+            rising cost.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -59,12 +47,14 @@ def report_page(work_dir: WorkDir, knowledge: Knowledge) -> str:
     environment.filters.update(
         percent=_percent, count=_count, size=_size, real=_real, duration=_time
     )
-    page = _contents(work_dir, knowledge)
+    page = _contents(work_dir, front_of)
     return environment.get_template("report.html.j2").render(page)
 
 
-def _contents(work_dir: WorkDir, knowledge: Knowledge) -> dict[str, Any]:
-    networks = find_networks(work_dir, knowledge.describe)
+def _contents(
+    work_dir: WorkDir, front_of: report_search.FrontOf
+) -> dict[str, Any]:
+    networks = find_networks(work_dir)
     searches = report_search.by_accuracy(work_dir.runs["search"])
     newest = report_results.newest_first
     subnets = sorted(
@@ -73,9 +63,7 @@ def _contents(work_dir: WorkDir, knowledge: Knowledge) -> dict[str, Any]:
     )
     exports = newest(work_dir.runs["export"])
     correlations = newest(work_dir.runs["correlate"])
-    fronts = [
-        report_search.search_front(run, knowledge.front_of) for run in searches
-    ]
+    fronts = [report_search.search_front(run, front_of) for run in searches]
     choices = [report_search.search_choices(run, networks) for run in searches]
     trainings = [
         report_results.training_curves(run)

@@ -67,7 +67,8 @@ def _detail(runs: Sequence[Run]) -> str:
         return f"{run.name}: step {step} of {run.flag('steps') or '?'}"
     if run.stage == "search":
         return f"{run.name}: {len(run.record):,} candidates"
-    return f"{run.name}: {len(run.manifest.fields('files').values)} files"
+    count = len(run.manifest.fields("files").values)
+    return f"{run.name}: {count} file{'' if count == 1 else 's'}"
 
 
 def missing(work_dir: WorkDir, order: Sequence[Run]) -> list[dict[str, Any]]:
