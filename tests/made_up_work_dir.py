@@ -12,8 +12,6 @@ from spos_tf.search.record import Record, write_best
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.reporting import TrainingReporter
 
-NAME = "<script>alert(1)</script>"
-
 
 def _write(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,9 +19,8 @@ def _write(path, value):
     path.write_text(text, "utf-8")
 
 
-def write_events(folder, steps, *, validation=False, quiet=True):
+def write_events(folder, steps, *, validation=False):
     """Events of a training that goes through some steps."""
-    del quiet
     with TrainingReporter(
         folder, start_step=0, steps=max(steps), title="made up"
     ) as reporter:
@@ -118,7 +115,7 @@ def _latency_report():
 
 
 def write_work_dir(folder, preset="demo", name="winner"):
-    """Everything that a report can show; returns names of what is there.
+    """Everything that a report can show; returns the winner and the space.
 
     Args:
         folder: Is made.

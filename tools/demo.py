@@ -4,8 +4,9 @@ Example:
   python tools/demo.py --work_dir=runs/demo
 
 Trains a supernet, searches it by evolution and at random under a limit on
-multiply-adds, retrains the winner, exports it and writes a report; each step is a command
-that is printed before it runs. A run that was stopped goes on where it was.
+multiply-adds, retrains the winner, exports it and writes a report; each step
+is a command that is printed before it runs. A run that was stopped goes on
+where it was.
 """
 
 import json

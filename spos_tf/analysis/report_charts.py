@@ -5,6 +5,7 @@ it in light and in dark. So all text stays text, and small.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import MaxNLocator
@@ -141,17 +142,14 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
             unit, letter = (1e3 if name == "k" else power), name
             break
     scaled = [tick / unit for tick in ticks]
-    digits = next(
-        (
-            digits
-            for digits in range(7)
-            if all(abs(round(one, digits) - one) < 1e-9 for one in scaled)
-        ),
-        None,
-    )
-    if digits is None:
-        return [f"{one:.2g}{letter}" for one in scaled]
-    return [f"{one:.{digits}f}{letter if one else ''}" for one in scaled]
+    # As many digits as tell every tick exactly, if that is not too many.
+    for digits in range(7):
+        if all(
+            math.isclose(round(one, digits), one, rel_tol=1e-6)
+            for one in scaled
+        ):
+            return [f"{one:.{digits}f}{letter * bool(one)}" for one in scaled]
+    return [f"{one:.3g}{letter}" for one in scaled]
 
 
 def _drawn(one: Series, points: Sequence[Point]) -> dict[str, object]:

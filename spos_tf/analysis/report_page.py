@@ -1,6 +1,7 @@
 """A work_dir as one HTML page that needs nothing else."""
 
 import datetime
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,12 @@ def report_page(work_dir: WorkDir, front_of: report_search.FrontOf) -> str:
         front_of: Candidates and a cost -> those that none beats in both, by
             rising cost.
     """
+    page = _contents(work_dir, front_of)
+    return _environment().get_template("report.html.j2").render(page)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -47,8 +54,7 @@ def report_page(work_dir: WorkDir, front_of: report_search.FrontOf) -> str:
     environment.filters.update(
         percent=_percent, count=_count, size=_size, real=_real, duration=_time
     )
-    page = _contents(work_dir, front_of)
-    return environment.get_template("report.html.j2").render(page)
+    return environment
 
 
 def _contents(
