@@ -84,10 +84,15 @@ def _contents(
         "cards": _cards(networks, exports, correlations),
         "networks": [_network(one) for one in networks],
         "cost_names": _cost_names(networks),
+        "any_measured": any(one.measured_ms is not None for one in networks),
         "curves": report_search.search_curves(searches),
         "fronts": [one for one in fronts if one],
         "choices": [one for one in choices if one],
-        "trainings": [one for one in trainings if one["charts"]],
+        "trainings": [
+            one
+            for one in trainings
+            if one["charts"] or one["test_accuracy"] is not None
+        ],
         "correlations": [report_results.correlation(r) for r in correlations],
         "measured": [one for one in measured if one],
         "latency_tables": [
@@ -165,8 +170,9 @@ def _cards(
     for run in correlations[:1]:
         tau, low, high = report_results.kendall(run.correlation)
         if tau is not None:
-            note = "" if None in (low, high) else f"{low:.2f} to {high:.2f}"
-            cards.append(("Kendall tau", f"{tau:.3f}", note))
+            known = low is not None and high is not None
+            note = f"{low:.2f} to {high:.2f}, " if known else ""
+            cards.append(("Kendall tau", f"{tau:.3f}", note + run.name))
     return cards
 
 
@@ -177,13 +183,9 @@ def _network(network: Network) -> dict[str, Any]:
     return {
         "title": network.title,
         "space": network.architecture["search_space"],
-        "arguments": report_search.option_text(
-            ", ".join(
-                f"{name} {value}"
-                for name, value in network.architecture[
-                    "space_arguments"
-                ].items()
-            )
+        "arguments": ", ".join(
+            f"{name} {value}"
+            for name, value in network.architecture["space_arguments"].items()
         ),
         "choices": network.architecture["choices"],
         "runs": network.runs,

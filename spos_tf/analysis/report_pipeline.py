@@ -39,9 +39,6 @@ def stages(work_dir: WorkDir) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
-            "anchor": {"supernet": "training", "subnet": "training"}.get(
-                stage, stage
-            ),
             "state": _state(work_dir.runs[stage]),
             "detail": _detail(work_dir.runs[stage]),
         }
@@ -84,7 +81,7 @@ def missing(work_dir: WorkDir, order: Sequence[Run]) -> list[dict[str, Any]]:
     rows = [
         {
             "what": f"{run.stage}/{run.name} is not finished",
-            "command": flagfile_command(run),
+            "command": flagfile_command(work_dir, run),
             "optional": False,
         }
         for run in work_dir.all_runs()
@@ -139,10 +136,18 @@ def _command(work_dir: WorkDir, stage: str, order: Sequence[Run]) -> str:
     return shlex.join([*words, *further.get(stage, [])])
 
 
-def flagfile_command(run: Run) -> str:
+def flagfile_command(work_dir: WorkDir, run: Run) -> str:
     """The short command that repeats a run, or goes on with it."""
     path = run.folder / f"{run.tool}.flags"
-    return shlex.join(["python", f"tools/{run.tool}.py", f"--flagfile={path}"])
+    return shlex.join(
+        [
+            "python",
+            f"tools/{run.tool}.py",
+            f"--flagfile={path}",
+            # The folder may have been moved since.
+            f"--work_dir={work_dir.folder}",
+        ]
+    )
 
 
 def repeat(work_dir: WorkDir) -> list[dict[str, str]]:
@@ -156,7 +161,7 @@ def repeat(work_dir: WorkDir) -> list[dict[str, str]]:
         rows.append(
             {
                 "name": f"{run.stage}/{run.name}",
-                "command": flagfile_command(run),
+                "command": flagfile_command(work_dir, run),
                 "flags": " \\\n".join(lines),
                 "count": str(len(run.flags)),
             }

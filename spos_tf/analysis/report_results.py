@@ -59,6 +59,8 @@ def training_curves(run: Run) -> dict[str, Any]:
         if speed
         else None,
         "seconds": run.metrics.number("seconds"),
+        "test_accuracy": run.metrics.number("test_accuracy"),
+        "deploy_form": run.metrics.number("deploy_form_accuracy"),
     }
 
 
