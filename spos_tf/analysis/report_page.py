@@ -170,9 +170,10 @@ def _cards(
     for run in correlations[:1]:
         tau, low, high = report_results.kendall(run.correlation)
         if tau is not None:
-            known = low is not None and high is not None
-            note = f"{low:.2f} to {high:.2f}, " if known else ""
-            cards.append(("Kendall tau", f"{tau:.3f}", note + run.name))
+            note = run.name
+            if low is not None and high is not None:
+                note = f"{low:.2f} to {high:.2f}, {note}"
+            cards.append(("Kendall tau", f"{tau:.3f}", note))
     return cards
 
 
