@@ -113,11 +113,19 @@ def test_every_folder_of_the_library_is_a_package():
     assert [f for f in folders if not (f / "__init__.py").is_file()] == []
 
 
-def test_the_library_is_only_python():
+def test_other_files_of_the_library_are_package_data():
     """`packages = find:` would leave any other file out of a wheel."""
-    others = [
+    config = configparser.ConfigParser()
+    config.read(REPO / "setup.cfg", "utf-8")
+    packaged = {
+        path.relative_to(REPO).as_posix()
+        for package, patterns in config["options.package_data"].items()
+        for pattern in patterns.split()
+        for path in (REPO / package.replace(".", "/")).glob(pattern)
+    }
+    others = {
         path.relative_to(REPO).as_posix()
         for path in (REPO / "spos_tf").rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc")
-    ]
-    assert others == []
+    }
+    assert others == packaged != set()

@@ -4,8 +4,9 @@ Example:
   python tools/demo.py --work_dir=runs/demo
 
 Trains a supernet, searches it by evolution and at random under a limit on
-multiply-adds, retrains the winner and exports it; each step is a command that
-is printed before it runs. A run that was stopped goes on where it was.
+multiply-adds, retrains the winner, exports it and writes a report; each step
+is a command that is printed before it runs. A run that was stopped goes on
+where it was.
 """
 
 import json
@@ -49,6 +50,7 @@ def _commands() -> list[list[str]]:
             "--dataset=digits",
             config=False,
         ),
+        tool("report", config=False),
     ]
 
 
@@ -97,6 +99,7 @@ def _summary(work_dir: pathlib.Path) -> str:
         f"  Plot of the search: {work_dir / 'search/evolution/search.png'}",
         f"  Network:            {work_dir / 'subnet/winner/subnet.keras'}",
         f"  Exported files:     {export}",
+        f"  Report:             {work_dir / 'report.html'}",
     ]
     return "\n".join(lines)
 

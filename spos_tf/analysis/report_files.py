@@ -1,0 +1,193 @@
+"""Files of a work_dir read with patience: what cannot be read is said."""
+
+import base64
+import json
+import math
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Fields:
+    """A JSON object, read field by field.
+
+    A field that is missing or null is None (or empty); one of another type
+    too, and then `problems` says so.
+
+    Args:
+        values: The object.
+        file: Whose it is, for `problems`.
+        problems: Gets a line for every field of a wrong type.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], file: str, problems: list[str]
+    ) -> None:
+        self.values = values
+        self._file = file
+        self._problems = problems
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
+
+    def number(self, name: str) -> int | float | None:
+        """A finite number."""
+        return self._get(name, is_number, "a number")
+
+    def text(self, name: str) -> str | None:
+        """A string."""
+        return self._get(name, lambda value: isinstance(value, str), "a text")
+
+    def fields(self, name: str) -> "Fields":
+        """An object, empty if it is missing."""
+        value = self._get(name, _is_object, "an object")
+        return Fields(value or {}, self._file, self._problems)
+
+    def values_of(self, name: str) -> list[Any]:
+        """A list, empty if it is missing."""
+        return self._get(name, lambda v: isinstance(v, list), "a list") or []
+
+    def rows(self, name: str) -> list["Fields"]:
+        """A list of objects; what is no object is left out."""
+        return objects(self.values_of(name), self._file, self._problems)
+
+    def numbers(self, name: str) -> dict[str, int | float]:
+        """An object of numbers."""
+        inner = self.fields(name)
+        found = {key: inner.number(key) for key in inner}
+        return {key: v for key, v in found.items() if v is not None}
+
+    def _get(
+        self, name: str, is_right: Callable[[Any], bool], kind: str
+    ) -> Any:
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if not is_right(value):
+            self._problems.append(
+                f"{self._file}: {name!r} could not be read: it is "
+                f"{shortened(value)}, not {kind}."
+            )
+            return None
+        return value
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a finite number; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def shortened(value: object) -> str:
+    """A value for a message, on one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def objects(values: list[Any], file: str, problems: list[str]) -> list[Fields]:
+    """The objects of a list; `problems` says how many entries are none."""
+    found = [
+        Fields(value, file, problems)
+        for value in values
+        if isinstance(value, dict)
+    ]
+    if len(found) < len(values):
+        problems.append(
+            f"{file}: {len(values) - len(found)} of {len(values)} entries "
+            "could not be read: they are no objects."
+        )
+    return found
+
+
+def read_bytes(path: pathlib.Path, problems: list[str]) -> bytes | None:
+    """The bytes of a file; None if it is not there or cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(
+            f"{path.name} could not be read: {error.strerror or error}."
+        )
+        return None
+
+
+def read_json(path: pathlib.Path, problems: list[str]) -> Any:
+    """A JSON file's value; None if it is not there or cannot be read."""
+    data = read_bytes(path, problems)
+    if data is None:
+        return None
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        problems.append(
+            f"{path.name} could not be read: it is no JSON ({error})."
+        )
+        return None
+
+
+def read_object(path: pathlib.Path, problems: list[str]) -> Fields:
+    """A JSON file's object, empty if there is none."""
+    value = read_json(path, problems)
+    if value is not None and not isinstance(value, dict):
+        problems.append(
+            f"{path.name} could not be read: it holds {shortened(value)}, not "
+            "an object."
+        )
+        value = None
+    return Fields(value or {}, path.name, problems)
+
+
+def read_lines(
+    path: pathlib.Path, parse: Callable[[str], T], problems: list[str]
+) -> list[T]:
+    """What the whole lines of a file say.
+
+    A last line without its newline is one that is being written: left out.
+
+    Args:
+        path: May be missing.
+        parse: A line -> its value; raises ValueError with the reason.
+        problems: Gets one line for all that could not be read.
+    """
+    data = read_bytes(path, problems) or b""
+    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    found: list[T] = []
+    bad: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(parse(line.decode("utf-8")))
+        except (ValueError, OverflowError) as error:
+            bad.append(f"line {number}: {error}")
+    if bad:
+        problems.append(
+            f"{path.name}: {len(bad)} of {len(lines)} lines could not be "
+            f"read; {bad[0]}."
+        )
+    return found
+
+
+def png_uri(path: pathlib.Path, problems: list[str]) -> str | None:
+    """A PNG file as a data URI."""
+    data = read_bytes(path, problems)
+    if data is None:
+        return None
+    if not data.startswith(_PNG):
+        problems.append(f"{path.name} could not be read: it is no PNG.")
+        return None
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
