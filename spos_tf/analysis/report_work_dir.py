@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from spos_tf.analysis.report_events import Scalars, read_scalars
+from spos_tf.analysis.event_scalars import Scalars, read_scalars
 from spos_tf.analysis.report_files import (
     Fields,
     objects,

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from spos_tf.analysis.plots import STYLES
-from spos_tf.atomic_write import unfinished
+from spos_tf.analysis.event_scalars import read_scalars
+from spos_tf.analysis.plots import STYLES, save_png
 from spos_tf.errors import UserError
 
 # (step, value), by rising step.
@@ -30,24 +30,14 @@ def read_curve(
     Raises:
         UserError: The folder holds no such scalar.
     """
-    from tensorboard.backend.event_processing.event_accumulator import (
-        EventAccumulator,
-    )
-    from tensorboard.util.tensor_util import make_ndarray
-
-    # 0: all of them, not a sample.
-    found = EventAccumulator(str(events), size_guidance={"tensors": 0})
-    found.Reload()
-    if name not in found.Tags()["tensors"]:
+    problems: list[str] = []
+    scalars = read_scalars(pathlib.Path(events), problems)
+    if name not in scalars:
         raise UserError(
             f"The events in {str(events)!r} have no {name!r}. They have: "
-            f"{', '.join(found.Tags()['tensors']) or 'nothing'}."
+            f"{', '.join([*scalars, *problems]) or 'nothing'}."
         )
-    logged = sorted(found.Tensors(name), key=lambda event: event.wall_time)
-    values = {
-        event.step: float(make_ndarray(event.tensor_proto)) for event in logged
-    }
-    return sorted(values.items())
+    return list(scalars[name].items())
 
 
 def plot_curves(
@@ -88,10 +78,4 @@ def plot_curves(
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    try:
-        with unfinished(pathlib.Path(path)) as temporary:
-            figure.savefig(temporary, format="png")
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {str(path)!r}: {error.strerror}."
-        ) from None
+    save_png(figure, pathlib.Path(path))

@@ -18,15 +18,6 @@ class Zero:
 
 
 @dataclasses.dataclass(frozen=True)
-class Identity:
-    """Everything passes as it is."""
-
-    def __call__(self, ops: Ops[T], x: T) -> T:
-        del ops
-        return x
-
-
-@dataclasses.dataclass(frozen=True)
 class AveragePool:
     """A mean of 3x3, stride 1; padding is not counted."""
 

@@ -19,10 +19,10 @@ from spos_tf.layers.cell_blocks import (
     CellHead,
     CellStem,
     ConvEdge,
-    Identity,
     ReductionBlock,
     Zero,
 )
+from spos_tf.layers.mobile_blocks import Identity
 from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Choice, SearchSpace

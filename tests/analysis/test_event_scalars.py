@@ -5,7 +5,7 @@ import time
 import pytest
 
 from made_up_work_dir import write_events
-from spos_tf.analysis.report_events import read_scalars
+from spos_tf.analysis.event_scalars import read_scalars
 from spos_tf.training.reporting import TrainingReporter
 
 
