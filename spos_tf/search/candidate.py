@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from spos_tf.space.choice import Option
@@ -99,7 +99,8 @@ def _number(value: object) -> bool:
     # JSON's true is an int in Python; it is no number here.
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return math.isfinite(value)
+    # `math.isfinite` cannot take a whole number beyond floats.
+    return abs(value) <= sys.float_info.max
 
 
 def _whole_list(value: object) -> bool:

@@ -105,6 +105,7 @@ def line_of(**changes):
         (line_of(choices={"a": None}), "'choices' cannot be"),
         (line_of(costs={"macs": "3"}), "'costs' cannot be"),
         (line_of(accuracy=float("nan")), "'accuracy' cannot be nan"),
+        (line_of(costs={"macs": 10**400}), "'costs' cannot be"),
         (line_of(worker=3), "'worker' cannot be 3"),
         (line_of(i=0), "candidate 0 is there already"),
         ("\udcff", "codec can't decode"),
