@@ -85,6 +85,8 @@ def _times() -> list[measuring.Case]:
     times: dict[str, list[tuple[float, float]]] = {}
     for name in ALGORITHMS[1:]:
         other = Rounds(name, _PIXELS, _BATCH)
+        for _ in range(4):
+            other()
         times[name] = measuring.alternating(other, single, _PAIRS)
     rounds = _TRAINED / (EVERY * _BATCH)
     training = {
