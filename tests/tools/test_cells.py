@@ -48,6 +48,10 @@ def test_a_supernet_of_untied_cells_is_searched_tied(found):
     [
         (["--untied"], ["--untied", "uniform_constraint"]),
         (
+            ["--untied", "--algorithm=gumbel"],
+            ["--untied", "single_path", "gumbel"],
+        ),
+        (
             ["--untied", "--sampler=uniform", "--max_macs=1e6"],
             ["--untied", "macs"],
         ),
