@@ -26,7 +26,7 @@ _OF: dict[str, dict[str, Any]] = {
     "single_path": {
         "sampler": "uniform_constraint",
         "constraint_ranges": None,
-        "untied": False,
+        "untied": None,
     },
     "path_dropout": {"keep_rate": 0.5, "keep_rate_schedule": "constant"},
     "gumbel": {
