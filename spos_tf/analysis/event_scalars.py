@@ -1,6 +1,7 @@
 """Scalars of a training run, read back from its TensorBoard event files."""
 
 import pathlib
+import re
 
 from spos_tf.analysis.report_files import is_number
 
@@ -26,10 +27,9 @@ def read_scalars(folder: pathlib.Path, problems: list[str]) -> Scalars:
     Returns:
         `{tag: {step: value}}`, steps ascending.
     """
-    files = sorted(folder.glob("*.tfevents.*")) if folder.is_dir() else []
-    files = [path for path in files if path.is_file()]
+    files = folder.glob("*.tfevents.*") if folder.is_dir() else iter(())
+    files = sorted((path for path in files if path.is_file()), key=_made)
     parts = [_read_file(path, problems) for path in files]
-    # Files' names begin with the time they were made.
     merged: Scalars = {}
     for part in parts:
         starts = [step for series in part.values() for step in series]
@@ -46,6 +46,14 @@ def read_scalars(folder: pathlib.Path, problems: list[str]) -> Scalars:
         for tag, series in sorted(merged.items())
         if series
     }
+
+
+def _made(path: pathlib.Path) -> tuple[list[int], str]:
+    """Sorts by when files were made: their names say the second, and a number.
+
+    As text, the tenth file of a second would stand before the second.
+    """
+    return [int(number) for number in re.findall(r"\d+", path.name)], path.name
 
 
 def _read_file(path: pathlib.Path, problems: list[str]) -> Scalars:

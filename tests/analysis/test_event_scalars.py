@@ -49,6 +49,15 @@ def log(folder, series):
     time.sleep(1.01)
 
 
+def test_files_of_one_second_are_read_in_the_order_they_were_made(tmp_path):
+    for number, loss in ((9, 4.0), (10, 3.0)):
+        folder = tmp_path / str(number)
+        log(folder, {10: loss})
+        (made,) = files(folder)
+        made.rename(tmp_path / f"events.out.tfevents.100.host.7.{number}.v2")
+    assert read(tmp_path)[0]["train/loss"] == {10: 3.0}
+
+
 def test_a_run_that_went_on_counts_from_its_first_step(tmp_path):
     log(tmp_path, {10: 4.0, 20: 3.0, 25: 2.5, 30: 2.0})
     # Went on from the checkpoint of step 20, logging more seldom.
