@@ -27,8 +27,8 @@ def read_scalars(folder: pathlib.Path, problems: list[str]) -> Scalars:
     Returns:
         `{tag: {step: value}}`, steps ascending.
     """
-    files = folder.glob("*.tfevents.*") if folder.is_dir() else iter(())
-    files = sorted((path for path in files if path.is_file()), key=_made)
+    found = folder.glob("*.tfevents.*") if folder.is_dir() else ()
+    files = sorted((path for path in found if path.is_file()), key=_made)
     parts = [_read_file(path, problems) for path in files]
     merged: Scalars = {}
     for part in parts:
