@@ -2,7 +2,7 @@ r"""Shows all that is in a work_dir on one page, a single HTML file.
 
 Examples:
   python tools/report.py --work_dir=runs/demo
-  python tools/report.py --work_dir=runs/demo --output=/tmp/demo.html
+  python tools/report.py --work_dir=runs/demo --output=demo.html
 
 Writes work_dir/report.html, which any browser opens: it needs no network, no
 other file and no JavaScript. It shows the networks that were found and drawn
