@@ -7,7 +7,6 @@ dropped at random in every step.
 
 from typing import Literal, get_args
 
-import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import UserError
@@ -93,12 +92,3 @@ class PathDropoutSampler:
         kept = tf.cast(tf.logical_or(kept, least), tf.float32)
         weights = kept / tf.reduce_sum(kept, axis=1, keepdims=True)
         return Draw(weights, tf.constant(False))
-
-
-def expected_share(num_legal: np.ndarray, keep_rate: float) -> np.ndarray:
-    """Share of steps in which a branch runs, by the options of its choice.
-
-    >>> expected_share(np.array([1, 4]), 0.5)
-    array([1.      , 0.515625])
-    """
-    return keep_rate + (1 - keep_rate) ** num_legal / num_legal
