@@ -8,7 +8,7 @@ import numpy as np
 from absl import flags
 
 import scoring
-import search_run
+import search_judge
 import shared_flags
 from spos_tf.errors import UserError
 
@@ -127,7 +127,7 @@ def load_judge(trained: "TrainedSupernet") -> Judge:
     tf.config.experimental.enable_op_determinism()
     preprocessing = shared_flags.preprocessing(trained.blueprint)
     parts = shared_flags.splits(trained.blueprint)
-    search_run.check_split(trained, parts)
+    search_judge.check_split(trained, parts)
     scored = parts.scored(FLAGS.scored_images, FLAGS.seed)
     recalibration = scoring.recalibration_split(parts)
     supernet = scoring.load_supernet(trained)

@@ -12,7 +12,9 @@ shared with other searches of the same supernet in work_dir/search/scores.jsonl.
 """
 
 import program
+import ray_workers
 import run_folder
+import search_judge
 import search_run
 
 search_run.define_search()
@@ -20,13 +22,14 @@ search_run.define_search()
 
 def main() -> None:
     """Searches and writes what it found."""
+    ray_workers.settle()
     with run_folder.open_run(
         "search", "search", free=search_run.FREE
     ) as folder:
         subject = search_run.read_subject()
         plan = search_run.plan(subject.blueprint)
-        judge = search_run.load_judge(subject.trained)
-        search_run.search(folder, subject.blueprint, plan, judge)
+        with search_judge.open_judge(subject.trained) as judge:
+            search_run.search(folder, subject.blueprint, plan, judge)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from absl import flags, logging
 
 import limits
 import program
+import ray_workers
 import run_folder
+import search_judge
 import search_run
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
@@ -205,6 +207,7 @@ def _percent(share: float | None) -> str:
 def main() -> None:
     """Searches under every limit, then writes the table."""
     names = _names()
+    ray_workers.settle()
     with run_folder.open_run(
         "search_limits", "search_limits", free=(*search_run.FREE, *_OWN)
     ) as folder:
@@ -216,30 +219,32 @@ def main() -> None:
         for name, limit in names.items():
             with _flags_of(name, limit):
                 plans[name] = search_run.plan(blueprint)
-        judge = search_run.load_judge(subject.trained)
         rows = []
-        for name, limit in names.items():
-            logging.info("Searching under %s.", limit)
-            with (
-                _flags_of(name, limit),
-                run_folder.open_run(
-                    "search", "search", free=search_run.FREE
-                ) as own,
-            ):
-                winner = search_run.search(own, blueprint, plans[name], judge)
-            rows.append(
-                {
-                    "limit": limit,
-                    "name": name,
-                    "search_space": blueprint.search_space.name,
-                    "encoding": list(winner.encoding),
-                    "costs": dict(winner.costs),
-                    "accuracy": winner.accuracy,
-                    "test_accuracy": _test_accuracy(
-                        name, list(winner.encoding)
-                    ),
-                }
-            )
+        with search_judge.open_judge(subject.trained) as judge:
+            for name, limit in names.items():
+                logging.info("Searching under %s.", limit)
+                with (
+                    _flags_of(name, limit),
+                    run_folder.open_run(
+                        "search", "search", free=search_run.FREE
+                    ) as own,
+                ):
+                    winner = search_run.search(
+                        own, blueprint, plans[name], judge
+                    )
+                rows.append(
+                    {
+                        "limit": limit,
+                        "name": name,
+                        "search_space": blueprint.search_space.name,
+                        "encoding": list(winner.encoding),
+                        "costs": dict(winner.costs),
+                        "accuracy": winner.accuracy,
+                        "test_accuracy": _test_accuracy(
+                            name, list(winner.encoding)
+                        ),
+                    }
+                )
         rows += baselines
         table = _markdown(rows)
         with unfinished(folder / "table.json") as path:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tqdm
@@ -12,7 +12,9 @@ from absl import flags, logging
 import limits
 import measuring
 import pins
+import ray_workers
 import scoring
+import search_judge
 import shared_flags
 import trained_supernet
 from spos_tf.atomic_write import unfinished
@@ -22,13 +24,23 @@ if TYPE_CHECKING:
     from spos_tf.cost.constraint import CostFunction
     from spos_tf.networks.blueprint import Blueprint
     from spos_tf.search.candidate import Candidate
+    from spos_tf.search.driver import OnCandidate
     from spos_tf.search.generations import GenerationSearch, SearchOptions
+    from spos_tf.search.memo import ScoreMemo
+    from spos_tf.search.record import Record
+    from spos_tf.search.steady_state import SteadyEvolution
 
 FLAGS = flags.FLAGS
 
 # Flags that a resumed search may change. What the files of pins and latencies
 # say is in the record, and another one is refused there.
-FREE = (*scoring.FREE, *pins.FREE, *measuring.FREE, "latency_table")
+FREE = (
+    *scoring.FREE,
+    *ray_workers.FREE,
+    *pins.FREE,
+    *measuring.FREE,
+    "latency_table",
+)
 
 
 def define_search() -> None:
@@ -67,7 +79,21 @@ def define_search() -> None:
     flags.DEFINE_float(
         "mutation_probability", 0.1, "That a choice is redrawn in mutation."
     )
+    flags.DEFINE_bool(
+        "asynchronous",
+        False,
+        "A new candidate for every result instead of whole generations, so "
+        "that no worker waits for the slowest of one; evolution only. Other "
+        "candidates than without, the same for any number of workers.",
+    )
+    flags.DEFINE_integer(
+        "lag",
+        None,
+        "With --asynchronous: candidates that may be under way at once, P/2 "
+        "if unset. At least twice the workers keeps all of them busy.",
+    )
     scoring.define_scoring()
+    ray_workers.define_workers()
     measuring.define_measuring()
     shared_flags.define_threads()
 
@@ -107,7 +133,7 @@ class Plan:
         objective: The cost that a front is over; None without a front.
     """
 
-    algorithm: "GenerationSearch"
+    algorithm: "GenerationSearch | SteadyEvolution"
     options: "SearchOptions"
     costs: "Mapping[str, CostFunction]"
     objective: "CostFunction | None"
@@ -124,6 +150,7 @@ def plan(blueprint: "Blueprint") -> Plan:
     from spos_tf.search.random_search import RandomSearch
 
     measuring.check()
+    _check_asynchronous()
     two = FLAGS.strategy == "nsga2"
     costs = limits.known_costs(blueprint, *[FLAGS.objective] * two)
     space = blueprint.search_space
@@ -144,66 +171,40 @@ def plan(blueprint: "Blueprint") -> Plan:
         both = NSGA2Options(**numbers)
         algorithm = NSGA2(space, constraints, both, cost=objective)
         return Plan(algorithm, both, costs, objective)
-    options = EvolutionOptions(
-        **numbers,
-        top_k=FLAGS.top_k,
-        crossover=FLAGS.crossover,
-        mutation=FLAGS.mutation,
-    )
+    for name in ("top_k", "crossover", "mutation"):
+        numbers[name] = FLAGS[name].value
+    if FLAGS.asynchronous:
+        from spos_tf.search.steady_state import SteadyEvolution, SteadyOptions
+
+        steady = SteadyOptions(**numbers, lag=FLAGS.lag)
+        one_by_one = SteadyEvolution(space, constraints, steady)
+        return Plan(one_by_one, steady, costs, None)
+    options = EvolutionOptions(**numbers)
     kind = Evolution if FLAGS.strategy == "evolution" else RandomSearch
     return Plan(kind(space, constraints, options), options, costs, None)
 
 
-@dataclasses.dataclass(frozen=True)
-class Judge:
-    """What candidates are scored with, loaded once.
-
-    Attributes:
-        evaluator: See `scoring.make_evaluator`.
-        images: That a candidate sees.
-        scored_with: Which weights and images, by fingerprints.
-    """
-
-    evaluator: Any
-    images: int
-    scored_with: Mapping[str, str]
-
-
-def load_judge(trained: trained_supernet.TrainedSupernet) -> Judge:
-    """Loads weights and images.
-
-    Raises:
-        UserError: The data cannot be had, or is not what training held out.
-    """
-    import tensorflow as tf
-
-    from spos_tf.data.splits import fingerprint
-
-    shared_flags.set_threads()
-    tf.config.experimental.enable_op_determinism()
-    preprocessing = shared_flags.preprocessing(trained.blueprint)
-    parts = shared_flags.splits(trained.blueprint)
-    check_split(trained, parts)
-    recalibration = scoring.recalibration_split(parts)
-    return Judge(
-        scoring.make_evaluator(
-            scoring.load_supernet(trained),
-            recalibration,
-            parts.search,
-            preprocessing,
-        ),
-        len(recalibration) + len(parts.search),
-        {
-            "supernet": trained.fingerprint(),
-            "recalibration": fingerprint(recalibration),
-            "search_split": fingerprint(parts.search),
-            "preprocessing": str(preprocessing),
-        },
-    )
+def _check_asynchronous() -> None:
+    if not FLAGS.asynchronous:
+        if FLAGS.lag is not None:
+            raise UserError(
+                f"--lag={FLAGS.lag} is of --asynchronous. Leave it out, or "
+                "add --asynchronous."
+            )
+        return
+    for name, wanted in (("strategy", "evolution"), ("scoring", "single")):
+        if FLAGS[name].value != wanted:
+            raise UserError(
+                f"--asynchronous is of --{name}={wanted}; got "
+                f"--{name}={FLAGS[name].value}. Leave one of them out."
+            )
 
 
 def search(
-    folder: pathlib.Path, blueprint: "Blueprint", plan: Plan, judge: Judge
+    folder: pathlib.Path,
+    blueprint: "Blueprint",
+    plan: Plan,
+    judge: search_judge.Judge,
 ) -> "Candidate":
     """Searches, or goes on, and writes what was found.
 
@@ -219,7 +220,6 @@ def search(
     Raises:
         UserError: See `run_search`; or the folder is of other weights.
     """
-    from spos_tf.search.driver import run_search
     from spos_tf.search.memo import ScoreMemo
     from spos_tf.search.record import Record, write_best
     from spos_tf.space.search_space import format_encoding
@@ -258,13 +258,8 @@ def search(
             bar.update()
 
         record = Record.open(folder / "record.jsonl")
-        winner = run_search(
-            plan.algorithm,
-            scoring.scores(judge.evaluator, blueprint, memo, on_chunk),
-            space=blueprint.search_space,
-            cost_functions=plan.costs,
-            record=record,
-            on_candidate=on_candidate,
+        winner = _run(
+            plan, judge, memo, record, blueprint, on_chunk, on_candidate
         )
     # Before it is measured: a kill in between costs no result.
     architecture = blueprint.architecture(winner.encoding)
@@ -285,6 +280,37 @@ def search(
         path,
     )
     return winner
+
+
+def _run(
+    plan: Plan,
+    judge: search_judge.Judge,
+    memo: "ScoreMemo",
+    record: "Record",
+    blueprint: "Blueprint",
+    on_chunk: "Callable[[float], None]",
+    on_candidate: "OnCandidate",
+) -> "Candidate":
+    """Runs the loop that the algorithm is made for."""
+    from spos_tf.search.asynchronous import run_asynchronous
+    from spos_tf.search.driver import run_search
+    from spos_tf.search.steady_state import SteadyEvolution
+
+    same: Any = {
+        "space": blueprint.search_space,
+        "cost_functions": plan.costs,
+        "record": record,
+        "on_candidate": on_candidate,
+    }
+    if isinstance(plan.algorithm, SteadyEvolution):
+        return run_asynchronous(
+            plan.algorithm,
+            judge.stream(blueprint, memo),
+            population=plan.options.population,
+            **same,
+        )
+    evaluate = judge.scores(blueprint, memo, on_chunk)
+    return run_search(plan.algorithm, evaluate, **same)
 
 
 def _draw(
@@ -312,24 +338,6 @@ def _draw(
     )
 
 
-def check_split(trained, parts) -> None:
-    """Candidates are scored on what the supernet's training held out."""
-    from spos_tf.data.splits import fingerprint
-
-    if not len(parts.search):
-        raise UserError(
-            "Candidates are scored on held-out training images; "
-            "--holdout_per_class=0 leaves none. Train a supernet with some."
-        )
-    if fingerprint(parts.search) != trained.description.get("search_split"):
-        raise UserError(
-            "Candidates are scored on the images that the supernet's training "
-            "held out; these flags give others. Use its --dataset and "
-            "--test_fraction, and --holdout_per_class="
-            f"{trained.description.get('holdout_per_class')}."
-        )
-
-
 def _check_unchanged(
     path: pathlib.Path, scored_with: Mapping[str, str]
 ) -> None:
@@ -353,9 +361,10 @@ def _check_unchanged(
 
 def _comparable(path: pathlib.Path) -> set[str]:
     """Flags of a search that make it comparable with another strategy's."""
-    free = ("strategy", "objective", "name", "top_k", "crossover", *FREE)
+    free = ("strategy", "objective", "name", "top_k", "crossover", "lag", *FREE)
     starts = (
         "--mutation",
+        *("--asynchronous", "--noasynchronous"),
         *(f"--{name}=" for name in free),
         *("--measure_latency", "--nomeasure_latency"),
     )

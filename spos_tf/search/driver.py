@@ -93,13 +93,13 @@ def run_search(
         raise ValueError("run_search() starts with an algorithm told nothing.")
     done: list[Candidate] = []
     while encodings := algorithm.ask():
-        proposals = _proposals(
+        proposals = proposed(
             encodings, len(done), algorithm.generation, space, cost_functions
         )
         for proposal in proposals:
             known = record.get(proposal.i)
             if known is not None:
-                _check_same(record, known, proposal)
+                check_same(record, known, proposal)
                 if on_candidate:
                     on_candidate(known, len(proposals), True)
         for candidate in _evaluated(
@@ -112,6 +112,16 @@ def run_search(
         generation = [one for one in scored if one is not None]
         algorithm.tell(encodings, [one.accuracy for one in generation])
         done += generation
+    return the_best(record, done)
+
+
+def the_best(record: Record, done: Sequence[Candidate]) -> Candidate:
+    """The most accurate of a search that is over.
+
+    Raises:
+        UserError: The record holds more than the search proposed.
+        ValueError: It proposed nothing.
+    """
     if len(record) > len(done):
         raise UserError(
             f"This search ends after {len(done)} evaluations; record "
@@ -123,14 +133,43 @@ def run_search(
     return best_of(done)
 
 
-def _proposals(
+def evaluated(proposal: Candidate, result: Evaluation) -> Candidate:
+    """A proposal with its result.
+
+    Raises:
+        UserError: The accuracy is not a finite number.
+    """
+    accuracy = float(result.accuracy)
+    if not np.isfinite(accuracy):
+        raise UserError(
+            f"Accuracies are finite numbers; candidate {proposal.i} got "
+            f"{accuracy}. Check the supernet and the images."
+        )
+    return dataclasses.replace(
+        proposal,
+        accuracy=accuracy,
+        seconds=round(float(result.seconds), 4),
+        worker=result.worker,
+        time=round(time.time(), 3),
+    )
+
+
+def proposed(
     encodings: Sequence[Encoding],
     first: int,
     generation: int,
     space: SearchSpace,
     cost_functions: CostMapping,
 ) -> list[Candidate]:
-    # Candidates as they will stand in the record, without their results.
+    """Candidates as they will stand in the record, without their results.
+
+    Args:
+        encodings: int32 `[num_choices]` each.
+        first: Number of the first; the others follow.
+        generation: Of all of them.
+        space: Names the choices.
+        cost_functions: As `run_search` takes them.
+    """
     stacked = np.stack(encodings)
     costs = {
         name: np.asarray(function(stacked)).tolist()
@@ -152,7 +191,12 @@ def _proposals(
     ]
 
 
-def _check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
+def check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
+    """A search goes on with its own record only.
+
+    Raises:
+        UserError: The record's candidate is another than the proposed one.
+    """
     for field in ("generation", "encoding", "choices", "costs"):
         was, now = getattr(known, field), getattr(proposal, field)
         if was != now:
@@ -184,20 +228,7 @@ def _evaluated(
                 f"evaluate() gave position {result.position}, which it was "
                 "not asked for or gave before."
             )
-        proposal = missing.pop(result.position)
-        accuracy = float(result.accuracy)
-        if not np.isfinite(accuracy):
-            raise UserError(
-                f"Accuracies are finite numbers; candidate {proposal.i} got "
-                f"{accuracy}. Check the supernet and the images."
-            )
-        yield dataclasses.replace(
-            proposal,
-            accuracy=accuracy,
-            seconds=round(float(result.seconds), 4),
-            worker=result.worker,
-            time=round(time.time(), 3),
-        )
+        yield evaluated(missing.pop(result.position), result)
     if missing:
         raise ValueError(
             f"evaluate() left out {len(missing)} of {len(proposals)} encodings."

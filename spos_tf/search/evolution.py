@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.errors import UserError
@@ -123,38 +122,24 @@ class Evolution(GenerationSearch):
         parents = np.array([one.encoding for one in self.top_k], np.int32)
         wanted = self.options.num_crossover
         crossed = self._new_and_legal(
-            self._crossover(rng, parents, TRIES * wanted), wanted, set()
+            crossover(rng, parents, TRIES * wanted), wanted, set()
         )
         wanted = self.options.num_mutation
         mutated = self._new_and_legal(
-            self._mutate(rng, parents, TRIES * wanted),
+            mutate(
+                rng,
+                parents,
+                TRIES * wanted,
+                self.space,
+                self.options.mutation_probability,
+            ),
             wanted,
             {as_key(one) for one in crossed},
         )
         return crossed + mutated
 
-    def _crossover(
-        self, rng: np.random.Generator, parents: Encoding, count: int
-    ) -> Encoding:
-        first, second = rng.integers(len(parents), size=(2, count))
-        from_first = rng.random((count, parents.shape[1])) < 0.5
-        crossed: Encoding = np.where(
-            from_first, parents[first], parents[second]
-        )
-        return crossed
-
-    def _mutate(
-        self, rng: np.random.Generator, parents: Encoding, count: int
-    ) -> Encoding:
-        parent = parents[rng.integers(len(parents), size=count)]
-        redrawn = rng.random(parent.shape) < self.options.mutation_probability
-        return np.where(redrawn, self.space.sample(rng, count), parent)
-
     def _new_and_legal(
-        self,
-        offspring: npt.NDArray[np.int32],
-        wanted: int,
-        taken: set[tuple[int, ...]],
+        self, offspring: Encoding, wanted: int, taken: set[tuple[int, ...]]
     ) -> list[Encoding]:
         # The first `wanted`, as if they were drawn one by one.
         kept: list[Encoding] = []
@@ -166,3 +151,46 @@ class Evolution(GenerationSearch):
                 taken.add(key)
                 kept.append(one)
         return kept
+
+
+def crossover(
+    rng: np.random.Generator, parents: Encoding, count: int
+) -> Encoding:
+    """Takes each choice from either of two parents with probability 1/2.
+
+    Args:
+        rng: Draws the parents, independently, and who gives what.
+        parents: int32 `[k, num_choices]`.
+        count: Offspring.
+
+    Returns:
+        int32 `[count, num_choices]`.
+    """
+    first, second = rng.integers(len(parents), size=(2, count))
+    from_first = rng.random((count, parents.shape[1])) < 0.5
+    crossed: Encoding = np.where(from_first, parents[first], parents[second])
+    return crossed
+
+
+def mutate(
+    rng: np.random.Generator,
+    parents: Encoding,
+    count: int,
+    space: SearchSpace,
+    probability: float,
+) -> Encoding:
+    """Draws each choice of a parent anew with some probability.
+
+    Args:
+        rng: Draws the parents and the choices.
+        parents: int32 `[k, num_choices]`.
+        count: Offspring.
+        space: Of the parents.
+        probability: Of each choice; it may get the option that it had.
+
+    Returns:
+        int32 `[count, num_choices]`.
+    """
+    parent = parents[rng.integers(len(parents), size=count)]
+    redrawn = rng.random(parent.shape) < probability
+    return np.where(redrawn, space.sample(rng, count), parent)

@@ -1,0 +1,180 @@
+"""Algorithm 1 without generations: no worker waits for the slowest of fifty."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from spos_tf.cost.constraint import Constraint, all_allow
+from spos_tf.cost.feasible import check_feasible, sample_feasible
+from spos_tf.errors import UserError
+from spos_tf.search.evolution import (
+    TRIES,
+    EvolutionOptions,
+    crossover,
+    mutate,
+)
+from spos_tf.search.generations import (
+    Encoding,
+    Scored,
+    as_key,
+    check_whole,
+    ranked,
+)
+from spos_tf.space import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SteadyOptions(EvolutionOptions):
+    """Numbers of Algorithm 1 in a steady state.
+
+    Args:
+        lag: Candidate i is a function of the results before i - lag + 1: so
+            many candidates may be under way at once. None is P/2.
+
+    Raises:
+        UserError: A number is out of its range.
+    """
+
+    lag: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lag is None:
+            return
+        check_whole("lag", self.lag, 1)
+        if self.lag > self.population:
+            raise UserError(
+                f"lag is at most the population of {self.population}, so that "
+                f"the first offspring has a parent; got {self.lag}."
+            )
+
+    @property
+    def most_under_way(self) -> int:
+        """Candidates that may be evaluated at once."""
+        return self.lag or max(1, self.population // 2)
+
+
+class SteadyEvolution:
+    """Algorithm 1 with a new candidate for every result.
+
+    The first `population` candidates are those of `Evolution`. After them,
+    candidate i is one offspring (by crossover, by mutation, or random, in the
+    proportions of the options) of the best `top_k` among the first
+    i - lag + 1. Which results are in by then, and so how many workers there
+    are, does not matter: a record is replayed like that of a search by
+    generations.
+
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+        options: See `SteadyOptions`.
+
+    Raises:
+        UserError: No architecture keeps the constraints.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        constraints: Sequence[Constraint],
+        options: SteadyOptions,
+    ) -> None:
+        check_feasible(space, constraints)
+        self.space = space
+        self.constraints = tuple(constraints)
+        self.options = options
+        self._proposals: list[Encoding] = []
+        self._proposed: set[tuple[int, ...]] = set()
+        # Results by number, and those that all earlier ones are there for.
+        self._results: dict[int, float] = {}
+        self._known: list[Scored] = []
+        self._stopped_early = ""
+
+    @property
+    def stopped_early(self) -> str:
+        """Why the search ended before its budget; empty if it did not."""
+        return self._stopped_early
+
+    def ask(self) -> list[tuple[int, Encoding]]:
+        """All candidates that can be proposed now, each one once.
+
+        Returns:
+            Number and int32 `[num_choices]` of each; none while results are
+            missing, or when the search is over.
+        """
+        first = len(self._proposals)
+        end = min(
+            self.options.budget,
+            len(self._known) + self.options.most_under_way,
+        )
+        while len(self._proposals) < end and not self._stopped_early:
+            self._propose()
+        return list(enumerate(self._proposals[first:], first))
+
+    def tell(self, i: int, accuracy: float) -> None:
+        """Takes the result of candidate `i`, in any order.
+
+        Raises:
+            ValueError: It was not asked for, or is known.
+            UserError: The accuracy is not a finite number.
+        """
+        if not 0 <= i < len(self._proposals) or i in self._results:
+            raise ValueError(f"tell() takes each candidate once; got {i}.")
+        if not np.isfinite(accuracy):
+            raise UserError(
+                f"Accuracies are finite numbers; candidate {i} got "
+                f"{accuracy}. Check the supernet and the images."
+            )
+        self._results[i] = float(accuracy)
+        while (n := len(self._known)) in self._results:
+            key = as_key(self._proposals[n])
+            self._known.append(Scored(n, key, self._results[n]))
+
+    def _propose(self) -> None:
+        i, population = len(self._proposals), self.options.population
+        rng = np.random.default_rng((self.options.seed, i))
+        offspring: list[Encoding] = []
+        if i == 0:
+            # As `Evolution` draws them.
+            offspring = self._random(rng, population)
+        elif i >= population:
+            offspring = self._offspring(rng, i) or self._random(rng, 1)
+        self._proposals += offspring
+        self._proposed.update(as_key(one) for one in offspring)
+        if len(offspring) < (population if i == 0 else 1):
+            rules = " and ".join(one.describe() for one in self.constraints)
+            self._stopped_early = (
+                "Found no more architectures"
+                f"{' with ' * bool(rules)}{rules}: the search ends with "
+                f"{len(self._proposals)} of {self.options.budget} evaluations."
+            )
+
+    def _random(self, rng: np.random.Generator, count: int) -> list[Encoding]:
+        return list(
+            sample_feasible(
+                self.space, self.constraints, rng, count, avoid=self._proposed
+            )
+        )
+
+    def _offspring(self, rng: np.random.Generator, i: int) -> list[Encoding]:
+        # Later results may be known or not: that must not matter.
+        known = self._known[: i - self.options.most_under_way + 1]
+        best = ranked(known)[: self.options.top_k]
+        parents = np.array([one.encoding for one in best], np.int32)
+        kind = rng.random() * self.options.population
+        if kind < self.options.num_crossover:
+            drawn = crossover(rng, parents, TRIES)
+        elif kind < self.options.num_crossover + self.options.num_mutation:
+            drawn = mutate(
+                rng,
+                parents,
+                TRIES,
+                self.space,
+                self.options.mutation_probability,
+            )
+        else:
+            return []
+        legal = drawn[all_allow(self.constraints, drawn)]
+        new = (one for one in legal if as_key(one) not in self._proposed)
+        return list(new)[:1]
