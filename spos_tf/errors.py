@@ -1,4 +1,4 @@
-"""The one exception for a mistake of the user's: wrong input, not a bug."""
+"""The exceptions that are no bugs: a mistake of the user's, and the end."""
 
 
 class UserError(ValueError):
@@ -8,3 +8,19 @@ class UserError(ValueError):
     print it on stderr and exit with 2; anything else is a bug and keeps its
     traceback.
     """
+
+
+class Preempted(BaseException):
+    """The system asked this process to end, and so it does.
+
+    Not an `Exception`: nothing on the way is to take it for a failure that
+    one can go on after.
+
+    Attributes:
+        step: Steps done of a training, whose checkpoint is written; None of
+            what saves as it goes.
+    """
+
+    def __init__(self, step: int | None = None) -> None:
+        super().__init__(step)
+        self.step = step

@@ -7,6 +7,7 @@ import importlib.machinery
 import logging as python_logging
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import types
@@ -14,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
+import termination
 from spos_tf import errors
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 
 _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
@@ -46,9 +48,31 @@ def run(main: Callable[[], None]) -> None:
     """Parses flags and runs `main`.
 
     A `UserError`, and what the system refuses (permissions, full disk), is
-    one line on stderr and exit code 2. Anything else is a bug and keeps its
-    traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
+    one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
+    what is open is closed, and what is unfinished removed. Anything else is a
+    bug and keeps its traceback. TensorFlow's and TFDS's notes are left out;
+    ours are logged.
     """
+    try:
+        termination.end_at_once()
+        _run(main)
+    except Preempted as end:
+        _end_preempted(end.step)
+    except SystemExit as end:
+        # How Ray's handler ends a process while Ray starts.
+        if end.code != signal.SIGTERM:
+            raise
+        _end_preempted()
+    except Exception:
+        # What libraries make of it, and what fails because of it.
+        if not termination.has_raised():
+            raise
+        _end_preempted()
+    finally:
+        termination.end_as_the_system_does()
+
+
+def _run(main: Callable[[], None]) -> None:
     # Read by TensorFlow's C++ code while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.meta_path.insert(0, _QuietTensorFlow())
@@ -62,10 +86,12 @@ def run(main: Callable[[], None]) -> None:
         try:
             main()
         except UserError as error:
+            if termination.has_raised():
+                raise
             _refuse(str(error))
         except OSError as error:
             # No errno: not the system's word, so a bug.
-            if error.errno is None:
+            if error.errno is None or termination.has_raised():
                 raise
             _refuse(str(error))
         except KeyboardInterrupt:
@@ -74,6 +100,14 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(130)
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _end_preempted(step: int | None = None) -> None:
+    after = "" if step is None else f" after step {step}, which is saved"
+    print(
+        f"Stopped by SIGTERM{after}. Start it again to go on.", file=sys.stderr
+    )
+    sys.exit(termination.EXIT_CODE)
 
 
 def _refuse(message: str) -> None:
@@ -177,6 +211,8 @@ def _stderr_held_back() -> Iterator[Callable[[], None]]:
 
         try:
             yield show
+        except Preempted:
+            raise
         except BaseException:
             show()
             raise

@@ -8,6 +8,7 @@ import numpy as np
 from absl import flags, logging
 
 import architecture_learner
+import termination
 import training_flags
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def train(
 
     Raises:
         UserError: See `run_training`, `path_optimizer` and `parse_steps`.
+        Preempted: SIGTERM came; see `run_training`.
     """
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.training.path_optimizer import path_optimizer, takes_l2
@@ -107,17 +109,19 @@ def train(
         },
         None if learner is None else learner.variables,
     )
-    run_training(
-        train_step,
-        state,
-        split=split,
-        preprocessing=preprocessing,
-        options=options,
-        seed=FLAGS.seed,
-        folder=folder,
-        strategy=strategy,
-        keep_checkpoints=FLAGS.keep_checkpoints,
-        path_counts=path_counts,
-        validate=validate,
-        inform=logging.info,
-    )
+    with termination.noted() as stop:
+        run_training(
+            train_step,
+            state,
+            split=split,
+            preprocessing=preprocessing,
+            options=options,
+            seed=FLAGS.seed,
+            folder=folder,
+            strategy=strategy,
+            keep_checkpoints=FLAGS.keep_checkpoints,
+            path_counts=path_counts,
+            validate=None if validate is None else stop.in_between(validate),
+            inform=logging.info,
+            stop=stop,
+        )

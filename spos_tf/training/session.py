@@ -14,15 +14,21 @@ from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 from spos_tf.training.checkpoints import (
     Checkpoint,
+    checkpoint_path,
+    checkpoint_steps,
+    has_array,
     latest_checkpoint,
     write_checkpoint,
 )
-from spos_tf.training.loop import LoopOptions, run_loop
+from spos_tf.training.loop import Figures, LoopOptions, is_due, run_loop
 from spos_tf.training.reporting import TrainingReporter
 from spos_tf.training.run_state import RunState
 from spos_tf.training.step import StepResult
 
 _COUNTS = "sampler/path_counts"
+# Only of checkpoints that a preemption made between two others: they go when
+# the next is there, so that a run leaves what it would have without.
+_UNREPORTED = "loop/unreported"
 
 
 def run_training(
@@ -39,6 +45,7 @@ def run_training(
     path_counts: np.ndarray,
     validate: Callable[[], Mapping[str, float]] | None,
     inform: Callable[[str], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains to the end, from the newest readable checkpoint if there is one.
 
@@ -55,26 +62,42 @@ def run_training(
         path_counts: int64 `[num_choices, max_options]`, filled in place.
         validate: Figures of the present weights.
         inform: Called with a line for people.
+        stop: Asked after every step whether to save it and end.
 
     Raises:
         UserError: The checkpoints are another run's or all damaged, an image
             cannot be read, the loss is not finite, or the disk is full.
+        Preempted: `stop` said so; the step that it names is saved.
     """
     checkpoints = folder / "checkpoints"
     found = latest_checkpoint(checkpoints, warn=inform)
+    unreported: list[Figures] = []
     start = 0
     if found is not None:
         state.restore(found)
         path_counts += _counts(found, path_counts)
+        unreported += _figures(found)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
 
+    in_between = [
+        path
+        for step in checkpoint_steps(checkpoints)
+        if has_array(path := checkpoint_path(checkpoints, step), _UNREPORTED)
+    ]
+
     def save(step: int) -> None:
-        write_checkpoint(
+        extra = {_COUNTS: path_counts}
+        regular = is_due(step, options.checkpoint_every, options)
+        if not regular:
+            extra[_UNREPORTED] = np.array(unreported).reshape(-1, 3)
+        path = write_checkpoint(
             checkpoints,
-            state.capture(step, {_COUNTS: path_counts}),
-            keep=keep_checkpoints,
+            state.capture(step, extra),
+            keep=keep_checkpoints + (not regular),
+            replaces=in_between,
         )
+        in_between[:] = [] if regular else [path]
 
     batches: Any = training_batches(
         split,
@@ -104,7 +127,21 @@ def run_training(
             save=save,
             validate=validate,
             reporter=reporter,
+            stop=stop,
+            unreported=unreported,
         )
+
+
+def _figures(checkpoint: Checkpoint) -> list[Figures]:
+    """Of the steps that a preemption kept from being reported."""
+    rows = checkpoint.arrays.get(_UNREPORTED, np.zeros((0, 3)))
+    if rows.dtype != np.float64 or rows.shape[1:] != (3,):
+        raise UserError(
+            f"The checkpoint's {_UNREPORTED!r} is {rows.dtype} of shape "
+            f"{rows.shape}; three float64 a step are due. Delete it to go on "
+            "from the one before."
+        )
+    return [(row[0], row[1], row[2]) for row in rows.tolist()]
 
 
 def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 from spos_tf.training.loop import LoopOptions, run_loop
 from spos_tf.training.step import StepResult
 
@@ -43,7 +43,8 @@ class _Log:
         return [event[1] for event in self.events if event[0] == kind]
 
 
-def _run(log, start=0, validate=True, **options):
+def _run(log, start=0, validate=True, stop_at=None, window=None, **options):
+    """Trains; `stop_at` is the first step after which `stop` says yes."""
     options = LoopOptions(**{"steps": 10, "batch_size": 4, **options})
     counts = np.zeros((2, 3), np.int64)
     run_loop(
@@ -55,6 +56,8 @@ def _run(log, start=0, validate=True, **options):
         save=log.save,
         validate=log.validate if validate else None,
         reporter=log,
+        stop=lambda: log.at("step")[-1] == stop_at,
+        unreported=window,
     )
     return counts
 
@@ -82,6 +85,69 @@ def test_a_run_that_goes_on_keeps_the_rhythm():
     assert log.at("step") == [5, 6, 7, 8, 9]
     assert log.at("save") == [8, 10]
     assert log.at("validation") == [6, 10]
+
+
+@pytest.mark.parametrize("start", [6, 10])
+def test_a_validation_that_a_run_may_have_ended_in_is_repeated(start):
+    log = _Log()
+    _run(log, start=start, validate_every=6)
+    assert log.at("validation") == sorted({start, 10})
+    assert log.events[1] == ("validation", start)
+
+
+@pytest.mark.parametrize("stop_at", [3, 5, 7, 9])
+def test_a_run_that_is_to_stop_saves_the_step_and_ends(stop_at):
+    # 4: nothing else is due; 6: a validation; 8: a checkpoint; 10: the end.
+    log = _Log()
+    with pytest.raises(Preempted) as caught:
+        _run(
+            log,
+            stop_at=stop_at,
+            log_every=100,
+            checkpoint_every=8,
+            validate_every=6,
+        )
+    assert caught.value.step == stop_at + 1
+    assert log.at("step")[-1] == stop_at
+    assert log.at("save")[-1] == stop_at + 1
+    assert log.events[-1][0] == "save"
+    assert len(set(log.at("save"))) == len(log.at("save"))
+
+
+@pytest.mark.parametrize("checkpoint_every", [2, 4])
+def test_a_run_that_ends_in_a_validation_has_saved_its_step(checkpoint_every):
+    class Ended(_Log):
+        def validate(self):
+            raise Preempted
+
+    log = Ended()
+    with pytest.raises(Preempted) as caught:
+        _run(log, checkpoint_every=checkpoint_every, validate_every=6)
+    assert caught.value.step == 6
+    assert log.at("save").count(6) == 1
+    assert not log.at("validation")
+
+
+def test_means_of_a_run_in_two_parts_are_those_of_one():
+    whole, first, second = _Log(), _Log(), _Log()
+    _run(whole, log_every=4, checkpoint_every=100)
+    window = []
+    with pytest.raises(Preempted):
+        _run(
+            first,
+            stop_at=5,
+            window=window,
+            log_every=4,
+            checkpoint_every=100,
+        )
+    # Of steps 4 and 5, which are in no report yet.
+    assert [loss for loss, *_ in window] == [5.0, 6.0]
+    _run(second, start=6, window=window, log_every=4, checkpoint_every=100)
+    assert window == []
+    reports = {**first.scalars, **second.scalars}
+    for scalars in (*whole.scalars.values(), *reports.values()):
+        del scalars["images_per_second"]
+    assert reports == whole.scalars
 
 
 def test_a_finished_run_does_nothing():
