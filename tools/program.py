@@ -7,6 +7,7 @@ import importlib.machinery
 import logging as python_logging
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import types
@@ -15,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import app, flags, logging
 
 from spos_tf import errors
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
+from spos_tf.training.preemption import StopSignal
 
 _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
@@ -23,6 +25,11 @@ _OUR_FOLDERS = tuple(
 )
 _NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
+# What the shell gives a program that SIGTERM ended.
+_TERMINATED = 128 + signal.SIGTERM
+
+# Whether SIGTERM came to this program.
+stop = StopSignal()
 
 # Tools, and what they share, by the names that absl knows modules by.
 _TOOLS = {path.stem for path in pathlib.Path(__file__).parent.glob("*.py")}
@@ -46,7 +53,8 @@ def run(main: Callable[[], None]) -> None:
     """Parses flags and runs `main`.
 
     A `UserError`, and what the system refuses (permissions, full disk), is
-    one line on stderr and exit code 2. Anything else is a bug and keeps its
+    one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
+    training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
     """
     # Read by TensorFlow's C++ code while it is imported.
@@ -59,6 +67,7 @@ def run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
+        signal.signal(signal.SIGTERM, stop.handle)
         try:
             main()
         except UserError as error:
@@ -68,6 +77,14 @@ def run(main: Callable[[], None]) -> None:
             if error.errno is None:
                 raise
             _refuse(str(error))
+        except Preempted as reason:
+            after = f" after {reason.saved}" if reason.saved else ""
+            name = os.path.basename(sys.argv[0])
+            print(
+                f"{name}: stopped by SIGTERM{after}. Start it again to go on.",
+                file=sys.stderr,
+            )
+            sys.exit(_TERMINATED)
         except KeyboardInterrupt:
             print("Stopped. Start it again to go on.", file=sys.stderr)
             # The shell's code for a program that Ctrl-C ended.

@@ -1,5 +1,6 @@
 """A training run in its folder: restore, loop, checkpoints, progress."""
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,10 +18,12 @@ from spos_tf.training.checkpoints import (
     latest_checkpoint,
     write_checkpoint,
 )
-from spos_tf.training.loop import LoopOptions, run_loop
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.loop import LoopOptions, Reporter, run_loop
+from spos_tf.training.preemption import StopSignal
+from spos_tf.training.reporting import Silent, TrainingReporter
 from spos_tf.training.run_state import RunState
 from spos_tf.training.step import StepResult
+from spos_tf.training.team import Team
 
 _COUNTS = "sampler/path_counts"
 
@@ -34,11 +37,12 @@ def run_training(
     options: LoopOptions,
     seed: int,
     folder: pathlib.Path,
-    strategy: tf.distribute.Strategy,
+    team: Team,
     keep_checkpoints: int,
     path_counts: np.ndarray,
     validate: Callable[[], Mapping[str, float]] | None,
     inform: Callable[[str], None],
+    stop: StopSignal | None = None,
 ) -> None:
     """Trains to the end, from the newest readable checkpoint if there is one.
 
@@ -50,15 +54,18 @@ def run_training(
         options: Numbers of the loop.
         seed: Seed of order and augmentation.
         folder: Gets `checkpoints/` and `events/` (TensorBoard).
-        strategy: Where the step runs.
+        team: Where the step runs. Its chief alone writes files.
         keep_checkpoints: Newest checkpoints kept.
         path_counts: int64 `[num_choices, max_options]`, filled in place.
         validate: Figures of the present weights.
         inform: Called with a line for people.
+        stop: Whether to end before that; never if None.
 
     Raises:
         UserError: The checkpoints are another run's or all damaged, an image
-            cannot be read, the loss is not finite, or the disk is full.
+            cannot be read, the loss is not finite, the disk is full, or a
+            process of the team is gone or has other files.
+        Preempted: `stop` said so; what was done is saved.
     """
     checkpoints = folder / "checkpoints"
     found = latest_checkpoint(checkpoints, warn=inform)
@@ -68,33 +75,44 @@ def run_training(
         path_counts += _counts(found, path_counts)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
+    team.agree(
+        "checkpoints (by their steps)",
+        start,
+        "--work_dir is a folder that all of them share.",
+    )
+    team.check_same(state.capture(start, {}).arrays)
 
     def save(step: int) -> None:
-        write_checkpoint(
-            checkpoints,
-            state.capture(step, {_COUNTS: path_counts}),
-            keep=keep_checkpoints,
-        )
+        checkpoint = state.capture(step, {_COUNTS: path_counts})
+        team.check_same(checkpoint.arrays)
+        if team.is_chief:
+            write_checkpoint(checkpoints, checkpoint, keep=keep_checkpoints)
 
-    batches: Any = training_batches(
-        split,
-        preprocessing,
-        batch_size=options.batch_size,
-        start_step=start,
-        num_steps=options.steps,
-        seed=seed,
-    )
-    if strategy.num_replicas_in_sync > 1:
-        batches = strategy.experimental_distribute_dataset(batches)
-    with (
-        TrainingReporter(
-            folder / "events",
+    batches = team.batches(
+        lambda share: training_batches(
+            split,
+            preprocessing,
+            batch_size=options.batch_size,
             start_step=start,
-            steps=options.steps,
-            title=folder.parent.name,
-        ) as reporter,
-        reading_errors(split),
-    ):
+            num_steps=options.steps,
+            seed=seed,
+            share=share,
+        ),
+        options.batch_size,
+    )
+    with contextlib.ExitStack() as stack:
+        reporter: Reporter = Silent()
+        if team.is_chief:
+            reporter = stack.enter_context(
+                TrainingReporter(
+                    folder / "events",
+                    start_step=start,
+                    steps=options.steps,
+                    title=folder.parent.name,
+                )
+            )
+        stack.enter_context(reading_errors(split))
+        stack.enter_context(team.losses())
         run_loop(
             train_step,
             batches,
@@ -102,8 +120,9 @@ def run_training(
             options=options,
             path_counts=path_counts,
             save=save,
-            validate=validate,
+            validate=validate if team.is_chief else None,
             reporter=reporter,
+            stop=team.stops_together(stop or StopSignal()),
         )
 
 
