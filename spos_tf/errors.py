@@ -1,4 +1,4 @@
-"""The exceptions that are no bugs: a mistake of the user's, and the end."""
+"""What ends a program that is no bug: wrong input, and being told to stop."""
 
 
 class UserError(ValueError):
@@ -11,16 +11,15 @@ class UserError(ValueError):
 
 
 class Preempted(BaseException):
-    """The system asked this process to end, and so it does.
+    """The machine is wanted back: SIGTERM came.
 
-    Not an `Exception`: nothing on the way is to take it for a failure that
-    one can go on after.
+    Like `KeyboardInterrupt` it is nothing that `except Exception` is for.
 
-    Attributes:
-        step: Steps done of a training, whose checkpoint is written; None of
-            what saves as it goes.
+    Args:
+        saved: What the run can go on from, in words; empty: whatever it has
+            written so far.
     """
 
-    def __init__(self, step: int | None = None) -> None:
-        super().__init__(step)
-        self.step = step
+    def __init__(self, saved: str = "") -> None:
+        super().__init__(saved)
+        self.saved = saved

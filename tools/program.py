@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
-import termination
 from spos_tf import errors
 from spos_tf.errors import Preempted, UserError
+from spos_tf.training.preemption import StopSignal
 
 _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
@@ -25,6 +25,11 @@ _OUR_FOLDERS = tuple(
 )
 _NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
+# What the shell gives a program that SIGTERM ended.
+_TERMINATED = 128 + signal.SIGTERM
+
+# Whether SIGTERM came to this program.
+stop = StopSignal()
 
 # Tools, and what they share, by the names that absl knows modules by.
 _TOOLS = {path.stem for path in pathlib.Path(__file__).parent.glob("*.py")}
@@ -49,30 +54,9 @@ def run(main: Callable[[], None]) -> None:
 
     A `UserError`, and what the system refuses (permissions, full disk), is
     one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
-    what is open is closed, and what is unfinished removed. Anything else is a
-    bug and keeps its traceback. TensorFlow's and TFDS's notes are left out;
-    ours are logged.
+    training saves what it has done before. Anything else is a bug and keeps its
+    traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
     """
-    try:
-        termination.end_at_once()
-        _run(main)
-    except Preempted as end:
-        _end_preempted(end.step)
-    except SystemExit as end:
-        # How Ray's handler ends a process while Ray starts.
-        if end.code != signal.SIGTERM:
-            raise
-        _end_preempted()
-    except Exception:
-        # What libraries make of it, and what fails because of it.
-        if not termination.has_raised():
-            raise
-        _end_preempted()
-    finally:
-        termination.end_as_the_system_does()
-
-
-def _run(main: Callable[[], None]) -> None:
     # Read by TensorFlow's C++ code while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.meta_path.insert(0, _QuietTensorFlow())
@@ -83,31 +67,30 @@ def _run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
+        signal.signal(signal.SIGTERM, stop.handle)
         try:
             main()
         except UserError as error:
-            if termination.has_raised():
-                raise
             _refuse(str(error))
         except OSError as error:
             # No errno: not the system's word, so a bug.
-            if error.errno is None or termination.has_raised():
+            if error.errno is None:
                 raise
             _refuse(str(error))
+        except Preempted as reason:
+            after = f" after {reason.saved}" if reason.saved else ""
+            name = os.path.basename(sys.argv[0])
+            print(
+                f"{name}: stopped by SIGTERM{after}. Start it again to go on.",
+                file=sys.stderr,
+            )
+            sys.exit(_TERMINATED)
         except KeyboardInterrupt:
             print("Stopped. Start it again to go on.", file=sys.stderr)
             # The shell's code for a program that Ctrl-C ended.
             sys.exit(130)
 
     app.run(guarded, flags_parser=_parse)
-
-
-def _end_preempted(step: int | None = None) -> None:
-    after = "" if step is None else f" after step {step}, which is saved"
-    print(
-        f"Stopped by SIGTERM{after}. Start it again to go on.", file=sys.stderr
-    )
-    sys.exit(termination.EXIT_CODE)
 
 
 def _refuse(message: str) -> None:
@@ -211,8 +194,6 @@ def _stderr_held_back() -> Iterator[Callable[[], None]]:
 
         try:
             yield show
-        except Preempted:
-            raise
         except BaseException:
             show()
             raise

@@ -11,7 +11,6 @@ import numpy as np
 from absl import flags, logging
 
 import program
-import termination
 from spos_tf.errors import UserError
 from spos_tf.search.driver import Evaluation
 
@@ -104,8 +103,6 @@ def open_workers(step: int) -> "Iterator[RayPool]":
     with open_pool(
         f"{__name__}:make_judge", arguments, options, logging.info
     ) as pool:
-        # Ray has installed a handler of its own.
-        termination.end_at_once()
         logging.info("%s workers are loading network and data.", pool.workers)
         yield pool
 

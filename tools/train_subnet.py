@@ -276,7 +276,10 @@ def _seconds_before(folder: pathlib.Path) -> float | None:
 def main() -> None:
     """Trains, then writes the network and its figures."""
     with run_folder.open_run(
-        "train_subnet", "subnet", free=training_flags.FREE
+        "train_subnet",
+        "subnet",
+        free=training_flags.FREE,
+        writes=training_flags.is_chief(),
     ) as folder:
         _train(folder)
 
@@ -300,13 +303,13 @@ def _train(folder: pathlib.Path) -> None:
         )
     options = training_flags.loop_options()
     preprocessing = shared_flags.preprocessing(blueprint)
-    strategy = training_flags.prepare_backend()
+    team = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
 
     from spos_tf.export import keras_predictor
 
     architecture = blueprint.architecture(encoding)
-    with strategy.scope():
+    with team.strategy.scope():
         model = _build(blueprint, encoding)
     # What is gone on from has its weights, whatever became of the supernet.
     resumed = any((folder / "checkpoints").glob("step-*.npz"))
@@ -322,8 +325,9 @@ def _train(folder: pathlib.Path) -> None:
         )
 
     started = time.perf_counter()
-    with unfinished(folder / "architecture.json") as path:
-        path.write_text(architecture.to_json(), "utf-8")
+    if team.is_chief:
+        with unfinished(folder / "architecture.json") as path:
+            path.write_text(architecture.to_json(), "utf-8")
     training_run.train(
         folder,
         blueprint=blueprint,
@@ -336,9 +340,12 @@ def _train(folder: pathlib.Path) -> None:
         split=parts.train,
         preprocessing=preprocessing,
         options=options,
-        strategy=strategy,
+        team=team,
         validate=lambda: {"accuracy": accuracy(trained)},
     )
+    if not team.is_chief:
+        team.wait()
+        return
     seconds = round(time.perf_counter() - started, 1)
     model = _in_float32(model, blueprint, encoding)
     form = _deploy_form(model, blueprint, encoding, settled=True)
@@ -368,6 +375,7 @@ def _train(folder: pathlib.Path) -> None:
         f"{cost.params:,}",
         folder,
     )
+    team.wait()
 
 
 if __name__ == "__main__":

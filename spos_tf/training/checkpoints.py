@@ -6,7 +6,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,21 +54,8 @@ def checkpoint_steps(folder: pathlib.Path) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
-def has_array(path: pathlib.Path, name: str) -> bool:
-    """Whether a checkpoint holds an array; False of what cannot be read."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            return f"{name}.npy" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
 def write_checkpoint(
-    folder: pathlib.Path,
-    checkpoint: Checkpoint,
-    *,
-    keep: int,
-    replaces: Iterable[pathlib.Path] = (),
+    folder: pathlib.Path, checkpoint: Checkpoint, *, keep: int
 ) -> pathlib.Path:
     """Writes a checkpoint under its final name at once, or not at all.
 
@@ -76,7 +63,6 @@ def write_checkpoint(
         folder: Made if absent.
         checkpoint: What to write.
         keep: Newest checkpoints to leave in the folder.
-        replaces: Checkpoints that go when this one is there.
 
     Raises:
         UserError: The folder cannot be written or the disk is full; older
@@ -101,8 +87,6 @@ def write_checkpoint(
             f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "
             "checkpoints before it are intact."
         ) from None
-    for old in replaces:
-        old.unlink(missing_ok=True)
     for old in sorted(folder.glob(_PATTERN))[:-keep]:
         old.unlink(missing_ok=True)
     return path

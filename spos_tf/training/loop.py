@@ -1,5 +1,6 @@
 """The training loop, the same for a supernet and a final network."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -10,10 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import Preempted, UserError
+from spos_tf.training.preemption import StopSignal
 from spos_tf.training.step import StepResult
-
-# Loss, accuracy and share of sampler fallbacks of a step.
-Figures = tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,12 +46,14 @@ class LoopOptions:
                 )
 
 
-def is_due(step: int, every: int, options: LoopOptions) -> bool:
-    """Whether something comes after `step` steps: every so often, and last.
+class Stop(Protocol):
+    """Whether the run has to end before its time; see `StopSignal`."""
 
-    What comes every 0 steps never does.
-    """
-    return every > 0 and (step == options.steps or step % every == 0)
+    def __call__(self) -> bool:
+        """Asked once after every step."""
+
+    def at_once(self) -> contextlib.AbstractContextManager[None]:
+        """Around work that may end in the middle, by `Preempted`."""
 
 
 class Reporter(Protocol):
@@ -75,82 +76,68 @@ def run_loop(
     save: Callable[[int], None],
     validate: Callable[[], Mapping[str, float]] | None,
     reporter: Reporter,
-    stop: Callable[[], bool] = lambda: False,
-    unreported: list[Figures] | None = None,
+    stop: Stop | None = None,
 ) -> None:
     """Trains from `start_step` to the end.
 
     Args:
         train_step: From `make_train_step`.
         batches: Those of the steps `start_step` to `steps - 1`.
-        start_step: Steps already done. A validation after them is repeated:
-            the run may have ended in it.
+        start_step: Steps already done.
         options: Numbers of the run.
         path_counts: int64 `[num_choices, max_options]`; in how many steps
             each option ran is added in place.
         save: Writes a checkpoint of a number of steps done.
         validate: Figures of the present weights.
         reporter: Where progress goes.
-        stop: Asked after every step, and where `validate` raises `Preempted`:
-            whether to save this step and end.
-        unreported: Figures of the steps since the last report, filled and
-            emptied in place; a checkpoint between two reports needs them.
+        stop: Whether to end before that; never if None.
 
     Raises:
         UserError: A loss is not finite; nothing is saved after it.
-        Preempted: `stop` said so; the step that it names is saved.
+        Preempted: `stop` said so; all steps that were done are saved.
     """
+    stop = stop or StopSignal()
     pending: list[StepResult] = []
-    window: list[Figures] = [] if unreported is None else unreported
-    read = start_step
-
-    def read_pending() -> None:
-        nonlocal read
-        window.extend(_read(pending, read, path_counts))
-        read += len(pending)
-        pending.clear()
-
-    def validated(done: int) -> None:
-        if validate and is_due(done, options.validate_every, options):
-            reporter.validation(done, validate())
-
-    if start_step:
-        validated(start_step)
-    timed, started = 0, time.perf_counter()
+    last_read, started = start_step, time.perf_counter()
     for done, batch in enumerate(batches, start_step + 1):
         pending.append(train_step(batch, tf.constant(done - 1, tf.int64)))
-        timed += 1
-        stopping = stop()
-        checkpoint = is_due(done, options.checkpoint_every, options)
-        validation = is_due(done, options.validate_every, options)
+        last = done == options.steps
+        # The last step ends the run anyway.
+        stopping = stop() and not last
+        checkpoint = last or stopping or done % options.checkpoint_every == 0
+        validation = options.validate_every and (
+            last or done % options.validate_every == 0
+        )
         if checkpoint or validation or done % options.log_every == 0:
-            read_pending()
-            scalars = _means(window)
+            scalars = _read(pending, last_read, path_counts)
             seconds = time.perf_counter() - started
-            scalars["images_per_second"] = timed * options.batch_size / seconds
+            scalars["images_per_second"] = (
+                len(pending) * options.batch_size / seconds
+            )
             reporter.progress(done, scalars)
-            window.clear()
-            timed = 0
-        elif stopping:
-            read_pending()
-        if checkpoint or stopping:
+            pending.clear()
+            last_read = done
+        if checkpoint:
             save(done)
         if stopping:
-            raise Preempted(done)
-        try:
-            validated(done)
-        except Preempted:
-            if not checkpoint:
-                save(done)
-            raise Preempted(done) from None
-        if not timed:
+            raise Preempted(f"step {done}")
+        if validate is not None and validation:
+            try:
+                with stop.at_once():
+                    figures = validate()
+            except Preempted:
+                if not checkpoint:
+                    save(done)
+                raise Preempted(f"step {done}") from None
+            reporter.validation(done, figures)
+        if not pending:
             # Saving and validating are not training time.
             started = time.perf_counter()
 
 
 def _read(
     results: list[StepResult], before: int, path_counts: np.ndarray
-) -> list[Figures]:
+) -> dict[str, float]:
     losses = [float(result.loss) for result in results]
     for index, loss in enumerate(losses):
         if not math.isfinite(loss):
@@ -165,15 +152,10 @@ def _read(
             path_counts += path != 0
         elif len(path):
             path_counts[np.arange(len(path)), path] += 1
-    return [
-        (loss, float(result.accuracy), float(result.fallback))
-        for loss, result in zip(losses, results, strict=True)
-    ]
-
-
-def _means(window: list[Figures]) -> dict[str, float]:
-    names = ("loss", "accuracy", "sampler_fallbacks")
     return {
-        name: float(np.mean(column))
-        for name, column in zip(names, zip(*window, strict=True), strict=True)
+        "loss": float(np.mean(losses)),
+        "accuracy": float(np.mean([float(r.accuracy) for r in results])),
+        "sampler_fallbacks": float(
+            np.mean([float(r.fallback) for r in results])
+        ),
     }

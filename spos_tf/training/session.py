@@ -1,5 +1,6 @@
 """A training run in its folder: restore, loop, checkpoints, progress."""
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,21 +15,17 @@ from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 from spos_tf.training.checkpoints import (
     Checkpoint,
-    checkpoint_path,
-    checkpoint_steps,
-    has_array,
     latest_checkpoint,
     write_checkpoint,
 )
-from spos_tf.training.loop import Figures, LoopOptions, is_due, run_loop
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.loop import LoopOptions, Reporter, run_loop
+from spos_tf.training.preemption import StopSignal
+from spos_tf.training.reporting import Silent, TrainingReporter
 from spos_tf.training.run_state import RunState
 from spos_tf.training.step import StepResult
+from spos_tf.training.team import Team
 
 _COUNTS = "sampler/path_counts"
-# Only of checkpoints that a preemption made between two others: they go when
-# the next is there, so that a run leaves what it would have without.
-_UNREPORTED = "loop/unreported"
 
 
 def run_training(
@@ -40,12 +37,12 @@ def run_training(
     options: LoopOptions,
     seed: int,
     folder: pathlib.Path,
-    strategy: tf.distribute.Strategy,
+    team: Team,
     keep_checkpoints: int,
     path_counts: np.ndarray,
     validate: Callable[[], Mapping[str, float]] | None,
     inform: Callable[[str], None],
-    stop: Callable[[], bool] = lambda: False,
+    stop: StopSignal | None = None,
 ) -> None:
     """Trains to the end, from the newest readable checkpoint if there is one.
 
@@ -57,67 +54,65 @@ def run_training(
         options: Numbers of the loop.
         seed: Seed of order and augmentation.
         folder: Gets `checkpoints/` and `events/` (TensorBoard).
-        strategy: Where the step runs.
+        team: Where the step runs. Its chief alone writes files.
         keep_checkpoints: Newest checkpoints kept.
         path_counts: int64 `[num_choices, max_options]`, filled in place.
         validate: Figures of the present weights.
         inform: Called with a line for people.
-        stop: Asked after every step whether to save it and end.
+        stop: Whether to end before that; never if None.
 
     Raises:
         UserError: The checkpoints are another run's or all damaged, an image
-            cannot be read, the loss is not finite, or the disk is full.
-        Preempted: `stop` said so; the step that it names is saved.
+            cannot be read, the loss is not finite, the disk is full, or a
+            process of the team is gone or has other files.
+        Preempted: `stop` said so; what was done is saved.
     """
     checkpoints = folder / "checkpoints"
     found = latest_checkpoint(checkpoints, warn=inform)
-    unreported: list[Figures] = []
     start = 0
     if found is not None:
         state.restore(found)
         path_counts += _counts(found, path_counts)
-        unreported += _figures(found)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
-
-    in_between = [
-        path
-        for step in checkpoint_steps(checkpoints)
-        if has_array(path := checkpoint_path(checkpoints, step), _UNREPORTED)
-    ]
+    team.agree(
+        "checkpoints (by their steps)",
+        start,
+        "--work_dir is a folder that all of them share.",
+    )
+    team.check_same(state.capture(start, {}).arrays)
 
     def save(step: int) -> None:
-        extra = {_COUNTS: path_counts}
-        regular = is_due(step, options.checkpoint_every, options)
-        if not regular:
-            extra[_UNREPORTED] = np.array(unreported).reshape(-1, 3)
-        path = write_checkpoint(
-            checkpoints,
-            state.capture(step, extra),
-            keep=keep_checkpoints + (not regular),
-            replaces=in_between,
-        )
-        in_between[:] = [] if regular else [path]
+        checkpoint = state.capture(step, {_COUNTS: path_counts})
+        team.check_same(checkpoint.arrays)
+        if team.is_chief:
+            write_checkpoint(checkpoints, checkpoint, keep=keep_checkpoints)
 
-    batches: Any = training_batches(
-        split,
-        preprocessing,
-        batch_size=options.batch_size,
-        start_step=start,
-        num_steps=options.steps,
-        seed=seed,
-    )
-    if strategy.num_replicas_in_sync > 1:
-        batches = strategy.experimental_distribute_dataset(batches)
-    with (
-        TrainingReporter(
-            folder / "events",
+    batches = team.batches(
+        lambda share: training_batches(
+            split,
+            preprocessing,
+            batch_size=options.batch_size,
             start_step=start,
-            steps=options.steps,
-            title=folder.parent.name,
-        ) as reporter,
-        reading_errors(split),
-    ):
+            num_steps=options.steps,
+            seed=seed,
+            share=share,
+        ),
+        options.batch_size,
+    )
+    with contextlib.ExitStack() as stack:
+        reporter: Reporter = Silent()
+        if team.is_chief:
+            reporter = stack.enter_context(
+                TrainingReporter(
+                    folder / "events",
+                    start_step=start,
+                    steps=options.steps,
+                    title=folder.parent.name,
+                )
+            )
+        stack.enter_context(reading_errors(split))
+        stack.enter_context(team.losses())
         run_loop(
             train_step,
             batches,
@@ -125,23 +120,10 @@ def run_training(
             options=options,
             path_counts=path_counts,
             save=save,
-            validate=validate,
+            validate=validate if team.is_chief else None,
             reporter=reporter,
-            stop=stop,
-            unreported=unreported,
+            stop=team.stops_together(stop or StopSignal()),
         )
-
-
-def _figures(checkpoint: Checkpoint) -> list[Figures]:
-    """Of the steps that a preemption kept from being reported."""
-    rows = checkpoint.arrays.get(_UNREPORTED, np.zeros((0, 3)))
-    if rows.dtype != np.float64 or rows.shape[1:] != (3,):
-        raise UserError(
-            f"The checkpoint's {_UNREPORTED!r} is {rows.dtype} of shape "
-            f"{rows.shape}; three float64 a step are due. Delete it to go on "
-            "from the one before."
-        )
-    return [(row[0], row[1], row[2]) for row in rows.tolist()]
 
 
 def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:

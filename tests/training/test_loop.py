@@ -5,6 +5,7 @@ import pytest
 
 from spos_tf.errors import Preempted, UserError
 from spos_tf.training.loop import LoopOptions, run_loop
+from spos_tf.training.preemption import StopSignal
 from spos_tf.training.step import StepResult
 
 
@@ -43,8 +44,7 @@ class _Log:
         return [event[1] for event in self.events if event[0] == kind]
 
 
-def _run(log, start=0, validate=True, stop_at=None, window=None, **options):
-    """Trains; `stop_at` is the first step after which `stop` says yes."""
+def _run(log, start=0, validate=True, stop=None, **options):
     options = LoopOptions(**{"steps": 10, "batch_size": 4, **options})
     counts = np.zeros((2, 3), np.int64)
     run_loop(
@@ -56,8 +56,7 @@ def _run(log, start=0, validate=True, stop_at=None, window=None, **options):
         save=log.save,
         validate=log.validate if validate else None,
         reporter=log,
-        stop=lambda: log.at("step")[-1] == stop_at,
-        unreported=window,
+        stop=stop,
     )
     return counts
 
@@ -85,69 +84,6 @@ def test_a_run_that_goes_on_keeps_the_rhythm():
     assert log.at("step") == [5, 6, 7, 8, 9]
     assert log.at("save") == [8, 10]
     assert log.at("validation") == [6, 10]
-
-
-@pytest.mark.parametrize("start", [6, 10])
-def test_a_validation_that_a_run_may_have_ended_in_is_repeated(start):
-    log = _Log()
-    _run(log, start=start, validate_every=6)
-    assert log.at("validation") == sorted({start, 10})
-    assert log.events[1] == ("validation", start)
-
-
-@pytest.mark.parametrize("stop_at", [3, 5, 7, 9])
-def test_a_run_that_is_to_stop_saves_the_step_and_ends(stop_at):
-    # 4: nothing else is due; 6: a validation; 8: a checkpoint; 10: the end.
-    log = _Log()
-    with pytest.raises(Preempted) as caught:
-        _run(
-            log,
-            stop_at=stop_at,
-            log_every=100,
-            checkpoint_every=8,
-            validate_every=6,
-        )
-    assert caught.value.step == stop_at + 1
-    assert log.at("step")[-1] == stop_at
-    assert log.at("save")[-1] == stop_at + 1
-    assert log.events[-1][0] == "save"
-    assert len(set(log.at("save"))) == len(log.at("save"))
-
-
-@pytest.mark.parametrize("checkpoint_every", [2, 4])
-def test_a_run_that_ends_in_a_validation_has_saved_its_step(checkpoint_every):
-    class Ended(_Log):
-        def validate(self):
-            raise Preempted
-
-    log = Ended()
-    with pytest.raises(Preempted) as caught:
-        _run(log, checkpoint_every=checkpoint_every, validate_every=6)
-    assert caught.value.step == 6
-    assert log.at("save").count(6) == 1
-    assert not log.at("validation")
-
-
-def test_means_of_a_run_in_two_parts_are_those_of_one():
-    whole, first, second = _Log(), _Log(), _Log()
-    _run(whole, log_every=4, checkpoint_every=100)
-    window = []
-    with pytest.raises(Preempted):
-        _run(
-            first,
-            stop_at=5,
-            window=window,
-            log_every=4,
-            checkpoint_every=100,
-        )
-    # Of steps 4 and 5, which are in no report yet.
-    assert [loss for loss, *_ in window] == [5.0, 6.0]
-    _run(second, start=6, window=window, log_every=4, checkpoint_every=100)
-    assert window == []
-    reports = {**first.scalars, **second.scalars}
-    for scalars in (*whole.scalars.values(), *reports.values()):
-        del scalars["images_per_second"]
-    assert reports == whole.scalars
 
 
 def test_a_finished_run_does_nothing():
@@ -207,3 +143,62 @@ def test_numbers_are_positive(name):
 def test_a_negative_validation_interval_is_refused():
     with pytest.raises(UserError, match="--validate_every is at least 0"):
         LoopOptions(steps=1, batch_size=1, validate_every=-1)
+
+
+class _Signalled(_Log):
+    """SIGTERM comes in a step, or in a validation."""
+
+    def __init__(self, stop, step=None, validation=None):
+        super().__init__()
+        self._stop, self._step, self._validation = stop, step, validation
+
+    def train_step(self, batch, step):
+        if int(step) == self._step:
+            self._stop.handle()
+        return super().train_step(batch, step)
+
+    def validate(self):
+        if len(self.at("save")) == self._validation:
+            self._stop.handle()
+        return super().validate()
+
+
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_a_signal_in_a_step_saves_that_step_and_ends(every):
+    stop = StopSignal()
+    log = _Signalled(stop, step=4)
+    with pytest.raises(Preempted, match="^step 5$"):
+        _run(log, stop=stop, checkpoint_every=every, validate_every=5)
+    assert log.at("step") == [0, 1, 2, 3, 4]
+    assert log.at("save")[-1] == 5
+    assert len(set(log.at("save"))) == len(log.at("save"))
+    assert log.at("validation") == []
+
+
+def test_a_signal_before_the_first_step_ends_at_once():
+    stop = StopSignal()
+    log = _Signalled(stop, step=0)
+    with pytest.raises(Preempted):
+        _run(log, stop=stop)
+    assert log.events == []
+
+
+@pytest.mark.parametrize("every", [5, 100])
+def test_a_signal_in_a_validation_ends_it_and_saves_once(every):
+    stop = StopSignal()
+    # Where step 5 is saved before it is validated, that is the first one.
+    log = _Signalled(stop, validation=1 if every == 5 else 0)
+    with pytest.raises(Preempted, match="^step 5$"):
+        _run(log, stop=stop, checkpoint_every=every, validate_every=5)
+    assert log.at("save") == [5]
+    assert log.at("validation") == []
+
+
+def test_a_signal_in_the_last_step_ends_after_its_work():
+    stop = StopSignal()
+    log = _Signalled(stop, step=9)
+    with pytest.raises(Preempted):
+        _run(log, stop=stop, validate_every=10)
+    assert log.at("save") == [10]
+    with pytest.raises(Preempted):
+        stop.release()
