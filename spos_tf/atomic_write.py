@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 
@@ -38,21 +37,22 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
     A folder cannot be renamed onto one that holds something: the old one is
     moved away first, and back if the new one cannot take its place.
     """
+    # Of a fixed name: a run that was killed in here may have left it.
+    old = target.with_name(f".unfinished-old-{target.name}")
+    if old.exists() and not target.exists():
+        os.replace(old, target)
+    _remove(old)
     if not target.is_dir():
         os.replace(source, target)
         return
-    old = pathlib.Path(
-        tempfile.mkdtemp(dir=target.parent, prefix=".unfinished-")
-    )
     try:
-        os.replace(target, old / target.name)
-        try:
-            os.replace(source, target)
-        except OSError:
-            os.replace(old / target.name, target)
-            raise
-    finally:
-        shutil.rmtree(old)
+        os.replace(target, old)
+        os.replace(source, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        raise
+    _remove(old)
 
 
 def _remove(path: pathlib.Path) -> None:

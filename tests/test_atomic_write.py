@@ -4,7 +4,7 @@ import os
 import pytest
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 from spos_tf.export.silence import silenced
 
 
@@ -83,4 +83,29 @@ def test_silence_leaves_a_user_error_alone(capfd):
     with pytest.raises(UserError), silenced():
         _noise()
         raise UserError("One line.")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_that_a_killed_run_moved_away_comes_back(tmp_path):
+    path = tmp_path / "saved_model"
+    moved = tmp_path / ".unfinished-old-saved_model"
+    moved.mkdir()
+    (moved / "old").touch()
+    # Nothing takes its place: it is the one that counts.
+    with pytest.raises(FileNotFoundError), unfinished(path):
+        pass
+    assert [child.name for child in path.iterdir()] == ["old"]
+    # Something has: it goes.
+    moved.mkdir()
+    with unfinished(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [child.name for child in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_silence_leaves_a_preemption_alone(capfd):
+    with pytest.raises(Preempted), silenced():
+        _noise()
+        raise Preempted
     assert capfd.readouterr().err == ""

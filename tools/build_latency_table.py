@@ -311,13 +311,16 @@ def main() -> None:
     if FLAGS.runtime == "tensorflow":
         set_tensorflow_threads(FLAGS.threads)
     settings = _settings(blueprint)
+    partial_path = output.with_name(f"{output.name}.partial.json")
     if output.exists():
         table = _read(output, settings)
+        # Of a run that was killed between writing the one and removing it.
+        partial_path.unlink(missing_ok=True)
         logging.info("%s is there already; nothing is measured anew.", output)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         partial = _Partial(
-            output.with_name(f"{output.name}.partial.json"),
+            partial_path,
             {
                 **settings,
                 **{

@@ -196,9 +196,10 @@ def _remove(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _scratch_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder within `folder`; one that a killed run left is removed."""
+    """A folder within `folder`; what a killed run left is removed."""
     scratch = folder / ".unfinished"
-    shutil.rmtree(scratch, ignore_errors=True)
+    for left in folder.glob(f"{scratch.name}*"):
+        _remove(left)
     scratch.mkdir()
     try:
         yield scratch

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 
 _LOGGERS = ("absl", "tensorflow", "tf2onnx")
 
@@ -19,7 +19,8 @@ def silenced() -> Iterator[None]:
     The converters' C++ code writes to file descriptor 2 whatever the log
     level, so the descriptor itself is redirected, for the whole process. If
     the block raises, what was held back is written to standard error first:
-    it is often the only explanation. A `UserError` explains itself.
+    it is often the only explanation. A `UserError` and the end explain
+    themselves.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
@@ -28,7 +29,7 @@ def silenced() -> Iterator[None]:
             logger.setLevel(logging.ERROR)
         try:
             yield
-        except UserError:
+        except (UserError, Preempted):
             raise
         except BaseException:
             held.seek(0)

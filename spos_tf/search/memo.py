@@ -6,6 +6,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from spos_tf.errors import UserError
+
 
 class ScoreMemo:
     """Accuracies by encoding, in a file that many runs append to.
@@ -39,16 +41,31 @@ class ScoreMemo:
         return self._scores.get(tuple(int(value) for value in encoding))
 
     def put(self, encoding: Sequence[int], accuracy: float) -> None:
-        """Adds a score to the file, as one write."""
+        """Adds a score to the file, as one write.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         key = tuple(int(value) for value in encoding)
         self._scores[key] = accuracy
         line = json.dumps(
             {"key": self._key, "encoding": key, "accuracy": accuracy}
         )
-        descriptor = os.open(
-            self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
-        )
+        text = f"\n{line}\n".encode()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         try:
-            os.write(descriptor, f"\n{line}\n".encode())
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._path, flags, 0o644)
+            try:
+                written = os.write(descriptor, text)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise UserError(
+                f"Cannot write scores {str(self._path)!r}: {error.strerror}. "
+                "What is in the record is kept: start it again to go on."
+            ) from None
+        if written < len(text):
+            raise UserError(
+                f"Cannot write scores {str(self._path)!r}: the disk is full. "
+                "Free some space and start the same command again."
+            )

@@ -74,6 +74,9 @@ def write_checkpoint(
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Of a run that was killed while it wrote a step that this one may not.
+        for left in folder.glob(f".unfinished-{_PATTERN}"):
+            left.unlink(missing_ok=True)
         with unfinished(path) as temporary, temporary.open("wb") as file:
             arrays: dict[str, Any] = {
                 _DESCRIPTION: np.array(text),

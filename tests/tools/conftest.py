@@ -34,9 +34,13 @@ def tool_process():
 
 @pytest.fixture
 def run_tool(tool_process, tmp_path_factory):
-    """`run_tool("search", "--seed=1")` -> a `subprocess.CompletedProcess`."""
+    """`run_tool("search", "--seed=1")` -> a `subprocess.CompletedProcess`.
 
-    def run(tool, *arguments):
+    `moment=(signal, folder, pattern)` sends it a signal once such a file is
+    in the folder.
+    """
+
+    def run(tool, *arguments, moment=None):
         folder = tmp_path_factory.mktemp("output")
         run = {
             "tool": str(REPO / "tools" / f"{tool}.py"),
@@ -44,6 +48,9 @@ def run_tool(tool_process, tmp_path_factory):
             "stdout": str(folder / "stdout"),
             "stderr": str(folder / "stderr"),
         }
+        if moment is not None:
+            number, where, pattern = moment
+            run |= {"signal": number, "in": str(where), "when": pattern}
         tool_process.stdin.write(json.dumps(run) + "\n")
         tool_process.stdin.flush()
         code = int(tool_process.stdout.readline())

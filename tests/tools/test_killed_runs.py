@@ -1,15 +1,20 @@
 """A tool that was killed and started again ends like one that was not."""
 
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
 
 from source_tree import REPO
+from spos_tf.cost.latency import read_latency_table
 from spos_tf.search.candidate import same_record
 from spos_tf.search.record import read_record
 
@@ -34,6 +39,23 @@ SEARCH = [
     "--recalibration_images=200",
     "--max_macs=200e3",
 ]
+TINY = [
+    "--preset=demo",
+    '--space_arguments={"stage_widths": [16], "stage_repeats": [2], '
+    '"stage_strides": [2]}',
+]
+RETRAIN = [
+    "--dataset=digits",
+    *TINY,
+    "--encoding=0,1",
+    "--batch_size=16",
+    "--steps=60",
+    "--checkpoint_every=4",
+    "--log_every=4",
+    "--validate_every=0",
+]
+KILLED = -signal.SIGKILL
+DISK_FULL = "No space left on device"
 
 
 def kill_when(condition, tool, *arguments):
@@ -121,3 +143,192 @@ def test_a_killed_search_ends_the_same(work_dir, supernet, run_tool):
     assert (folder / "killed" / "best.json").read_bytes() == (
         folder / "whole" / "best.json"
     ).read_bytes()
+
+
+def leftovers(folder):
+    return [*folder.rglob(".unfinished*")]
+
+
+@pytest.fixture
+def subnet(work_dir, run_tool):
+    """The folder of an uninterrupted retraining, made by the first test."""
+    folder = work_dir / "subnet" / "whole"
+    if not folder.exists():
+        done = run_tool(
+            "train_subnet", *RETRAIN, f"--work_dir={work_dir}", "--name=whole"
+        )
+        assert not done.returncode, done.stderr
+    return folder
+
+
+def network(folder):
+    """What subnet.keras holds, without its date and the addresses in it."""
+    with zipfile.ZipFile(folder / "subnet.keras") as file:
+        assert file.testzip() is None
+        config = re.sub(
+            rb'"shared_object_id": \d+', b"", file.read("config.json")
+        )
+        return config, file.read("model.weights.h5")
+
+
+def metrics(folder):
+    data = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return {**data, "seconds": None}
+
+
+def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
+    flags = [*RETRAIN, f"--work_dir={work_dir}", "--name=killed"]
+    folder = work_dir / "subnet" / "killed"
+    stopped = run_tool(
+        "train_subnet",
+        *flags,
+        moment=(signal.SIGTERM, folder, "checkpoints/step-00000008.npz"),
+    )
+    assert stopped.returncode == 143, stopped.stderr
+    assert stopped.stdout == ""
+    last = stopped.stderr.splitlines()[-1]
+    kept = max(path.stem for path in folder.glob("checkpoints/step-*.npz"))
+    step = int(kept.removeprefix("step-"))
+    assert 8 <= step < 60
+    assert f"stopped by SIGTERM after step {step}. Start it again" in last
+    assert not leftovers(folder)
+    later = f"step-{(step // 4 + 2) * 4:08d}.npz"
+    killed = run_tool(
+        "train_subnet",
+        *flags,
+        moment=(signal.SIGKILL, folder, f"checkpoints/.unfinished-{later}"),
+    )
+    assert killed.returncode == KILLED, killed.stderr
+    assert f"Going on after step {step} of 60" in killed.stderr
+    done = run_tool("train_subnet", *flags)
+    assert not done.returncode, done.stderr
+    whole, resumed = arrays(subnet), arrays(folder)
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert network(folder) == network(subnet)
+    assert metrics(folder) == metrics(subnet)
+    assert not leftovers(folder)
+
+
+def test_a_killed_export_ends_the_same(work_dir, subnet, run_tool):
+    def export(name, formats, **moment):
+        return run_tool(
+            "export",
+            "--dataset=digits",
+            "--num_images=50",
+            "--min_agreement=0.9",
+            "--subnet_name=whole",
+            f"--formats={formats}",
+            f"--name={name}",
+            f"--work_dir={work_dir}",
+            **moment,
+        )
+
+    whole = work_dir / "export" / "whole"
+    killed = work_dir / "export" / "killed"
+    done = export("whole", "saved_model,tflite")
+    assert not done.returncode, done.stderr
+    # What a run before it left is as it was when the kill comes.
+    shutil.copytree(whole, killed)
+    before = (killed / "manifest.json").read_bytes()
+    moment = (signal.SIGKILL, killed, ".unfinished/saved_model/*.pb")
+    done = export("killed", "saved_model,tflite", moment=moment)
+    assert done.returncode == KILLED, done.stderr
+    assert (killed / "manifest.json").read_bytes() == before
+    assert leftovers(killed)
+    done = export("killed", "tflite")
+    assert not done.returncode, done.stderr
+    assert sorted(path.name for path in killed.iterdir()) == [
+        ".lock",
+        "export.flags",
+        "manifest.json",
+        "model.tflite",
+    ]
+    files = [one / "model.tflite" for one in (killed, whole)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_killed_latency_table_measures_nothing_twice(work_dir, run_tool):
+    folder = work_dir / "tables"
+    path, partial = folder / "t.yaml", folder / "t.yaml.partial.json"
+    flags = [*TINY, "--repeats=5", "--warmup=1", f"--output={path}"]
+    done = run_tool(
+        "build_latency_table",
+        *flags,
+        "--passes=40",
+        moment=(signal.SIGKILL, folder, partial.name),
+    )
+    assert done.returncode == KILLED, done.stderr
+    # As if one pass had been asked for: all but what was in flight is there.
+    data = json.loads(partial.read_text("utf-8"))
+    first = data["passes"][0]
+    data["settings"]["passes"], data["passes"] = 1, [first]
+    partial.write_text(json.dumps(data), "utf-8")
+    done = run_tool("build_latency_table", *flags, "--passes=1")
+    assert not done.returncode, done.stderr
+    table = read_latency_table(path)
+    assert {entry.repeats for entry in table.entries} == {5}
+    medians = [entry.median_ms for entry in table.entries]
+    kept = [
+        float(np.median(values))
+        for key, values in first.items()
+        if not key.startswith("network")
+    ]
+    assert kept
+    # The table rounds to microseconds of a thousandth.
+    assert all(np.isclose(medians, one, atol=1e-6).any() for one in kept)
+    assert not partial.exists()
+    assert not leftovers(folder)
+    # Killed between writing the table and removing this, it is left.
+    partial.write_text(json.dumps(data), "utf-8")
+    done = run_tool("build_latency_table", *flags, "--passes=1")
+    assert not done.returncode, done.stderr
+    assert [*folder.iterdir()] == [path]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with a file system of its own, and how to make it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(*options):
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder],
+            capture_output=True,
+            text=True,
+        )
+
+    try:
+        done = mount("size=400k")
+    except OSError as error:
+        pytest.skip(f"no file system can be mounted: {error}")
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
+    try:
+        yield folder, lambda size: mount("remount", f"size={size}")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk(small_disk, subnet, run_tool):
+    folder, resize = small_disk
+    flags = [*RETRAIN, f"--work_dir={folder}", "--keep_checkpoints=100"]
+    done = run_tool("train_subnet", *flags)
+    assert done.returncode == 2, done.stderr
+    said = [line for line in done.stderr.splitlines() if "train_subnet" in line]
+    assert len(said) == 1
+    assert DISK_FULL in said[0]
+    assert done.stderr.splitlines()[-1] == said[0]
+    assert "Traceback" not in done.stderr
+    run = folder / "subnet" / "default"
+    kept = sorted(run.glob("checkpoints/step-*.npz"))
+    assert kept
+    assert not leftovers(folder)
+    assert not resize("8m").returncode
+    done = run_tool("train_subnet", *flags)
+    assert not done.returncode, done.stderr
+    step = int(kept[-1].stem.removeprefix("step-"))
+    assert f"Going on after step {step} of 60" in done.stderr
+    assert network(run) == network(subnet)

@@ -4,12 +4,17 @@
 and runs the tool in the child as `python tools/NAME.py ARGUMENTS` would; then
 it prints the exit code. Every run has a process, flags, standard output and
 standard error of its own and saves the seconds that the imports take.
+
+A run with a "signal" gets it as soon as a file is there that "when", a pattern
+below the folder "in", matches.
 """
 
 import json
 import os
+import pathlib
 import runpy
 import sys
+import time
 import traceback
 
 
@@ -29,19 +34,35 @@ def _run(run: dict) -> int:
     return 0
 
 
+def _signal_in_time(child: int, run: dict) -> int:
+    """Signals a child at its moment; its status as `os.waitpid` gives it."""
+    ended = status = 0
+    while not ended and not any(pathlib.Path(run["in"]).glob(run["when"])):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.001)
+    if ended:
+        return status
+    os.kill(child, run["signal"])
+    return os.waitpid(child, 0)[1]
+
+
 def _main() -> None:
     import keras  # noqa: F401
     import sklearn.datasets  # noqa: F401
     import tensorflow  # noqa: F401
 
     for line in sys.stdin:
+        run = json.loads(line)
         child = os.fork()
         if not child:
-            code = _run(json.loads(line))
+            code = _run(run)
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-        _, status = os.waitpid(child, 0)
+        if "signal" in run:
+            status = _signal_in_time(child, run)
+        else:
+            _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
