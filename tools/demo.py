@@ -19,7 +19,7 @@ import time
 from absl import flags
 
 import program
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 
 FLAGS = flags.FLAGS
 
@@ -56,13 +56,16 @@ def _commands() -> list[list[str]]:
 
 def _run(number: int, total: int, command: list[str]) -> None:
     print(f"\n[{number}/{total}] python {shlex.join(command)}", flush=True)
-    done = subprocess.run(
-        [sys.executable, *command], cwd=_REPOSITORY, check=False
-    )
-    if done.returncode:
+    with subprocess.Popen([sys.executable, *command], cwd=_REPOSITORY) as tool:
+        try:
+            code = tool.wait()
+        except Preempted:
+            tool.terminate()
+            raise
+    if code:
         raise UserError(
-            f"Step {number} of the demo ended with exit code "
-            f"{done.returncode}; the line above says why."
+            f"Step {number} of the demo ended with exit code {code}; the line "
+            "above says why."
         )
 
 

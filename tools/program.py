@@ -57,6 +57,35 @@ def run(main: Callable[[], None]) -> None:
     training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
     """
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        _run(main)
+    except Preempted as reason:
+        _end_preempted(reason.saved)
+    except Exception:
+        # What a library made of it on the way.
+        if not stop.has_raised:
+            raise
+        _end_preempted("")
+
+
+def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
+    # Whatever cleans up on the way out is to be left alone.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stop.handle(number, frame)
+
+
+def _end_preempted(saved: str) -> None:
+    name = os.path.basename(sys.argv[0])
+    after = f" after {saved}, which is saved" if saved else ""
+    print(
+        f"{name}: stopped by SIGTERM{after}. Start it again to go on.",
+        file=sys.stderr,
+    )
+    sys.exit(_TERMINATED)
+
+
+def _run(main: Callable[[], None]) -> None:
     # Read by TensorFlow's C++ code while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.meta_path.insert(0, _QuietTensorFlow())
@@ -67,24 +96,17 @@ def run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
-        signal.signal(signal.SIGTERM, stop.handle)
         try:
             main()
         except UserError as error:
+            if stop.has_raised:
+                raise
             _refuse(str(error))
         except OSError as error:
             # No errno: not the system's word, so a bug.
-            if error.errno is None:
+            if error.errno is None or stop.has_raised:
                 raise
             _refuse(str(error))
-        except Preempted as reason:
-            after = f" after {reason.saved}" if reason.saved else ""
-            name = os.path.basename(sys.argv[0])
-            print(
-                f"{name}: stopped by SIGTERM{after}. Start it again to go on.",
-                file=sys.stderr,
-            )
-            sys.exit(_TERMINATED)
         except KeyboardInterrupt:
             print("Stopped. Start it again to go on.", file=sys.stderr)
             # The shell's code for a program that Ctrl-C ended.
@@ -194,6 +216,8 @@ def _stderr_held_back() -> Iterator[Callable[[], None]]:
 
         try:
             yield show
+        except Preempted:
+            raise
         except BaseException:
             show()
             raise
