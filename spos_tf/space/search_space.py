@@ -236,8 +236,12 @@ def parse_encoding(text: str) -> npt.NDArray[np.int32]:
     array([2, 1, 0], dtype=int32)
     """
     try:
-        values = [int(part) for part in text.split(",")]
-        return np.array(values, np.int32)
+        # By way of int64: NumPy 1 lets a Python integer wrap around in int32.
+        values = np.array([int(part) for part in text.split(",")], np.int64)
+        encoding = values.astype(np.int32)
+        if (encoding != values).any():
+            raise ValueError(text)
+        return encoding
     except (ValueError, OverflowError):
         raise UserError(
             "An encoding is a comma-separated list of option indices such as "
