@@ -25,6 +25,7 @@ import program
 import shared_flags
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
 
@@ -74,7 +75,7 @@ class _Partial:
         if not path.exists():
             return
         try:
-            data = json.loads(path.read_text("utf-8"))
+            data = parse_json(path.read_bytes())
             before, self.passes = dict(data["settings"]), data["passes"]
             if not all(isinstance(one, dict) for one in [*self.passes]):
                 raise TypeError(self.passes)

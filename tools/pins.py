@@ -1,12 +1,12 @@
 """Choices that a run settles in advance, from flags."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
@@ -101,7 +101,7 @@ def _parse(text: str, choices: "tuple[Choice, ...]") -> "tuple[str, Option]":
         if str(option) == written:
             return name, option
     try:
-        value = json.loads(written)
+        value = parse_json(written)
     except ValueError:
         value = written
     return name, choice.options[choice.index(value)]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
+from code_notice import warn_of_code
 from spos_tf import errors
 from spos_tf.errors import UserError
 
@@ -59,6 +60,7 @@ def run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
+        warn_of_code(own_flags(), sys.argv)
         try:
             main()
         except UserError as error:

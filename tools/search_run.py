@@ -17,6 +17,7 @@ import shared_flags
 import trained_supernet
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.cost.constraint import CostFunction
@@ -340,7 +341,7 @@ def _check_unchanged(
             temporary.write_text(text, "utf-8")
         return
     try:
-        before = json.loads(path.read_text("utf-8"))
+        before = parse_json(path.read_bytes())
     except ValueError:
         before = None
     if before != scored_with:

@@ -6,12 +6,12 @@ that `--help` and `--only_check_args` answer at once.
 """
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     import pathlib
@@ -109,7 +109,7 @@ def space_arguments() -> dict[str, Any]:
         UserError: --space_arguments is not a JSON object.
     """
     try:
-        further = json.loads(FLAGS.space_arguments)
+        further = parse_json(FLAGS.space_arguments)
     except ValueError:
         further = None
     if not isinstance(further, dict):
@@ -143,18 +143,22 @@ def network_of(path: "str | pathlib.Path") -> "Network":
         UserError: The file is none, or contradicts the flags.
     """
     from spos_tf.space import Architecture
-    from spos_tf.spaces import at_its_place, build_blueprint
+    from spos_tf.spaces import (
+        at_its_place,
+        build_blueprint,
+        stored_blueprint,
+    )
 
     architecture = Architecture.read(path)
-    name = architecture.search_space
-    if FLAGS.search_space is not None:
-        name = FLAGS.search_space
-        architecture = dataclasses.replace(
-            architecture,
-            search_space=at_its_place(architecture.search_space, name),
-        )
-    found = build_blueprint(
-        name, **{**architecture.space_arguments, **space_arguments()}
+    arguments = {**architecture.space_arguments, **space_arguments()}
+    name = FLAGS.search_space
+    if name is None:
+        found = stored_blueprint(architecture.search_space, arguments)
+        return Network(found, found.encode(architecture))
+    found = build_blueprint(name, **arguments)
+    architecture = dataclasses.replace(
+        architecture,
+        search_space=at_its_place(architecture.search_space, name),
     )
     return Network(found, found.encode(architecture))
 

@@ -68,7 +68,11 @@ def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
             space's flags name another.
     """
     from spos_tf.networks.blueprint import plain_arguments
-    from spos_tf.spaces import at_its_place, build_blueprint
+    from spos_tf.spaces import (
+        at_its_place,
+        build_blueprint,
+        stored_blueprint,
+    )
     from spos_tf.training.checkpoints import (
         checkpoint_path,
         latest_checkpoint,
@@ -94,16 +98,15 @@ def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
     name = found.description["search_space"]
     if FLAGS.search_space is not None:
         name = at_its_place(name, FLAGS.search_space)
-    blueprint = build_blueprint(
-        name,
-        **found.description["space_arguments"],
-    )
+    blueprint = stored_blueprint(name, found.description["space_arguments"])
     # Of what its training settled there are no other weights.
     blueprint = blueprint.pinned(found.description.get("pins", {}))
     if FLAGS.search_space is not None or shared_flags.space_arguments():
-        asked = build_blueprint(
-            FLAGS.search_space or name, **shared_flags.space_arguments()
-        )
+        given = shared_flags.space_arguments()
+        if FLAGS.search_space is None:
+            asked = stored_blueprint(name, given)
+        else:
+            asked = build_blueprint(FLAGS.search_space, **given)
         if (
             asked.search_space.name != blueprint.search_space.name
             or plain_arguments(asked.space_arguments)

@@ -65,28 +65,48 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): collections.defaultdict,
-    ("builtins", "dict"): dict,
-    ("builtins", "list"): list,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _DType,
-    # Before and after NumPy 2.
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "scalar"): _scalar,
-}
+def _allowed() -> dict[tuple[str, str], Any]:
+    """What a pickle may name.
+
+    The stand-ins are made anew for every pickle: it may set attributes of
+    them, as it may of whatever it makes.
+    """
+
+    class DType(_DType):
+        pass
+
+    def scalar(dtype: _DType, data: bytes) -> Any:
+        return _scalar(dtype, data)
+
+    def encode(text: str, encoding: str) -> bytes:
+        return _encode(text, encoding)
+
+    return {
+        ("collections", "OrderedDict"): collections.OrderedDict,
+        ("collections", "defaultdict"): collections.defaultdict,
+        ("builtins", "dict"): dict,
+        ("builtins", "list"): list,
+        ("builtins", "set"): set,
+        ("builtins", "frozenset"): frozenset,
+        ("_codecs", "encode"): encode,
+        ("numpy", "dtype"): DType,
+        # Before and after NumPy 2.
+        ("numpy.core.multiarray", "scalar"): scalar,
+        ("numpy._core.multiarray", "scalar"): scalar,
+    }
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self._allowed = _allowed()
+
     def find_class(self, module: str, name: str) -> Any:
         # Its name in protocols up to 2, which torch.save writes.
         if module == "__builtin__":
             module = "builtins"
         try:
-            return _ALLOWED[module, name]
+            return self._allowed[module, name]
         except KeyError:
             raise UserError(
                 f"It names {module}.{name}, which is no plain value and is "
@@ -124,6 +144,8 @@ def load_pickle(stream: IO[bytes], what: str) -> Any:
         IndexError,
         KeyError,
         OverflowError,
+        MemoryError,
+        RecursionError,
         struct.error,
     ) as error:
         raise UserError(

@@ -19,8 +19,8 @@ from spos_tf.errors import UserError
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 
 _KEY = re.compile(
-    r"(?P<kind>\w+)-input:(?P<input>\d+(x\d+)*)-output:(?P<output>\d+(x\d+)*)"
-    r"(-expand:(?P<expand>\d+)-kernel:(?P<kernel>\d+)-stride:(?P<stride>\d+)"
+    r"(?P<kind>\w+)-input:(?P<input>[0-9]{1,9}(x[0-9]{1,9})*)-output:(?P<output>[0-9]{1,9}(x[0-9]{1,9})*)"
+    r"(-expand:(?P<expand>[0-9]{1,9})-kernel:(?P<kernel>[0-9]{1,9})-stride:(?P<stride>[0-9]{1,9})"
     r"-idskip:(?P<idskip>[01]))?(-se:(?P<se>[01])-hs:(?P<hs>[01]))?"
 )
 

@@ -306,7 +306,7 @@ def test_a_space_in_a_file_that_is_gone(work_dir):
         data["search_space"] = "no/such/space.py:mine"
         path.write_text(json.dumps(data), "utf-8")
     found = page(work_dir)
-    assert "It could not be drawn: There is no file" in found.text
+    assert "It could not be drawn: The search space is" in found.text
     assert "evolution, top 50" in found.text
 
 
