@@ -22,6 +22,8 @@ _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
     for file in (__file__, errors.__file__)
 )
+# Characters of a refusal.
+_MOST_SAID = 2000
 _NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
 
@@ -80,7 +82,12 @@ def run(main: Callable[[], None]) -> None:
 
 def _refuse(message: str) -> None:
     name = os.path.basename(sys.argv[0])
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    # What a file says may be of any length, or drive the terminal.
+    if len(line) > _MOST_SAID:
+        line = f"{line[: _MOST_SAID - 300]} ... {line[-200:]}"
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"{name}: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -90,7 +97,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
         flags.FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
         rest = flags.FLAGS(argv)
-    except (flags.Error, OSError) as error:
+    # A flagfile that is no text is a ValueError.
+    except (flags.Error, OSError, ValueError, RecursionError) as error:
         _refuse(f"{error} Try --help.")
     if len(rest) > 1:
         _refuse(

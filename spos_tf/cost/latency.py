@@ -89,7 +89,15 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
             f"Cannot read latency table {source}: {error.strerror}. Build one "
             "with tools/build_latency_table.py."
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+        # PyYAML's, of a tag that does not fit its value.
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         where = f" (line {mark.line + 1}: {problem})" if mark else ""
