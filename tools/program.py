@@ -82,7 +82,10 @@ def run(main: Callable[[], None]) -> None:
 
 def _refuse(message: str) -> None:
     name = os.path.basename(sys.argv[0])
-    line = " ".join(message.split())
+    files = [text for text in sys.argv if "-flagfile" in text]
+    # Whatever is wrong with a flag may be so there.
+    where = f" (With {' '.join(files)}.)" if files else ""
+    line = " ".join(f"{message}{where}".split())
     # What a file says may be of any length, or drive the terminal.
     if len(line) > _MOST_SAID:
         line = f"{line[: _MOST_SAID - 300]} ... {line[-200:]}"
@@ -102,9 +105,13 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _refuse(f"{error} Try --help.")
     if len(rest) > 1:
         _refuse(
-            f"Tools take flags only; got {rest[1:]}. Write --flag=value, and "
-            "try --help."
+            f"Tools take flags only; got {rest[1:]}. Write "
+            "--flag=value, and try --help."
         )
+    for flag in own_flags():
+        # It would count as unset here and there.
+        if flag.value == "" != flag.default:
+            _refuse(f"--{flag.name} is empty. Leave it out to unset it.")
     return rest
 
 

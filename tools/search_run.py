@@ -347,8 +347,9 @@ def _check_unchanged(
     if before != scored_with:
         raise UserError(
             f"The supernet or the images changed since the search in "
-            f"{str(path.parent)!r} began (see {path.name}). Choose another "
-            "--name, or delete that folder."
+            f"{str(path.parent)!r} began (see {path.name}). The supernet is "
+            f"that in {str(trained_supernet.supernet_folder(FLAGS.work_dir))!r}"
+            ". Choose another --name, or delete the search's folder."
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -152,15 +152,16 @@ def network_of(path: "str | pathlib.Path") -> "Network":
     architecture = Architecture.read(path)
     arguments = {**architecture.space_arguments, **space_arguments()}
     name = FLAGS.search_space
-    if name is None:
-        found = stored_blueprint(architecture.search_space, arguments)
+    with said_of(path):
+        if name is None:
+            found = stored_blueprint(architecture.search_space, arguments)
+        else:
+            found = build_blueprint(name, **arguments)
+            stored = architecture.search_space
+            architecture = dataclasses.replace(
+                architecture, search_space=at_its_place(stored, name)
+            )
         return Network(found, found.encode(architecture))
-    found = build_blueprint(name, **arguments)
-    architecture = dataclasses.replace(
-        architecture,
-        search_space=at_its_place(architecture.search_space, name),
-    )
-    return Network(found, found.encode(architecture))
 
 
 class Network(NamedTuple):

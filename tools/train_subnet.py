@@ -28,7 +28,7 @@ import trained_supernet
 import training_flags
 import training_run
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
@@ -164,7 +164,8 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
             "--inherit_from (or --fit_macs) out, or choose another supernet."
         )
     supernet = Supernet(trained.blueprint)
-    load_weights(supernet, trained.weights)
+    with said_of(FLAGS.inherit_from):
+        load_weights(supernet, trained.weights)
     count = min(2000, len(parts.train))
     batches = evaluation_batches(
         parts.recalibration(count, FLAGS.seed), preprocessing, batch_size=200

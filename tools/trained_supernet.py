@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags, logging
 
 import shared_flags
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,12 +95,15 @@ def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
             f"kind {kind!r}."
         )
-    name = found.description["search_space"]
-    if FLAGS.search_space is not None:
-        name = at_its_place(name, FLAGS.search_space)
-    blueprint = stored_blueprint(name, found.description["space_arguments"])
-    # Of what its training settled there are no other weights.
-    blueprint = blueprint.pinned(found.description.get("pins", {}))
+    name = found.description.get("search_space", "")
+    with said_of(folder):
+        if FLAGS.search_space is not None:
+            name = at_its_place(name, FLAGS.search_space)
+        blueprint = stored_blueprint(
+            name, found.description.get("space_arguments", {})
+        )
+        # Of what its training settled there are no other weights.
+        blueprint = blueprint.pinned(found.description.get("pins", {}))
     if FLAGS.search_space is not None or shared_flags.space_arguments():
         given = shared_flags.space_arguments()
         if FLAGS.search_space is None:

@@ -71,6 +71,9 @@ class BenchmarkTable:
         values = np.empty(len(column), np.float64)
         for row, value in enumerate(column.tolist()):
             try:
+                # Python's float() takes "1_0" for 10.
+                if isinstance(value, (str, bytes)) and "_" in _text(value):
+                    raise ValueError(value)
                 values[row] = float(value)
             except ValueError:
                 raise UserError(

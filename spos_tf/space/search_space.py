@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -12,6 +13,8 @@ from spos_tf.errors import UserError
 from spos_tf.space.choice import Choice, Option
 
 Encoding = npt.NDArray[np.int32]
+
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,7 +239,11 @@ def parse_encoding(text: str) -> npt.NDArray[np.int32]:
     array([2, 1, 0], dtype=int32)
     """
     try:
-        values = [int(part) for part in text.split(",")]
+        parts = text.split(",")
+        # Python's int() also takes digits of other scripts, and "1_0".
+        if not all(_WHOLE.fullmatch(part) for part in parts):
+            raise ValueError(text)
+        values = [int(part) for part in parts]
         return np.array(values, np.int32)
     except (ValueError, OverflowError):
         raise UserError(

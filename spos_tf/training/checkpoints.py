@@ -116,6 +116,9 @@ def read_checkpoint(path: pathlib.Path) -> Checkpoint:
         step = description.pop("step", None)
         if type(step) is not int or step < 0:
             raise ValueError(f"it says it is of step {step!r}")
+        named = path.stem.removeprefix("step-")
+        if named.isdecimal() and int(named) != step:
+            raise ValueError(f"it says it is of step {step}, not {named}")
         for name, (kind, words) in _KINDS.items():
             if not isinstance(description.get(name, kind()), kind):
                 raise ValueError(f"its {name!r} is not {words}")
