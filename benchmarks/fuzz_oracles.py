@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import pathlib
-import pickle
 import zipfile
 from typing import Any
 
@@ -306,63 +305,6 @@ def _changed(path: pathlib.Path, right: pathlib.Path) -> bool:
 
 def _lines_with(path: pathlib.Path) -> list[Any]:
     return [_json(line) for line in path.read_text("utf-8").split("\n") if line]
-
-
-class _Plain(pickle.Unpickler):
-    """Python's own reading of what the fuzz program itself wrote."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module.split(".")[0], name) in (
-            ("numpy", "scalar"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-            ("collections", "OrderedDict"),
-            ("__builtin__", "set"),
-            ("builtins", "set"),
-        ):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(name)
-
-
-def converted(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
-    """`convert_nasbench201.py`: means over the repetitions."""
-    import bz2
-
-    del right
-    source = next(
-        path
-        for path in case.iterdir()
-        if path.suffix in (".pth", ".pbz2") and path.name in ran.stderr
-    )
-    content = source.read_bytes()
-    if source.suffix == ".pbz2":
-        data = _Plain(io.BytesIO(bz2.decompress(content))).load()
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as file:
-            name = next(n for n in file.namelist() if n.endswith("data.pkl"))
-            data = _Plain(io.BytesIO(file.read(name))).load()
-    else:
-        stream = io.BytesIO(content)
-        for _ in range(3):
-            _Plain(stream).load()
-        data = _Plain(stream).load()
-    with np.load(case / "out.npz", allow_pickle=False) as file:
-        table = dict(file)
-    texts = [data["meta_archs"][index] for index in sorted(data["arch2infos"])]
-    wrong = _differ("arch_str", texts, table["arch_str"].tolist())
-    if wrong or "test200_cifar10" not in table:
-        return wrong
-    for row, index in enumerate(sorted(data["arch2infos"])):
-        results = data["arch2infos"][index]["200"]
-        values = [
-            results["all_results"]["cifar10", seed]["eval_acc1es"][
-                "ori-test@199"
-            ]
-            for seed in results["dataset_seed"]["cifar10"]
-        ]
-        if float(np.mean(values)) != table["test200_cifar10"][row]:
-            return f"row {row} is not the mean of {values}"
-    return None
 
 
 def restored(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:

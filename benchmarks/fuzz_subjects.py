@@ -174,6 +174,7 @@ def _correlate(kind: str) -> tuple[str, ...]:
 def subjects(right: dict[str, pathlib.Path]) -> list[Subject]:
     """All sorts of files, heavier ones oftener."""
     import fuzz_oracles as oracles
+    import fuzz_pickles
 
     files, work, page = right["files"], right["work"], right["page"]
     runs = "--work_dir=runs"
@@ -234,7 +235,7 @@ def subjects(right: dict[str, pathlib.Path]) -> list[Subject]:
                 (f"--source={name}", "--output=out.npz"),
                 files,
                 2,
-                oracles.converted,
+                fuzz_pickles.converted,
             )
             for name in ("old.pth", "new.pth", "nats.pickle.pbz2")
         ),
