@@ -25,6 +25,7 @@ with 1 if there is a finding.
 """
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -187,17 +188,21 @@ def main(argv: list[str]) -> None:
             and FLAGS.group in (None, subjects[index].group)
         ]
         results = []
-        for number, subject in tqdm.tqdm(plan, unit="file"):
-            one = _case(number, subject, root, tools, others)
-            results.append(one)
-            if one["finding"]:
-                tqdm.tqdm.write(json.dumps(one, indent=1))
+        # Ctrl-C ends it early: what was run is told.
+        with contextlib.suppress(KeyboardInterrupt):
+            for number, subject in tqdm.tqdm(plan, unit="file"):
+                one = _case(number, subject, root, tools, others)
+                results.append(one)
+                if one["finding"]:
+                    tqdm.tqdm.write(json.dumps(one, indent=1))
     finally:
         tools.close()
         if FLAGS.keep:
             print(f"The last case is in {root / 'case'}.")
         else:
             shutil.rmtree(root)
+    if not results:
+        raise SystemExit("No case was run.")
     findings = [one for one in results if one["finding"]]
     table = _table(results)
     print(table)

@@ -26,7 +26,6 @@ _VALUES: tuple[Any, ...] = (
     -1,
     7,
     0.5,
-    1.0,
     -0.0,
     1e308,
     -1e308,
@@ -41,14 +40,12 @@ _VALUES: tuple[Any, ...] = (
     "3x3",
     "<script>alert(1)</script>",
     "../../escape",
-    "/etc/passwd",
     "evil.py:make",
     "\ud800",
     "\x00",
     "x" * 5000,
     [],
     {},
-    [0],
     [[0]],
     [None, "x"],
     {"a": {"b": []}},
@@ -117,7 +114,7 @@ def _in_bytes(content: bytes, rng: random.Random) -> tuple[str, bytes]:
         return "cut off", content[:at]
     if way == 1 and content:
         spoilt = bytearray(content)
-        for _ in range(rng.choice((1, 1, 2, 8, 64))):
+        for _ in range(rng.choice((1, 1, 2, 8))):
             spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randrange(8)
         return "bits flipped", bytes(spoilt)
     if way == 2:
@@ -205,8 +202,10 @@ def _in_yaml(content: bytes, rng: random.Random) -> tuple[str, bytes]:
             )
         )
         return "a tag", content + f"\nmore: {tag}\n".encode()
-    words, value = _changed(yaml.safe_load(content), rng)
-    return words, yaml.safe_dump(value, default_flow_style=None).encode()
+    words, value = _changed(yaml.load(content, yaml.CSafeLoader), rng)
+    return words, yaml.dump(
+        value, Dumper=yaml.CSafeDumper, default_flow_style=None
+    ).encode()
 
 
 def _in_text(content: bytes, rng: random.Random) -> tuple[str, bytes]:
@@ -232,7 +231,7 @@ def _in_text(content: bytes, rng: random.Random) -> tuple[str, bytes]:
         start, sign, _ = lines[at].partition(b"=")
         if not sign:
             start, sign, _ = lines[at].rpartition(b",")
-        value = str(rng.choice(_VALUES[:31])).encode("utf-8", "replace")
+        value = str(rng.choice(_VALUES[:28])).encode("utf-8", "replace")
         lines[at] = start + sign + value
     return words, b"\n".join([*lines, b""])
 
@@ -278,6 +277,8 @@ def _changed(value: Any, rng: random.Random) -> tuple[str, Any]:
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    # Spoilt once it may be a bomb.
+    assert content != _bomb()
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return dict(file)
 

@@ -6,6 +6,7 @@ tests/tools/test_hostile_files.py.
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -22,11 +23,19 @@ READS_KERAS = "spos_tf/networks/keras_file.py"
 Broken = Iterator[tuple[int, str]]
 
 
-def _calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
+@functools.cache
+def _calls(module: Module) -> list[tuple[str, ast.Call]]:
     """Every call, by the dotted text of what is called."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+    return [
+        (ast.unparse(node.func), node)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+    ]
+
+
+@functools.cache
+def _tree() -> list[Module]:
+    return modules("spos_tf", "tools", "benchmarks")
 
 
 def _keyword(call: ast.Call, name: str) -> object:
@@ -127,7 +136,7 @@ EXEMPT = {(unpickles, "benchmarks/fuzz_pickles.py")}
 def test_the_tree_keeps(rule):
     broken = [
         f"{module.path}:{line}: {what}"
-        for module in modules("spos_tf", "tools", "benchmarks")
+        for module in _tree()
         if (rule, module.path) not in EXEMPT
         for line, what in rule(module)
     ]

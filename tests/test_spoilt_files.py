@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import zipfile
 
 import hypothesis
@@ -25,13 +26,17 @@ import run_folder
 from build_latency_table import _Partial
 from file_mutations import Trap, mutate
 from made_up_latencies import write_table
-from made_up_work_dir import candidates, write_events
+from made_up_work_dir import candidates, write_events, write_work_dir
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.event_scalars import read_scalars
 from spos_tf.analysis.nasbench201_files import convert
+from spos_tf.analysis.report_page import report_page
+from spos_tf.analysis.report_work_dir import read_work_dir
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import latency_table, read_latency_table
 from spos_tf.errors import UserError
+from spos_tf.search.candidate import Candidate
+from spos_tf.search.front import front_of
 from spos_tf.search.memo import ScoreMemo
 from spos_tf.search.record import Record, read_record
 from spos_tf.space import Architecture
@@ -46,7 +51,7 @@ DEMO = build_blueprint("shufflenet_blocks", preset="demo")
 SPACE = DEMO.search_space
 RIGHT = DEMO.architecture([2, 1, 0, 3, 1])
 SEEDS = st.integers(0, 2**32 - 1)
-LATENCIES = build_blueprint("proxyless_default", preset="demo")
+LATENCIES = DEMO
 
 
 def plain(text):
@@ -176,7 +181,7 @@ def read_scores(path, content):
 def read_latencies(path, content):
     table = read_latency_table(path)
     costs = latency_table(LATENCIES, table)
-    said = yaml.safe_load(content)
+    said = yaml.load(content, yaml.CSafeLoader)
     if "entries" in said:
         by_slot = {}
         for entry in said["entries"]:
@@ -305,6 +310,42 @@ def test_a_spoilt_file_is_refused_or_says_what_is_read(right, tmp_path, name):
     # A property that is never refused anything says little.
     assert refused >= 20 or name in ("events", "memo")
     assert not (tmp_path / Trap.path).exists()
+
+
+def test_a_report_of_spoilt_files_is_whole(tmp_path):
+    """It is made whatever the files hold, and says which it cannot read."""
+    folder = tmp_path / "work"
+    write_work_dir(folder)
+    for part in ("supernet", "search/random"):
+        shutil.rmtree(folder / part)
+    record = folder / "search/evolution/record.jsonl"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(True)[:3]))
+    paths = sorted(folder.rglob("*.json*"))
+    paths = [path for path in paths if path.read_bytes()]
+    right = {path: path.read_bytes() for path in paths}
+
+    @hypothesis.given(SEEDS)
+    @hypothesis.settings(max_examples=100)
+    def run(seed):
+        rng = random.Random(seed)
+        path = rng.choice(paths)
+        kind = "lines" if path.suffix == ".jsonl" else "json"
+        _, spoilt = mutate(right[path], rng, kind=kind)
+        path.write_bytes(spoilt)
+        try:
+            work_dir = read_work_dir(folder, Candidate.from_json)
+            page = report_page(work_dir, front_of)
+        finally:
+            path.write_bytes(right[path])
+        assert "</html>" in page and "<script" not in page
+        if kind == "json":
+            try:
+                plain(spoilt)
+            # RecursionError too, and an AssertionError of a key twice.
+            except Exception:
+                assert f"{path.name} could not be read" in page
+
+    run()
 
 
 @pytest.mark.parametrize("packed", ["bz2", "zip"])

@@ -273,8 +273,12 @@ def define_data(*, holdout_per_class: int = 50) -> None:
     )
 
 
-def splits(blueprint: "Blueprint") -> "Splits":
+def splits(blueprint: "Blueprint", whose: str = "the network") -> "Splits":
     """Loads the data and holds the search split out.
+
+    Args:
+        blueprint: Of the networks.
+        whose: What the message calls them: a file may say a wrong number.
 
     Raises:
         UserError: The data cannot be had, or has other classes.
@@ -293,7 +297,7 @@ def splits(blueprint: "Blueprint") -> "Splits":
     if source.num_classes != blueprint.num_classes:
         raise UserError(
             f"Data set {FLAGS.dataset!r} has {source.num_classes} classes; "
-            f"the network has {blueprint.num_classes}. Pass "
+            f"{whose} has {blueprint.num_classes}. Pass "
             f"--num_classes={source.num_classes}."
         )
     return carve(source, holdout_per_class=FLAGS.holdout_per_class)

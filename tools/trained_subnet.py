@@ -72,7 +72,17 @@ def read_subnet() -> TrainedSubnet:
     architecture = blueprint.architecture(encoding)
     from spos_tf.networks.keras_file import load_keras_file
 
-    return TrainedSubnet(load_keras_file(path), architecture, blueprint)
+    model = load_keras_file(path)
+    expected = (*blueprint.input_shape, blueprint.num_classes)
+    found = (*model.input_shape[1:], *model.output_shape[1:])
+    if found != expected:
+        raise UserError(
+            f"The architecture beside {str(path)!r} takes images "
+            f"{list(expected[:3])} and gives {expected[3]} logits; the network "
+            f"in the file has the shapes {list(found)}. Give its own "
+            "--architecture."
+        )
+    return TrainedSubnet(model, architecture, blueprint)
 
 
 def subnet_folder() -> pathlib.Path:

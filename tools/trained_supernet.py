@@ -42,6 +42,10 @@ class TrainedSupernet:
     description: Mapping[str, Any]
     step: int
 
+    def words(self) -> str:
+        """What messages call it."""
+        return f"the supernet in {str(supernet_folder(FLAGS.work_dir))!r}"
+
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         digest = hashlib.sha256()
