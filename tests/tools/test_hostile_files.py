@@ -262,3 +262,40 @@ def test_links_out_of_the_work_dir_are_not_written_through(
     if link == "search":
         result = run_tool("search", *DATA, f"--work_dir={tmp_path / 'work'}")
         refuses(result, "tools/train_supernet.py")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("--preset=demo\n".encode("utf-16"), "a.flags"),
+        (b"--preset=d\xe9mo\n", "a.flags"),
+        (b"--preset=no\n", "(With --flagfile="),
+        (b"--search_space=\n", "--search_space is empty"),
+        (b"--preset=\x1b[31m\n", "\\x1b[31m"),
+        (b"--preset=" + b"x" * 9000 + b"\n", "xxx ... xxx"),
+        (b"preset\n", "take flags only"),
+        (b"--space_arguments=" + b"[" * 9000 + b"\n", "JSON object"),
+    ],
+    ids=range(8),
+)
+def test_a_flagfile_that_is_spoilt(run_tool, tmp_path, content, said):
+    path = tmp_path / "a.flags"
+    path.write_bytes(content)
+    result = run_tool("describe", f"--flagfile={path}")
+    refuses(result, said, "a.flags")
+    assert len(result.stderr) < 2500
+    assert "\x1b" not in result.stderr
+
+
+def test_a_network_of_another_shape_than_its_architecture(
+    run_tool, network, tmp_path
+):
+    from spos_tf.spaces import build_blueprint
+
+    path = tmp_path / "other.json"
+    other = build_blueprint("shufflenet_blocks", preset="demo", num_classes=7)
+    path.write_text(other.architecture([0] * 5).to_json())
+    result = run_tool(
+        "evaluate", *DATA, f"--work_dir={network}", f"--architecture={path}"
+    )
+    refuses(result, "gives 7 logits", "subnet.keras", "[8, 8, 3, 10]")
