@@ -9,7 +9,6 @@ is a command that is printed before it runs. A run that was stopped goes on
 where it was.
 """
 
-import json
 import pathlib
 import shlex
 import subprocess
@@ -20,6 +19,7 @@ from absl import flags
 
 import program
 from spos_tf.errors import Preempted, UserError
+from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
 
@@ -70,7 +70,7 @@ def _run(number: int, total: int, command: list[str]) -> None:
 
 
 def _json(path: pathlib.Path):
-    return json.loads(path.read_text("utf-8"))
+    return parse_json(path.read_bytes())
 
 
 def _summary(work_dir: pathlib.Path) -> str:

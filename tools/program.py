@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
+from code_notice import warn_of_code
 from spos_tf import errors
 from spos_tf.errors import Preempted, UserError
 from spos_tf.training.preemption import StopSignal
@@ -23,6 +24,8 @@ _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
     for file in (__file__, errors.__file__)
 )
+# Characters of a refusal.
+_MOST_SAID = 2000
 _NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
 # What the shell gives a program that SIGTERM ended.
@@ -96,6 +99,7 @@ def _run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
+        warn_of_code(own_flags(), sys.argv)
         try:
             main()
         except UserError as error:
@@ -117,7 +121,15 @@ def _run(main: Callable[[], None]) -> None:
 
 def _refuse(message: str) -> None:
     name = os.path.basename(sys.argv[0])
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    files = [text for text in sys.argv if "-flagfile" in text]
+    # Whatever is wrong with a flag may be so there.
+    where = f" (With {' '.join(files)}.)" if files else ""
+    line = " ".join(f"{message}{where}".split())
+    # What a file says may be of any length, or drive the terminal.
+    if len(line) > _MOST_SAID:
+        line = f"{line[: _MOST_SAID - 300]} ... {line[-200:]}"
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"{name}: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -127,13 +139,18 @@ def _parse(argv: Sequence[str]) -> list[str]:
         flags.FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
         rest = flags.FLAGS(argv)
-    except (flags.Error, OSError) as error:
+    # A flagfile that is no text is a ValueError.
+    except (flags.Error, OSError, ValueError, RecursionError) as error:
         _refuse(f"{error} Try --help.")
     if len(rest) > 1:
         _refuse(
-            f"Tools take flags only; got {rest[1:]}. Write --flag=value, and "
-            "try --help."
+            f"Tools take flags only; got {rest[1:]}. Write "
+            "--flag=value, and try --help."
         )
+    for flag in own_flags():
+        # It would count as unset here and there.
+        if flag.value == "" != flag.default:
+            _refuse(f"--{flag.name} is empty. Leave it out to unset it.")
     return rest
 
 

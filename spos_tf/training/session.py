@@ -13,7 +13,7 @@ from spos_tf.data.examples import AnySplit
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.reading import reading_errors
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 from spos_tf.training.checkpoints import (
     Checkpoint,
     checkpoint_path,
@@ -74,8 +74,9 @@ def run_training(
     found = latest_checkpoint(checkpoints, warn=inform)
     start = 0
     if found is not None:
-        state.restore(found)
-        path_counts += _counts(found, path_counts)
+        with said_of(checkpoints):
+            state.restore(found)
+            path_counts += _counts(found, path_counts)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
     team.agree(
@@ -149,7 +150,7 @@ def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:
     if (
         counts is None
         or counts.shape != ours.shape
-        or not np.issubdtype(counts.dtype, np.integer)
+        or counts.dtype != ours.dtype
     ):
         found = (
             "missing"
