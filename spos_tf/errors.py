@@ -1,5 +1,9 @@
 """What ends a program that is no bug: wrong input, and being told to stop."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 
 class UserError(ValueError):
     """A rule that the user's input breaks.
@@ -23,3 +27,19 @@ class Preempted(BaseException):
     def __init__(self, saved: str = "") -> None:
         super().__init__(saved)
         self.saved = saved
+
+
+@contextlib.contextmanager
+def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Names a file in the message of whatever is wrong with what it says.
+
+    Raises:
+        UserError: The block did; the message begins with the file unless it
+            names it already.
+    """
+    try:
+        yield
+    except UserError as error:
+        if os.fspath(path) in str(error):
+            raise
+        raise UserError(f"{os.fspath(path)!r}: {error}") from None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from absl import flags
 
 import program
+from links import refuse_links_out
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
@@ -43,6 +44,7 @@ def open_run(
     if FLAGS.name in ("", "..") or pathlib.Path(FLAGS.name).name != FLAGS.name:
         raise UserError(f"--name is a plain folder name; got {FLAGS.name!r}.")
     folder = pathlib.Path(FLAGS.work_dir) / stage / FLAGS.name
+    refuse_links_out(folder, pathlib.Path(FLAGS.work_dir))
     if not writes:
         yield folder
         return

@@ -1,6 +1,5 @@
 """Flags of the two training tools, and the objects they turn into."""
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from absl import flags
 
 import shared_flags
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -192,7 +192,7 @@ def optimizer() -> "keras.optimizers.Optimizer":
     from spos_tf.training.optimization import LearningRate, make_optimizer
 
     try:
-        arguments = json.loads(FLAGS.optimizer_arguments)
+        arguments = parse_json(FLAGS.optimizer_arguments)
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):

@@ -83,7 +83,8 @@ def run_loop(
     Args:
         train_step: From `make_train_step`.
         batches: Those of the steps `start_step` to `steps - 1`.
-        start_step: Steps already done.
+        start_step: Steps already done; a validation after them is repeated,
+            since the run may have ended in it.
         options: Numbers of the run.
         path_counts: int64 `[num_choices, max_options]`; in how many steps
             each option ran is added in place.
@@ -97,6 +98,8 @@ def run_loop(
         Preempted: `stop` said so; all steps that were done are saved.
     """
     stop = stop or StopSignal()
+    if validate is not None and start_step and _validates(start_step, options):
+        reporter.validation(start_step, validate())
     pending: list[StepResult] = []
     last_read, started = start_step, time.perf_counter()
     for done, batch in enumerate(batches, start_step + 1):
@@ -105,9 +108,7 @@ def run_loop(
         # The last step ends the run anyway.
         stopping = stop() and not last
         checkpoint = last or stopping or done % options.checkpoint_every == 0
-        validation = options.validate_every and (
-            last or done % options.validate_every == 0
-        )
+        validation = _validates(done, options)
         if checkpoint or validation or done % options.log_every == 0:
             scalars = _read(pending, last_read, path_counts)
             seconds = time.perf_counter() - started
@@ -133,6 +134,11 @@ def run_loop(
         if not pending:
             # Saving and validating are not training time.
             started = time.perf_counter()
+
+
+def _validates(step: int, options: LoopOptions) -> bool:
+    every = options.validate_every
+    return every > 0 and (step == options.steps or step % every == 0)
 
 
 def _read(

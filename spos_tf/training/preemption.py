@@ -13,11 +13,16 @@ class StopSignal:
     A loop asks after every step (`stop()`); from its first question on the
     signal is only noted, until `release`. A program without a loop never asks
     and ends at once.
+
+    Attributes:
+        has_raised: Whether the signal was raised: what is raised after it,
+            by libraries that it ran through, is not to be believed.
     """
 
     def __init__(self) -> None:
         self._came = False
         self._asked = False
+        self.has_raised = False
 
     def handle(
         self, number: int = 0, frame: types.FrameType | None = None
@@ -30,7 +35,7 @@ class StopSignal:
         del number, frame
         self._came = True
         if not self._asked:
-            raise Preempted
+            self._raise()
 
     def __call__(self) -> bool:
         """Whether the signal came; it raises nothing from now on."""
@@ -58,4 +63,8 @@ class StopSignal:
         """
         self._asked = False
         if self._came:
-            raise Preempted
+            self._raise()
+
+    def _raise(self) -> None:
+        self.has_raised = True
+        raise Preempted

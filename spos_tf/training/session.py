@@ -1,6 +1,7 @@
 """A training run in its folder: restore, loop, checkpoints, progress."""
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,9 +13,10 @@ from spos_tf.data.examples import AnySplit
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.reading import reading_errors
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 from spos_tf.training.checkpoints import (
     Checkpoint,
+    checkpoint_path,
     latest_checkpoint,
     write_checkpoint,
 )
@@ -26,6 +28,7 @@ from spos_tf.training.step import StepResult
 from spos_tf.training.team import Team
 
 _COUNTS = "sampler/path_counts"
+_BETWEEN = "preempted"
 
 
 def run_training(
@@ -71,8 +74,9 @@ def run_training(
     found = latest_checkpoint(checkpoints, warn=inform)
     start = 0
     if found is not None:
-        state.restore(found)
-        path_counts += _counts(found, path_counts)
+        with said_of(checkpoints):
+            state.restore(found)
+            path_counts += _counts(found, path_counts)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
     team.agree(
@@ -82,11 +86,26 @@ def run_training(
     )
     team.check_same(state.capture(start, {}).arrays)
 
+    # A checkpoint in between others: it goes when the next is there, so that
+    # the run leaves the checkpoints that it would have without.
+    between = found is not None and found.description.get(_BETWEEN, False)
+
     def save(step: int) -> None:
+        nonlocal between
         checkpoint = state.capture(step, {_COUNTS: path_counts})
         team.check_same(checkpoint.arrays)
-        if team.is_chief:
-            write_checkpoint(checkpoints, checkpoint, keep=keep_checkpoints)
+        if not team.is_chief:
+            return
+        regular = step == options.steps or step % options.checkpoint_every == 0
+        if not regular:
+            more = {**checkpoint.description, _BETWEEN: True}
+            checkpoint = dataclasses.replace(checkpoint, description=more)
+        write_checkpoint(
+            checkpoints, checkpoint, keep=keep_checkpoints + (not regular)
+        )
+        if between:
+            checkpoint_path(checkpoints, start).unlink(missing_ok=True)
+            between = False
 
     batches = team.batches(
         lambda share: training_batches(
@@ -131,7 +150,7 @@ def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:
     if (
         counts is None
         or counts.shape != ours.shape
-        or not np.issubdtype(counts.dtype, np.integer)
+        or counts.dtype != ours.dtype
     ):
         found = (
             "missing"

@@ -1,9 +1,9 @@
 """Which process of a job on several hosts this is."""
 
 import dataclasses
-import json
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 _WAY_OUT = (
     "It is JSON such as "
@@ -45,7 +45,7 @@ def read_task(text: str | None) -> Task:
             f"TF_CONFIG, which is not set. {_WAY_OUT}"
         )
     try:
-        config = json.loads(text)
+        config = parse_json(text)
         cluster = config["cluster"]
         kind, index = config["task"]["type"], int(config["task"]["index"])
         hosts = {one: list(cluster[one]) for one in cluster}

@@ -202,3 +202,13 @@ def test_a_signal_in_the_last_step_ends_after_its_work():
     assert log.at("save") == [10]
     with pytest.raises(Preempted):
         stop.release()
+
+
+def test_a_validation_that_the_run_may_have_ended_in_is_repeated():
+    log = _Log()
+    _run(log, start=5, validate_every=5)
+    assert log.at("validation") == [5, 10]
+    assert log.events[:2] == [("validate",), ("validation", 5)]
+    log = _Log()
+    _run(log, start=4, validate_every=5)
+    assert log.at("validation") == [5, 10]

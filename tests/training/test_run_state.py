@@ -76,7 +76,7 @@ def test_restoring_undoes_training_to_the_bit(name):
             {"description": {**DESCRIPTION, "kind": "subnet"}},
             "kind 'subnet'; this run has 'supernet'",
         ),
-        ({"shape": (3, 3)}, r"segment0.conv.kernel' is of \(3, 3\)"),
+        ({"shape": (3, 3)}, r"segment0.conv.kernel' is float32 \(3, 3\)"),
         ({"count": 1}, "segment1.conv.kernel' is missing"),
         ({"count": 3}, "segment2.conv.kernel', which this run has not"),
         (

@@ -1,6 +1,9 @@
 """Who is who among several hosts; tests/tools has the real processes."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from spos_tf.data.splits import carve
 from spos_tf.errors import UserError
 from spos_tf.training.task import Task, read_task
 from spos_tf.training.team import Team
+from worker_jobs import clusters
 
 
 def config(index=0, kind="worker", **cluster):
@@ -109,3 +113,65 @@ def test_what_tensorflow_says_of_a_lost_peer_is_one_line():
     alone = Team(tf.distribute.get_strategy())
     with pytest.raises(tf.errors.UnavailableError), alone.losses():
         raise lost
+
+
+# Two processes that come with a number of their own.
+TALK = """
+import os
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.training.preemption import StopSignal
+from spos_tf.training.task import read_task
+from spos_tf.training.team import Team
+
+task = read_task(os.environ["TF_CONFIG"])
+team = Team(tf.distribute.MultiWorkerMirroredStrategy(), task)
+team.agree("seeds", -7, "")
+team.check_same({"a": np.arange(3), "b": np.zeros(())})
+for check in (
+    lambda: team.agree("steps", 10 + task.number, "Share a folder."),
+    lambda: team.check_same({"a": np.arange(3) + task.number}),
+):
+    try:
+        check()
+    except UserError as error:
+        print(error)
+signal = StopSignal()
+stop = team.stops_together(signal)
+answers = []
+for step in range(5):
+    if step == 2 and task.number == 1:
+        signal.handle()
+    answers.append(stop())
+print(answers)
+"""
+
+
+def test_two_processes_say_what_differs_and_stop_after_the_same_step():
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TALK],
+            env={
+                **os.environ,
+                "CUDA_VISIBLE_DEVICES": "-1",
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                "TF_CONFIG": config,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for config in clusters(2)
+    ]
+    for process in processes:
+        said, failed = process.communicate(timeout=100)
+        assert process.returncode == 0, failed
+        steps, weights, answers = said.splitlines()
+        assert "different steps: [10, 11]. Share a folder." in steps
+        assert "different weights" in weights and "Start the job" in weights
+        # Told in step 2, heard after step 3.
+        assert answers == "[False, False, False, True, True]"
