@@ -1,3 +1,8 @@
+import os
+
+import pytest
+
+from spos_tf.errors import UserError
 from spos_tf.search.memo import ScoreMemo
 
 
@@ -29,3 +34,23 @@ def test_a_line_cut_off_by_a_kill_costs_that_line_only(tmp_path):
     ScoreMemo(path, "w").put((3,), 1.0)
     again = ScoreMemo(path, "w")
     assert [again.get((i,)) for i in (1, 2, 3)] == [0.25, None, 1.0]
+
+
+def test_a_disk_that_is_full_is_named_and_nothing_is_lost(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "scores.jsonl"
+    memo = ScoreMemo(path, "w")
+    memo.put((1,), 0.25)
+    write = os.write
+    # What a disk with room for a few bytes does.
+    monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:9]))
+    with pytest.raises(UserError, match="disk is full") as caught:
+        memo.put((2,), 0.5)
+    assert str(path) in str(caught.value)
+    monkeypatch.undo()
+    ScoreMemo(path, "w").put((3,), 1.0)
+    again = ScoreMemo(path, "w")
+    assert [again.get((i,)) for i in (1, 2, 3)] == [0.25, None, 1.0]
+    with pytest.raises(UserError, match="Cannot write scores"):
+        ScoreMemo(tmp_path / "new" / "scores.jsonl", "w").put((1,), 0.5)

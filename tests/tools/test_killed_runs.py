@@ -190,7 +190,7 @@ def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
     kept = max(path.stem for path in folder.glob("checkpoints/step-*.npz"))
     step = int(kept.removeprefix("step-"))
     assert 8 <= step < 60
-    assert f"stopped by SIGTERM after step {step}. Start it again" in last
+    assert f"stopped by SIGTERM after step {step}, which is saved." in last
     assert not leftovers(folder)
     later = f"step-{(step // 4 + 2) * 4:08d}.npz"
     killed = run_tool(

@@ -205,3 +205,10 @@ def test_a_killed_write_is_no_checkpoint(tmp_path):
     _same(latest_checkpoint(tmp_path, warn=_no_warning), _checkpoint(1))
     write_checkpoint(tmp_path, _checkpoint(2), keep=3)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_write_left_goes_with_the_next(tmp_path):
+    # Of a step that the run that goes on does not save.
+    (tmp_path / ".unfinished-step-00000003.npz").write_bytes(b"half")
+    path = write_checkpoint(tmp_path, _checkpoint(5), keep=1)
+    assert [*tmp_path.iterdir()] == [path]
