@@ -18,7 +18,7 @@ first result on) and a read-only folder, in a small tmpfs that this program
 mounts; where that is not allowed they are skipped, with the reason.
 
 A line a disturbance is printed; FOLDER/sweep.json and FOLDER/sweep.md are
-written after each tool. About half an hour on an idle core; exit code 1 where
+written after each. About half an hour on an idle core; exit code 1 where
 a check failed.
 """
 
@@ -39,6 +39,7 @@ _HERE = pathlib.Path(__file__).resolve().parent
 # So that it runs from any folder and without installing.
 sys.path[:0] = [str(_HERE), str(_HERE.parent)]
 
+from fuzz_tools import Tools
 from kill_jobs import JOBS, Job
 from kill_lives import Moment
 from kill_trials import Bench, Trial
@@ -54,6 +55,7 @@ flags.DEFINE_bool("disks", True, "Full disks and read-only folders as well.")
 flags.DEFINE_integer("seed", 0, "Of all moments.")
 flags.mark_flag_as_required("folder")
 
+_LIMIT_S = 600
 # Kills of a run, in turn.
 _A_RUN = (1, 1, 1, 3)
 _SHARE_OF_CHANGES = 1 / 3
@@ -97,21 +99,25 @@ def _kills(job: Job, bench: Bench, rng: np.random.Generator) -> Iterator[Trial]:
 def _trials(
     job: Job, bench: Bench, rng: np.random.Generator
 ) -> Iterator[Trial]:
-    yield from _kills(job, bench, rng)
+    if FLAGS.disks:
+        try:
+            yield from _disks(job, bench, rng)
+        except LookupError as reason:
+            print(f"{job.name}: disks skipped, {reason.args[0]}", flush=True)
     moments = _moments(job, bench, FLAGS.terminations, rng)
     for run, moment in enumerate(moments):
         yield bench.terminated(job, run, moment)
-    if not FLAGS.disks:
-        return
-    try:
-        yield bench.full(job, 0, from_start=True, leave=0)
-        yield bench.full(job, 1, from_start=False, leave=0)
-        leave = int(rng.integers(8, 256)) * 1024
-        yield bench.full(job, 2, from_start=False, leave=leave)
-        yield bench.read_only(job, 0, from_start=True)
-        yield bench.read_only(job, 1, from_start=False)
-    except LookupError as reason:
-        print(f"{job.name}: disks skipped, {reason.args[0]}", flush=True)
+    yield from _kills(job, bench, rng)
+
+
+def _disks(job: Job, bench: Bench, rng: np.random.Generator) -> Iterator[Trial]:
+    yield bench.full(job, 0, from_start=True, leave=0)
+    yield bench.full(job, 1, from_start=False, leave=0)
+    # So that it ends within a file.
+    leave = int(rng.integers(1, 5)) * 4096
+    yield bench.full(job, 2, from_start=False, leave=leave)
+    yield bench.read_only(job, 0, from_start=True)
+    yield bench.read_only(job, 1, from_start=False)
 
 
 def _line(trial: Trial) -> str:
@@ -169,7 +175,30 @@ def main(argv: list[str]) -> None:
         print(f"{str(folder)!r} is not empty; name another.", file=sys.stderr)
         sys.exit(2)
     folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(folder)
+    said = folder / "said"
+    said.mkdir()
+    tools = Tools(said, _LIMIT_S)
+    try:
+        _sweep(folder, Bench(folder, tools))
+    finally:
+        tools.close()
+
+
+def _write(
+    folder: pathlib.Path, trials: list[Trial], seconds: dict[str, float]
+) -> None:
+    result = {
+        "command": shlex.join(sys.argv),
+        "seed": FLAGS.seed,
+        "undisturbed_s": seconds,
+        "trials": [dataclasses.asdict(trial) for trial in trials],
+    }
+    text = json.dumps(result, indent=1) + "\n"
+    (folder / "sweep.json").write_text(text, "utf-8")
+    (folder / "sweep.md").write_text(f"{_table(trials, seconds)}\n", "utf-8")
+
+
+def _sweep(folder: pathlib.Path, bench: Bench) -> None:
     trials: list[Trial] = []
     seconds: dict[str, float] = {}
     for name in FLAGS.tools:
@@ -186,16 +215,7 @@ def main(argv: list[str]) -> None:
         for trial in _trials(job, bench, rng):
             trials.append(trial)
             print(_line(trial), flush=True)
-        result = {
-            "command": shlex.join(sys.argv),
-            "seed": FLAGS.seed,
-            "undisturbed_s": seconds,
-            "trials": [dataclasses.asdict(trial) for trial in trials],
-        }
-        text = json.dumps(result, indent=1) + "\n"
-        (folder / "sweep.json").write_text(text, "utf-8")
-        table = _table(trials, seconds)
-        (folder / "sweep.md").write_text(f"{table}\n", "utf-8")
+            _write(folder, trials, seconds)
     print(_table(trials, seconds))
     sys.exit(any(trial.problems for trial in trials))
 

@@ -27,6 +27,11 @@ def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         put_in_place(temporary, final)
+    except OSError as error:
+        # The system does not say which file it is that the disk is full for.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(final)
+        raise
     finally:
         _remove(temporary)
 

@@ -109,3 +109,16 @@ def test_silence_leaves_a_preemption_alone(capfd):
         _noise()
         raise Preempted
     assert capfd.readouterr().err == ""
+
+
+def test_what_fails_for_want_of_room_is_named(tmp_path):
+    path = tmp_path / "file.json"
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        unfinished(path) as temporary,
+    ):
+        temporary.touch()
+        with open("/dev/full", "w") as file:
+            file.write("text")
+    assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
