@@ -1,12 +1,29 @@
 """SavedModel: for TensorFlow itself and TensorFlow Serving."""
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
 from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
 from spos_tf.export.silence import silenced
+
+# What the system says of a file that cannot be written; TensorFlow passes on
+# the words, not the number.
+_REFUSALS = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EIO,
+    )
+)
 
 
 def write_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -20,6 +37,9 @@ def write_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
         model: Images -> logits.
         path: The folder to make; replaced if it is there. Nothing is left of
             it when writing fails.
+
+    Raises:
+        UserError: The folder cannot be written or the disk is full.
     """
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, "image")
     module = tf.Module()
@@ -31,7 +51,22 @@ def write_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
     signature = tf.function(
         lambda image: {"logits": module.serve(image)}, input_signature=[spec]
     )
-    with unfinished(path) as temporary, silenced():
+    with unfinished(path) as temporary, silenced(), _refusals(path):
         tf.saved_model.save(
             module, str(temporary), signatures={"serving_default": signature}
         )
+
+
+@contextlib.contextmanager
+def _refusals(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Tells what the system refuses from bugs."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        said = next((one for one in _REFUSALS if one in str(error)), None)
+        if said is None:
+            raise
+        raise UserError(
+            f"Cannot write {os.fspath(path)!r}: {said}. Nothing of it is left; "
+            "free some space, or choose a folder on another disk."
+        ) from None

@@ -17,6 +17,7 @@ from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.formats import check_formats, find_format
 from spos_tf.export.manifest import sha256
 from spos_tf.export.onnx_model import check_onnx, write_onnx
+from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.tflite import write_tflite
 from spos_tf.export.tflite_operations import (
     check_builtin,
@@ -396,4 +397,32 @@ def test_mistakes_are_refused_before_any_work(
             architecture.search_space, other, architecture.choices
         ),
     )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("part-0.tempstate8; No space left on device", UserError),
+        ("variables; Read-only file system", UserError),
+        ("OOM when allocating tensor", tf.errors.ResourceExhaustedError),
+    ],
+)
+def test_what_a_disk_refuses_is_told_from_a_bug(
+    tmp_path, monkeypatch, capfd, said, expected
+):
+    def save(module, folder, signatures):
+        # As TensorFlow does: a part is there, and the rest has no room.
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "part").write_bytes(b"half")
+        raise tf.errors.ResourceExhaustedError(None, None, said)
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, keras.layers.Flatten()(image))
+    with pytest.raises(expected, match=said.rpartition("; ")[2]) as caught:
+        write_saved_model(model, tmp_path / "saved_model")
+    if expected is UserError:
+        assert str(tmp_path / "saved_model") in str(caught.value)
+        assert capfd.readouterr().err == ""
     assert not list(tmp_path.iterdir())
