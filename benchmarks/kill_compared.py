@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kill_files import (
-    CHECKPOINT,
     paths_below,
     read_json,
     read_keras,
@@ -36,12 +35,10 @@ def differences(
     Args:
         found: A work_dir.
         expected: That of the undisturbed run.
-        saved_between: SIGTERM had another step saved and reported, so of
-            checkpoints the newest alone is compared, and no scalars.
+        saved_between: SIGTERM had another step saved and reported, so
+            scalars are not compared.
     """
     ours, theirs = results(found), results(expected)
-    if saved_between:
-        ours, theirs = _newest_checkpoints(ours), _newest_checkpoints(theirs)
     names = sorted({*ours} ^ {*theirs})
     problems = [
         f"{path} is {'missing' if path in theirs else 'too many'}"
@@ -60,14 +57,6 @@ def differences(
         if _scalars(found / folder) != _scalars(expected / folder):
             problems.append(f"{folder}: the scalars differ")
     return problems
-
-
-def _newest_checkpoints(paths: list[pathlib.Path]) -> list[pathlib.Path]:
-    """The paths without checkpoints before a folder's newest."""
-    newest = {
-        path.parent: path for path in paths if CHECKPOINT.fullmatch(path.name)
-    }
-    return [path for path in paths if newest.get(path.parent, path) == path]
 
 
 def _same_bytes(one: pathlib.Path, other: pathlib.Path) -> bool:

@@ -32,6 +32,8 @@ class Job:
         needs: Job that ran before it in the same work_dir; `""`: none.
         folder: Of its results, below the work_dir.
         first_result: Pattern below `folder` of what is kept first.
+        late_result: Pattern of what is there when only the last files are
+            missing; `""` where nothing comes after it.
         is_training: SIGTERM then saves the running step.
         earlier: Arguments of a run whose results some runs find in their
             folder and replace.
@@ -43,6 +45,7 @@ class Job:
     needs: str
     folder: str
     first_result: str
+    late_result: str = ""
     is_training: bool = False
     earlier: tuple[str, ...] = ()
 
@@ -86,6 +89,7 @@ _ALL = (
         needs="supernet",
         folder="search",
         first_result="default/record.jsonl",
+        late_result="default/best.json",
     ),
     Job(
         name="subnet",
@@ -94,6 +98,7 @@ _ALL = (
         needs="search",
         folder="subnet/default",
         first_result="checkpoints/step-*.npz",
+        late_result="checkpoints/step-00000060.npz",
         is_training=True,
     ),
     Job(
@@ -110,6 +115,7 @@ _ALL = (
         needs="",
         folder="latency",
         first_result="table.yaml.partial.json",
+        late_result="table.yaml",
     ),
     Job(
         name="export",
@@ -118,6 +124,7 @@ _ALL = (
         needs="subnet",
         folder="export/default",
         first_result=".unfinished/*",
+        late_result=".unfinished/model.onnx",
         earlier=("--dataset=digits", "--formats=saved_model,tflite"),
     ),
 )

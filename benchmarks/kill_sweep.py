@@ -13,8 +13,8 @@ again until it ends. After every kill each file with a final name has to be
 whole; in the end the files have to be those of an undisturbed run, nothing
 evaluated may have been evaluated twice, and nothing unfinished may be left.
 
-Further runs get SIGTERM, a disk that is full (from the start, and from the
-first result on) and a read-only folder, in a small tmpfs that this program
+Further runs get SIGTERM, a disk that is full (from the start, from the first
+result on, and before the last file) and a read-only folder, in a small tmpfs that this program
 mounts; where that is not allowed they are skipped, with the reason.
 
 A line a disturbance is printed; FOLDER/sweep.json and FOLDER/sweep.md are
@@ -111,11 +111,12 @@ def _trials(
 
 
 def _disks(job: Job, bench: Bench, rng: np.random.Generator) -> Iterator[Trial]:
-    yield bench.full(job, 0, from_start=True, leave=0)
-    yield bench.full(job, 1, from_start=False, leave=0)
+    yield bench.full(job, 0, after=None)
     # So that it ends within a file.
-    leave = int(rng.integers(1, 5)) * 4096
-    yield bench.full(job, 2, from_start=False, leave=leave)
+    leave = int(rng.integers(0, 4)) * 4096
+    yield bench.full(job, 1, after=job.first_result, leave=leave)
+    if job.late_result:
+        yield bench.full(job, 2, after=job.late_result)
     yield bench.read_only(job, 0, from_start=True)
     yield bench.read_only(job, 1, from_start=False)
 

@@ -134,24 +134,35 @@ class Bench:
         return trial
 
     def full(
-        self, job: Job, run: int, *, from_start: bool, leave: int
+        self, job: Job, run: int, *, after: str | None, leave: int = 0
     ) -> Trial:
-        """Fills the disk, looks what is said, makes room and goes on."""
+        """Fills the disk, looks what is said, makes room and goes on.
+
+        Args:
+            job: What is run.
+            run: Number of the run.
+            after: Pattern of the file that is waited for; None: from the
+                start.
+            leave: Bytes.
+        """
         words = "full from the start"
-        if not from_start:
-            words = f"full after the first result, {leave:,} bytes left"
+        if after is not None:
+            words = f"full once {after} is there, {leave:,} bytes left"
         trial = Trial(job.name, "full", words, run)
         with self._small_disk(job) as disk:
-            if from_start:
+            asked = None
+            if after is None:
                 disk.fill()
+            else:
+                asked = kill_lives.when_there(self._results(job), after)
             before = _contents(self.work_dir)
             life = kill_lives.live(
                 job.command(self.work_dir),
-                asked=None if from_start else self._first_result(job),
+                asked=asked,
                 then=lambda process: disk.fill(leave=leave),
             )
             self._refused(job, trial, life)
-            if from_start and _contents(self.work_dir) != before:
+            if after is None and _contents(self.work_dir) != before:
                 trial.problems.append("it changed what was there")
             disk.clear()
             trial.problems += self._ended(job, [])
@@ -165,7 +176,9 @@ class Bench:
             if not from_start:
                 kill_lives.live(
                     job.command(self.work_dir),
-                    asked=self._first_result(job),
+                    asked=kill_lives.when_there(
+                        self._results(job), job.first_result
+                    ),
                     then=lambda process: process.kill(),
                 )
             before = _contents(self.work_dir)
@@ -180,9 +193,6 @@ class Bench:
 
     def _results(self, job: Job) -> pathlib.Path:
         return self.work_dir / job.folder
-
-    def _first_result(self, job: Job) -> kill_lives.Asked:
-        return kill_lives.when_there(self._results(job), job.first_result)
 
     def _reference(self, job: Job, kind: str = "whole") -> pathlib.Path:
         return self._folder / "reference" / job.name / kind
