@@ -149,7 +149,8 @@ def signalled(
             command,
             asked=None if at is None else lambda elapsed: elapsed >= at,
             then=lambda process: process.send_signal(number),
-            environment=environment,
+            # Without need no code of ours is where a signal could meet it.
+            environment=environment if at is None else None,
         )
         lines = pathlib.Path(log.name).read_text("utf-8").splitlines()
     changes = tuple(line.replace(f"{folder}{os.sep}", "") for line in lines)

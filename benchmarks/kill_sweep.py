@@ -14,8 +14,9 @@ whole; in the end the files have to be those of an undisturbed run, nothing
 evaluated may have been evaluated twice, and nothing unfinished may be left.
 
 Further runs get SIGTERM, a disk that is full (from the start, from the first
-result on, and before the last file) and a read-only folder, in a small tmpfs that this program
-mounts; where that is not allowed they are skipped, with the reason.
+result on, and before the last file) and a read-only folder, in a small tmpfs
+that this program mounts; where that is not allowed they are skipped, with the
+reason.
 
 A line a disturbance is printed; FOLDER/sweep.json and FOLDER/sweep.md are
 written after each. About half an hour on an idle core; exit code 1 where
