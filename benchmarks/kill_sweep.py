@@ -30,6 +30,7 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -179,6 +180,8 @@ def main(argv: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / "said"
     said.mkdir()
+    # So that no tool is left running and no disk mounted.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     tools = Tools(said, _LIMIT_S)
     try:
         _sweep(folder, Bench(folder, tools))
