@@ -15,8 +15,9 @@ def read_scalars(folder: pathlib.Path, problems: list[str]) -> Scalars:
     """The scalars in a folder of event files.
 
     A run that was stopped and went on left several files, and the later ones
-    begin at or before a step that the earlier ones reached: from the first
-    step of a file on, its figures are the run's.
+    begin at or before a step that the earlier ones reached: after the first
+    step of a file, its figures are the run's. Of that step itself it may have
+    some alone: a validation is repeated, a report before it is not.
 
     Args:
         folder: May be missing; what lies deeper (profiles) is not read.
@@ -37,7 +38,7 @@ def read_scalars(folder: pathlib.Path, problems: list[str]) -> Scalars:
             continue
         start = min(starts)
         for series in merged.values():
-            for step in [one for one in series if one >= start]:
+            for step in [one for one in series if one > start]:
                 del series[step]
         for tag, series in part.items():
             merged.setdefault(tag, {}).update(series)

@@ -70,6 +70,19 @@ def test_a_run_that_went_on_counts_from_its_first_step(tmp_path):
     assert list(scalars["train/loss"]) == sorted(expected)
 
 
+def test_a_repeated_validation_leaves_the_report_before_it(tmp_path):
+    log(tmp_path, {10: 4.0, 20: 3.0, 30: 2.0})
+    # Killed in or after the validation of step 20, and gone on from there.
+    with TrainingReporter(
+        tmp_path, start_step=20, steps=1, title="made up"
+    ) as reporter:
+        reporter.validation(20, {"accuracy": 0.5})
+    scalars, problems = read(tmp_path)
+    assert problems == []
+    assert scalars["train/loss"] == {10: 4.0, 20: 3.0}
+    assert scalars["validation/accuracy"] == {20: 0.5}
+
+
 @pytest.mark.parametrize("cut", [1, 20, 400])
 def test_a_file_that_is_cut_keeps_what_is_before(tmp_path, cut):
     write_events(tmp_path, range(10, 110, 10))
