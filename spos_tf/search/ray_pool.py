@@ -297,8 +297,21 @@ def open_pool(
         The pool. Its workers load while the caller goes on.
 
     Raises:
-        UserError: Ray is not installed, the cluster cannot be reached, or no
-            worker fits into it.
+        UserError: See `connected`; or no worker fits into the cluster.
+    """
+    with connected(options) as ray:
+        yield RayPool(ray, factory, arguments, options, inform)
+
+
+@contextlib.contextmanager
+def connected(options: PoolOptions) -> Iterator[Any]:
+    """Starts Ray on this machine, or joins the cluster of the options.
+
+    Yields:
+        The module `ray`. All that was started ends with the block.
+
+    Raises:
+        UserError: Ray is not installed, or the cluster cannot be reached.
     """
     # Ray says so by a notice of its own otherwise.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -313,9 +326,7 @@ def open_pool(
     with _own_signals():
         _connect(ray, options)
     try:
-        pool = RayPool(ray, factory, arguments, options, inform)
-        yield pool
-        pool.close()
+        yield ray
     finally:
         ray.shutdown()
 
