@@ -4,20 +4,26 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 DEMO_DIR ?= runs/demo
 PYTEST_ARGS ?=
+OLDEST_PYTHON ?= python3.11
+INSTALL_PYTHONS ?= python3.11 python3.13
 
 VENV_PYTHON := $(VENV)/bin/python
+OLDEST_VENV := .venv-oldest
+PYTEST := -m pytest --numprocesses=2 --dist=loadfile
 # Installing again is needed only when one of these changes.
-INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
+INSTALL_INPUTS := setup.cfg pyproject.toml $(CONSTRAINTS)
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
-	--constraint constraints.txt
+	--constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format install install-test torch-env clean
+.PHONY: help demo test test-oldest test-install lint format install \
+	install-test torch-env clean
 
 help: ## Show this list.
 	@echo "Needs Python 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ... picks one)."
@@ -28,7 +34,18 @@ demo: $(INSTALLED) ## Run the whole job on handwritten digits, about 2 minutes.
 	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
 
 test: lint ## Lint, then run every test (PYTEST_ARGS="-k name" picks some).
-	$(VENV_PYTHON) -m pytest --numprocesses=2 --dist=loadfile $(PYTEST_ARGS)
+	$(VENV_PYTHON) $(PYTEST) $(PYTEST_ARGS)
+
+# What an old release calls deprecated, or calls although it is deprecated in
+# a release made after it, says nothing about us.
+test-oldest: ## Run every test on the oldest versions that setup.cfg allows.
+	$(MAKE) VENV=$(OLDEST_VENV) PYTHON=$(OLDEST_PYTHON) \
+		CONSTRAINTS=constraints-oldest.txt install-test
+	$(OLDEST_VENV)/bin/python $(PYTEST) -W ignore::DeprecationWarning \
+		-W ignore::PendingDeprecationWarning $(PYTEST_ARGS)
+
+test-install: ## Build the wheel and try it as installed, on Python 3.11 and 3.13.
+	$(PYTHON) tests/install_wheel.py $(INSTALL_PYTHONS)
 
 lint: $(INSTALLED_TEST) ## Check style, format and types.
 	$(VENV_PYTHON) -m ruff check
@@ -48,9 +65,9 @@ torch-env: ## Only for `benchmarks/run.py peer`: PyTorch in .venv-torch.
 	.venv-torch/bin/python -m pip install --disable-pip-version-check \
 		torch==2.13.0
 
-clean: ## Remove the environment and caches; runs/ stays.
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.hypothesis
+clean: ## Remove environments and caches; runs/ stays.
+	rm -rf $(VENV) $(OLDEST_VENV) build *.egg-info .mypy_cache \
+		.pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-made environment (Debian without python3-venv) must not look done.

@@ -1,4 +1,8 @@
-"""The one exception for a mistake of the user's: wrong input, not a bug."""
+"""What ends a program that is no bug: wrong input, and being told to stop."""
+
+import contextlib
+import os
+from collections.abc import Iterator
 
 
 class UserError(ValueError):
@@ -8,3 +12,34 @@ class UserError(ValueError):
     print it on stderr and exit with 2; anything else is a bug and keeps its
     traceback.
     """
+
+
+class Preempted(BaseException):
+    """The machine is wanted back: SIGTERM came.
+
+    Like `KeyboardInterrupt` it is nothing that `except Exception` is for.
+
+    Args:
+        saved: What the run can go on from, in words; empty: whatever it has
+            written so far.
+    """
+
+    def __init__(self, saved: str = "") -> None:
+        super().__init__(saved)
+        self.saved = saved
+
+
+@contextlib.contextmanager
+def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Names a file in the message of whatever is wrong with what it says.
+
+    Raises:
+        UserError: The block did; the message begins with the file unless it
+            names it already.
+    """
+    try:
+        yield
+    except UserError as error:
+        if os.fspath(path) in str(error):
+            raise
+        raise UserError(f"{os.fspath(path)!r}: {error}") from None

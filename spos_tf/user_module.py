@@ -9,6 +9,16 @@ from types import ModuleType
 from spos_tf.errors import UserError
 
 
+def is_loaded(path: str) -> bool:
+    """Whether this very file was run in this process."""
+    return _module_name(path) in sys.modules
+
+
+def _module_name(path: str) -> str:
+    # Dataclasses look the module of their class up by its name.
+    return f"spos_tf user file {pathlib.Path(path).resolve()}"
+
+
 def load_module(path: str, what: str, hint: str = "") -> ModuleType:
     """Runs a file as a module that no import can meet.
 
@@ -21,8 +31,7 @@ def load_module(path: str, what: str, hint: str = "") -> ModuleType:
         UserError: There is no such file, it is no Python file, or it fails.
     """
     resolved = pathlib.Path(path).resolve()
-    # Dataclasses look the module of their class up by its name.
-    name = f"spos_tf user file {resolved}"
+    name = _module_name(path)
     if name in sys.modules:
         return sys.modules[name]
     if not resolved.is_file():

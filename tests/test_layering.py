@@ -41,7 +41,14 @@ MAY_RUN_NETWORKS = {
 ROOMS_WITHOUT_A_SUBJECT = {"utils", "common", "base", "helpers", "misc"}
 MAX_LINES = 400
 # Modules beside the packages, open to all of them.
-GROUND = ("", "errors", "atomic_write", "user_module")
+GROUND = (
+    "",
+    "errors",
+    "atomic_write",
+    "plain_arrays",
+    "strict_json",
+    "user_module",
+)
 
 Broken = Iterator[tuple[int, str]]
 

@@ -1,4 +1,4 @@
-"""What setup.cfg and constraints.txt declare is what the code imports."""
+"""What setup.cfg and the constraints declare is what the code imports."""
 
 import configparser
 import pathlib
@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from source_tree import REPO, modules
 
@@ -45,9 +46,9 @@ def declared() -> dict[str, dict[str, Requirement]]:
     }
 
 
-def pins() -> dict[str, str]:
-    """Versions of constraints.txt by name."""
-    lines = (REPO / "constraints.txt").read_text("utf-8").splitlines()
+def pins(file: str) -> dict[str, str]:
+    """Versions of a file of constraints by name."""
+    lines = (REPO / file).read_text("utf-8").splitlines()
     return {
         canonicalize_name(name): version
         for name, version in (
@@ -91,9 +92,22 @@ def test_torch_is_for_the_peer_alone():
 
 @pytest.mark.parametrize("extra", ["", "ray", "test"])
 def test_pins_lie_in_the_ranges(extra):
-    pinned = pins()
+    pinned = pins("constraints.txt")
     for name, requirement in declared()[extra].items():
         assert pinned[name] in requirement.specifier, requirement
+
+
+@pytest.mark.parametrize("extra", ["", "ray", "test"])
+def test_oldest_pins_are_the_floors(extra):
+    """So that a range claims nothing that `make test-oldest` does not run."""
+    pinned = pins("constraints-oldest.txt")
+    for name, requirement in declared()[extra].items():
+        floors = [
+            Version(one.version)
+            for one in requirement.specifier
+            if one.operator == ">="
+        ]
+        assert floors == [Version(pinned[name])], requirement
 
 
 def test_python_versions_agree():

@@ -15,7 +15,6 @@ import limits
 if TYPE_CHECKING:
     import keras
     import numpy as np
-    import tensorflow as tf
 
     from spos_tf.cost.table import CostTable
     from spos_tf.data.examples import AnySplit
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         TrainStep,
     )
     from spos_tf.training.step import Forward
+    from spos_tf.training.team import Team
 
 FLAGS = flags.FLAGS
 
@@ -70,7 +70,7 @@ def make_learner(
     forward: "Forward",
     split: "AnySplit",
     preprocessing: "PreprocessingOptions",
-    strategy: "tf.distribute.Strategy",
+    team: "Team",
 ) -> Learner:
     """What --algorithm=gumbel or two_path trains besides the weights.
 
@@ -79,7 +79,7 @@ def make_learner(
         forward: The supernet in training mode.
         split: Images that the parameters learn from.
         preprocessing: How they become inputs, augmented as in training.
-        strategy: Where the variables are.
+        team: Where the variables are.
 
     Raises:
         UserError: A number is out of its range, or the cost cannot be had.
@@ -104,7 +104,7 @@ def make_learner(
             FLAGS.architecture_cost_exponent,
         )
     sampler: ArchitectureSampler
-    with strategy.scope():
+    with team.strategy.scope():
         parameters = ArchitectureParameters(blueprint.search_space)
         if FLAGS.algorithm == "gumbel":
             sampler = GumbelSoftmax(
@@ -129,11 +129,9 @@ def make_learner(
         factor=factor,
         global_batch_size=FLAGS.batch_size,
         label_smoothing=FLAGS.label_smoothing,
-        strategy=strategy,
+        strategy=team.strategy,
     )
-    batches = functools.partial(
-        _batches, split, preprocessing, schedule, strategy
-    )
+    batches = functools.partial(_batches, split, preprocessing, schedule, team)
     return Learner(
         sampler,
         optimizer,
@@ -174,23 +172,25 @@ def _batches(
     split: "AnySplit",
     preprocessing: "PreprocessingOptions",
     schedule: "ArchitectureSchedule",
-    strategy: "tf.distribute.Strategy",
+    team: "Team",
     first: int,
 ) -> Iterator[Any]:
     """Batches of the updates from number `first` on."""
     from spos_tf.data.pipeline import training_batches
     from spos_tf.data.reading import reading_errors
 
-    batches: Any = training_batches(
-        split,
-        preprocessing,
-        batch_size=FLAGS.batch_size,
-        start_step=first,
-        num_steps=schedule.updates,
-        seed=FLAGS.seed,
+    batches = team.batches(
+        lambda share: training_batches(
+            split,
+            preprocessing,
+            batch_size=FLAGS.batch_size,
+            start_step=first,
+            num_steps=schedule.updates,
+            seed=FLAGS.seed,
+            share=share,
+        ),
+        FLAGS.batch_size,
     )
-    if strategy.num_replicas_in_sync > 1:
-        batches = strategy.experimental_distribute_dataset(batches)
     with reading_errors(split):
         yield from batches
 

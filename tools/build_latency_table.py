@@ -25,6 +25,7 @@ import program
 import shared_flags
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
 
@@ -74,9 +75,9 @@ class _Partial:
         if not path.exists():
             return
         try:
-            data = json.loads(path.read_text("utf-8"))
+            data = parse_json(path.read_bytes())
             before, self.passes = dict(data["settings"]), data["passes"]
-            if not all(isinstance(one, dict) for one in [*self.passes]):
+            if not _are_samples(self.passes):
                 raise TypeError(self.passes)
         except (ValueError, KeyError, TypeError):
             raise UserError(
@@ -111,6 +112,20 @@ class _Partial:
     def remove(self) -> None:
         """When the table is written."""
         self._path.unlink(missing_ok=True)
+
+
+def _are_samples(passes: Any) -> bool:
+    """Whether these are milliseconds by part, once a pass."""
+    return isinstance(passes, list) and all(
+        isinstance(one, dict)
+        and all(
+            isinstance(values, list)
+            and values
+            and all(type(ms) is float and ms >= 0 for ms in values)
+            for values in one.values()
+        )
+        for one in passes
+    )
 
 
 def _refuse_changed(

@@ -24,7 +24,6 @@ work_dir/correlate/scores.jsonl.
 """
 
 import functools
-import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,7 @@ import scoring
 import shared_flags
 import trained_supernet
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.analysis.score_file import ScoreFile
@@ -167,7 +167,7 @@ def _check_unchanged(
     before: dict[str, Any] = {}
     if path.exists():
         try:
-            before = json.loads(path.read_text("utf-8"))
+            before = parse_json(path.read_bytes())
             weights = {**now["supernet"], **before["supernet"]}
         except (ValueError, KeyError, TypeError):
             before, weights = {"supernet": None}, {}

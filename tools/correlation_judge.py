@@ -126,7 +126,7 @@ def load_judge(trained: "TrainedSupernet") -> Judge:
     shared_flags.set_threads()
     tf.config.experimental.enable_op_determinism()
     preprocessing = shared_flags.preprocessing(trained.blueprint)
-    parts = shared_flags.splits(trained.blueprint)
+    parts = shared_flags.splits(trained.blueprint, trained.words())
     search_judge.check_split(trained, parts)
     scored = parts.scored(FLAGS.scored_images, FLAGS.seed)
     recalibration = scoring.recalibration_split(parts)

@@ -10,6 +10,7 @@ from absl import flags, logging
 
 import trained_supernet
 from spos_tf.atomic_write import unfinished
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.analysis.correlation import Correlation, RankCorrelation
@@ -209,13 +210,13 @@ def _kendall(entry: dict[str, Any]) -> "RankCorrelation":
 
 def _siblings(folder: pathlib.Path, name: str) -> dict[str, dict[str, Any]]:
     """Results of this run, and then of others on the same accuracies."""
-    own = json.loads((folder / name).read_text("utf-8"))
+    own = parse_json((folder / name).read_bytes())
     runs = {folder.name: own}
     for path in sorted(folder.parent.glob(f"*/{name}")):
         if path.parent.name in runs:
             continue
         try:
-            other = json.loads(path.read_text("utf-8"))
+            other = parse_json(path.read_bytes())
             same = all(
                 other[key] == own[key] for key in ("table", "accuracy_column")
             )

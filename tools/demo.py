@@ -9,7 +9,6 @@ is a command that is printed before it runs. A run that was stopped goes on
 where it was.
 """
 
-import json
 import pathlib
 import shlex
 import subprocess
@@ -19,7 +18,8 @@ import time
 from absl import flags
 
 import program
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
+from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
 
@@ -56,18 +56,21 @@ def _commands() -> list[list[str]]:
 
 def _run(number: int, total: int, command: list[str]) -> None:
     print(f"\n[{number}/{total}] python {shlex.join(command)}", flush=True)
-    done = subprocess.run(
-        [sys.executable, *command], cwd=_REPOSITORY, check=False
-    )
-    if done.returncode:
+    with subprocess.Popen([sys.executable, *command], cwd=_REPOSITORY) as tool:
+        try:
+            code = tool.wait()
+        except Preempted:
+            tool.terminate()
+            raise
+    if code:
         raise UserError(
-            f"Step {number} of the demo ended with exit code "
-            f"{done.returncode}; the line above says why."
+            f"Step {number} of the demo ended with exit code {code}; the line "
+            "above says why."
         )
 
 
 def _json(path: pathlib.Path):
-    return json.loads(path.read_text("utf-8"))
+    return parse_json(path.read_bytes())
 
 
 def _summary(work_dir: pathlib.Path) -> str:

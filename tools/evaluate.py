@@ -51,7 +51,10 @@ def _predictor(subnet):
 def main() -> None:
     """Prints what the flags ask for."""
     subnet = trained_subnet.read_subnet()
-    parts = shared_flags.splits(subnet.blueprint)
+    parts = shared_flags.splits(
+        subnet.blueprint,
+        f"the network in {str(trained_subnet.subnet_folder())!r}",
+    )
     split = getattr(parts, FLAGS.split)
     if not len(split):
         way_out = "Choose another --split."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags, logging
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
@@ -81,7 +82,7 @@ def measured_before(
         `{"measured": ...}`, or nothing.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_bytes())
         same = data["choices"] == json.loads(json.dumps(dict(choices)))
         return {"measured": data["measured"]} if same else {}
     except (OSError, ValueError, KeyError, TypeError):

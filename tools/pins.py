@@ -1,15 +1,16 @@
 """Choices that a run settles in advance, from flags."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
+    from spos_tf.space import Architecture
     from spos_tf.space.choice import Choice, Option
 
 FLAGS = flags.FLAGS
@@ -101,7 +102,7 @@ def _parse(text: str, choices: "tuple[Choice, ...]") -> "tuple[str, Option]":
         if str(option) == written:
             return name, option
     try:
-        value = json.loads(written)
+        value = parse_json(written)
     except ValueError:
         value = written
     return name, choice.options[choice.index(value)]
@@ -109,10 +110,18 @@ def _parse(text: str, choices: "tuple[Choice, ...]") -> "tuple[str, Option]":
 
 def _settled(blueprint: "Blueprint", path: str) -> "dict[str, Option]":
     """The choices that an architecture file settles."""
-    from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.space import Architecture
 
     architecture = Architecture.read(path)
+    with said_of(path):
+        return _choices_of(blueprint, architecture, path)
+
+
+def _choices_of(
+    blueprint: "Blueprint", architecture: "Architecture", path: str
+) -> "dict[str, Option]":
+    from spos_tf.networks.blueprint import plain_arguments
+
     space = blueprint.search_space
     choices = {choice.name: choice for choice in space.choices}
     theirs, ours = (

@@ -7,6 +7,7 @@ import importlib.machinery
 import logging as python_logging
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import types
@@ -14,15 +15,24 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
+from code_notice import warn_of_code
 from spos_tf import errors
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
+from spos_tf.training.preemption import StopSignal
 
 _OUR_FOLDERS = tuple(
     f"{pathlib.Path(file).resolve().parent}{os.sep}"
     for file in (__file__, errors.__file__)
 )
+# Characters of a refusal.
+_MOST_SAID = 2000
 _NVIDIA_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
+# What the shell gives a program that SIGTERM ended.
+_TERMINATED = 128 + signal.SIGTERM
+
+# Whether SIGTERM came to this program.
+stop = StopSignal()
 
 # Tools, and what they share, by the names that absl knows modules by.
 _TOOLS = {path.stem for path in pathlib.Path(__file__).parent.glob("*.py")}
@@ -46,9 +56,39 @@ def run(main: Callable[[], None]) -> None:
     """Parses flags and runs `main`.
 
     A `UserError`, and what the system refuses (permissions, full disk), is
-    one line on stderr and exit code 2. Anything else is a bug and keeps its
+    one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
+    training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
     """
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        _run(main)
+    except Preempted as reason:
+        _end_preempted(reason.saved)
+    except Exception:
+        # What a library made of it on the way.
+        if not stop.has_raised:
+            raise
+        _end_preempted("")
+
+
+def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
+    # Whatever cleans up on the way out is to be left alone.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stop.handle(number, frame)
+
+
+def _end_preempted(saved: str) -> None:
+    name = os.path.basename(sys.argv[0])
+    after = f" after {saved}, which is saved" if saved else ""
+    print(
+        f"{name}: stopped by SIGTERM{after}. Start it again to go on.",
+        file=sys.stderr,
+    )
+    sys.exit(_TERMINATED)
+
+
+def _run(main: Callable[[], None]) -> None:
     # Read by TensorFlow's C++ code while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.meta_path.insert(0, _QuietTensorFlow())
@@ -59,13 +99,16 @@ def run(main: Callable[[], None]) -> None:
     def guarded(argv: Sequence[str]) -> None:
         del argv
         _set_up_logging()
+        warn_of_code(own_flags(), sys.argv)
         try:
             main()
         except UserError as error:
+            if stop.has_raised:
+                raise
             _refuse(str(error))
         except OSError as error:
             # No errno: not the system's word, so a bug.
-            if error.errno is None:
+            if error.errno is None or stop.has_raised:
                 raise
             _refuse(str(error))
         except KeyboardInterrupt:
@@ -78,7 +121,15 @@ def run(main: Callable[[], None]) -> None:
 
 def _refuse(message: str) -> None:
     name = os.path.basename(sys.argv[0])
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    files = [text for text in sys.argv if "-flagfile" in text]
+    # Whatever is wrong with a flag may be so there.
+    where = f" (With {' '.join(files)}.)" if files else ""
+    line = " ".join(f"{message}{where}".split())
+    # What a file says may be of any length, or drive the terminal.
+    if len(line) > _MOST_SAID:
+        line = f"{line[: _MOST_SAID - 300]} ... {line[-200:]}"
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"{name}: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -88,13 +139,18 @@ def _parse(argv: Sequence[str]) -> list[str]:
         flags.FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
         rest = flags.FLAGS(argv)
-    except (flags.Error, OSError) as error:
+    # A flagfile that is no text is a ValueError.
+    except (flags.Error, OSError, ValueError, RecursionError) as error:
         _refuse(f"{error} Try --help.")
     if len(rest) > 1:
         _refuse(
-            f"Tools take flags only; got {rest[1:]}. Write --flag=value, and "
-            "try --help."
+            f"Tools take flags only; got {rest[1:]}. Write "
+            "--flag=value, and try --help."
         )
+    for flag in own_flags():
+        # It would count as unset here and there.
+        if flag.value == "" != flag.default:
+            _refuse(f"--{flag.name} is empty. Leave it out to unset it.")
     return rest
 
 
@@ -177,6 +233,8 @@ def _stderr_held_back() -> Iterator[Callable[[], None]]:
 
         try:
             yield show
+        except Preempted:
+            raise
         except BaseException:
             show()
             raise

@@ -28,6 +28,13 @@ flags.mark_flag_as_required("work_dir")
 flags.DEFINE_string(
     "output", None, "The file to write; report.html in --work_dir if unset."
 )
+flags.DEFINE_multi_string(
+    "search_space",
+    [],
+    "Repeatable; a file of your own that networks of the work_dir are of, at "
+    "the path that they name: its code is run, to draw them. Those of other "
+    "files are shown by their choices.",
+)
 
 
 def _checked_folder() -> pathlib.Path:
@@ -50,7 +57,11 @@ def main() -> None:
     from spos_tf.analysis.report_work_dir import TOOLS, read_work_dir
     from spos_tf.search.candidate import Candidate
     from spos_tf.search.front import front_of
+    from spos_tf.spaces import preset_names
 
+    for space in FLAGS.search_space:
+        # Loads the file; nothing that the work_dir names is.
+        preset_names(space)
     work_dir = read_work_dir(folder, Candidate.from_json)
     if not work_dir.all_runs():
         raise UserError(

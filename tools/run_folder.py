@@ -5,11 +5,13 @@ import copy
 import fcntl
 import pathlib
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator
 
 from absl import flags
 
 import program
+from links import refuse_links_out
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 
@@ -21,7 +23,7 @@ _PATHS = ("work_dir", "name", "data_dir", "architecture", "inherit_from")
 
 @contextlib.contextmanager
 def open_run(
-    tool: str, stage: str, *, free: Iterable[str] = ()
+    tool: str, stage: str, *, free: Iterable[str] = (), writes: bool = True
 ) -> Iterator[pathlib.Path]:
     """Locks `work_dir/stage/name` and keeps `<tool>.flags` in it.
 
@@ -29,6 +31,8 @@ def open_run(
         tool: Name of the flags file.
         stage: Folder of this kind of result.
         free: Flags that a resumed run may change.
+        writes: False for a process that takes part in another one's run: it
+            only reads.
 
     Yields:
         The folder.
@@ -40,6 +44,10 @@ def open_run(
     if FLAGS.name in ("", "..") or pathlib.Path(FLAGS.name).name != FLAGS.name:
         raise UserError(f"--name is a plain folder name; got {FLAGS.name!r}.")
     folder = pathlib.Path(FLAGS.work_dir) / stage / FLAGS.name
+    refuse_links_out(folder, pathlib.Path(FLAGS.work_dir))
+    if not writes:
+        yield folder
+        return
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     present = list(folder.iterdir()) if folder.is_dir() else []
     flags_file = folder / f"{tool}.flags"
@@ -73,6 +81,21 @@ def open_run(
             if first:
                 _remove_traces(folder, flags_file, made, present)
             raise
+
+
+def fingerprint(free: Iterable[str]) -> int:
+    """A number that two processes share if their flags say the same run.
+
+    Args:
+        free: Flags that may differ, besides those of paths.
+    """
+    lines = [
+        line
+        for name, some in sorted(_lines().items())
+        if name not in {*_PATHS, *free}
+        for line in some
+    ]
+    return zlib.crc32("\n".join(lines).encode())
 
 
 def _lines() -> dict[str, list[str]]:

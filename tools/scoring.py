@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
+from trained_supernet import supernet_folder
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
@@ -71,7 +72,8 @@ def load_supernet(trained) -> "Supernet":
     from spos_tf.networks.transfer import load_weights
 
     supernet = Supernet(trained.blueprint, width_mode=FLAGS.width_mode)
-    load_weights(supernet, trained.weights)
+    with said_of(supernet_folder(FLAGS.work_dir)):
+        load_weights(supernet, trained.weights)
     return supernet
 
 

@@ -98,7 +98,7 @@ def load_judge(trained: trained_supernet.TrainedSupernet) -> Judge:
     shared_flags.set_threads()
     tf.config.experimental.enable_op_determinism()
     preprocessing = shared_flags.preprocessing(trained.blueprint)
-    parts = shared_flags.splits(trained.blueprint)
+    parts = shared_flags.splits(trained.blueprint, trained.words())
     check_split(trained, parts)
     recalibration = scoring.recalibration_split(parts)
     return Judge(

@@ -28,6 +28,7 @@ import search_judge
 import search_run
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
@@ -122,7 +123,7 @@ def _test_accuracy(name: str, encoding: list[int] | None) -> float | None:
     """Of the retrained network of this name, None if there is none."""
     path = pathlib.Path(FLAGS.work_dir) / "subnet" / name / "metrics.json"
     try:
-        metrics = json.loads(path.read_text("utf-8"))
+        metrics = parse_json(path.read_bytes())
         trained, accuracy = metrics["encoding"], metrics["test_accuracy"]
     except OSError:
         return None

@@ -19,6 +19,7 @@ import shared_flags
 import trained_supernet
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.cost.constraint import CostFunction
@@ -348,14 +349,15 @@ def _check_unchanged(
             temporary.write_text(text, "utf-8")
         return
     try:
-        before = json.loads(path.read_text("utf-8"))
+        before = parse_json(path.read_bytes())
     except ValueError:
         before = None
     if before != scored_with:
         raise UserError(
             f"The supernet or the images changed since the search in "
-            f"{str(path.parent)!r} began (see {path.name}). Choose another "
-            "--name, or delete that folder."
+            f"{str(path.parent)!r} began (see {path.name}). The supernet is "
+            f"that in {str(trained_supernet.supernet_folder(FLAGS.work_dir))!r}"
+            ". Choose another --name, or delete the search's folder."
         )
 
 

@@ -6,12 +6,12 @@ that `--help` and `--only_check_args` answer at once.
 """
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     import pathlib
@@ -109,7 +109,7 @@ def space_arguments() -> dict[str, Any]:
         UserError: --space_arguments is not a JSON object.
     """
     try:
-        further = json.loads(FLAGS.space_arguments)
+        further = parse_json(FLAGS.space_arguments)
     except ValueError:
         further = None
     if not isinstance(further, dict):
@@ -143,20 +143,25 @@ def network_of(path: "str | pathlib.Path") -> "Network":
         UserError: The file is none, or contradicts the flags.
     """
     from spos_tf.space import Architecture
-    from spos_tf.spaces import at_its_place, build_blueprint
+    from spos_tf.spaces import (
+        at_its_place,
+        build_blueprint,
+        stored_blueprint,
+    )
 
     architecture = Architecture.read(path)
-    name = architecture.search_space
-    if FLAGS.search_space is not None:
-        name = FLAGS.search_space
-        architecture = dataclasses.replace(
-            architecture,
-            search_space=at_its_place(architecture.search_space, name),
-        )
-    found = build_blueprint(
-        name, **{**architecture.space_arguments, **space_arguments()}
-    )
-    return Network(found, found.encode(architecture))
+    arguments = {**architecture.space_arguments, **space_arguments()}
+    name = FLAGS.search_space
+    with said_of(path):
+        if name is None:
+            found = stored_blueprint(architecture.search_space, arguments)
+        else:
+            found = build_blueprint(name, **arguments)
+            stored = architecture.search_space
+            architecture = dataclasses.replace(
+                architecture, search_space=at_its_place(stored, name)
+            )
+        return Network(found, found.encode(architecture))
 
 
 class Network(NamedTuple):
@@ -268,8 +273,12 @@ def define_data(*, holdout_per_class: int = 50) -> None:
     )
 
 
-def splits(blueprint: "Blueprint") -> "Splits":
+def splits(blueprint: "Blueprint", whose: str = "the network") -> "Splits":
     """Loads the data and holds the search split out.
+
+    Args:
+        blueprint: Of the networks.
+        whose: What the message calls them: a file may say a wrong number.
 
     Raises:
         UserError: The data cannot be had, or has other classes.
@@ -288,7 +297,7 @@ def splits(blueprint: "Blueprint") -> "Splits":
     if source.num_classes != blueprint.num_classes:
         raise UserError(
             f"Data set {FLAGS.dataset!r} has {source.num_classes} classes; "
-            f"the network has {blueprint.num_classes}. Pass "
+            f"{whose} has {blueprint.num_classes}. Pass "
             f"--num_classes={source.num_classes}."
         )
     return carve(source, holdout_per_class=FLAGS.holdout_per_class)

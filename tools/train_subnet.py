@@ -28,7 +28,8 @@ import trained_supernet
 import training_flags
 import training_run
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
+from spos_tf.strict_json import parse_json
 
 FLAGS = flags.FLAGS
 
@@ -163,7 +164,8 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
             "--inherit_from (or --fit_macs) out, or choose another supernet."
         )
     supernet = Supernet(trained.blueprint)
-    load_weights(supernet, trained.weights)
+    with said_of(FLAGS.inherit_from):
+        load_weights(supernet, trained.weights)
     count = min(2000, len(parts.train))
     batches = evaluation_batches(
         parts.recalibration(count, FLAGS.seed), preprocessing, batch_size=200
@@ -209,6 +211,7 @@ def _start(model, blueprint, encoding, parts, preprocessing):
     from spos_tf.data.pipeline import evaluation_batches
     from spos_tf.networks.deployable_subnet import place_grids
     from spos_tf.networks.int8_subnet import calibrate, copy_weights
+    from spos_tf.networks.keras_file import load_keras_file
 
     if FLAGS.inherit_from:
         _inherit(model, blueprint, encoding, parts, preprocessing)
@@ -221,7 +224,7 @@ def _start(model, blueprint, encoding, parts, preprocessing):
                 f"there is none at {str(source)!r}."
             )
         _check_same(path / "architecture.json", blueprint, encoding)
-        copy_weights(trained_subnet.load_network(source), model)
+        copy_weights(load_keras_file(source), model)
     if FLAGS.deploy_form:
         place_grids(model, blueprint, encoding)
     if FLAGS.quantize:
@@ -266,9 +269,7 @@ def _in_float32(model, blueprint, encoding):
 def _seconds_before(folder: pathlib.Path) -> float | None:
     """What an earlier start, which ended the training, wrote down."""
     try:
-        return json.loads((folder / "metrics.json").read_text("utf-8"))[
-            "seconds"
-        ]
+        return parse_json((folder / "metrics.json").read_bytes())["seconds"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -276,7 +277,10 @@ def _seconds_before(folder: pathlib.Path) -> float | None:
 def main() -> None:
     """Trains, then writes the network and its figures."""
     with run_folder.open_run(
-        "train_subnet", "subnet", free=training_flags.FREE
+        "train_subnet",
+        "subnet",
+        free=training_flags.FREE,
+        writes=training_flags.is_chief(),
     ) as folder:
         _train(folder)
 
@@ -300,13 +304,13 @@ def _train(folder: pathlib.Path) -> None:
         )
     options = training_flags.loop_options()
     preprocessing = shared_flags.preprocessing(blueprint)
-    strategy = training_flags.prepare_backend()
+    team = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
 
     from spos_tf.export import keras_predictor
 
     architecture = blueprint.architecture(encoding)
-    with strategy.scope():
+    with team.strategy.scope():
         model = _build(blueprint, encoding)
     # What is gone on from has its weights, whatever became of the supernet.
     resumed = any((folder / "checkpoints").glob("step-*.npz"))
@@ -322,8 +326,9 @@ def _train(folder: pathlib.Path) -> None:
         )
 
     started = time.perf_counter()
-    with unfinished(folder / "architecture.json") as path:
-        path.write_text(architecture.to_json(), "utf-8")
+    if team.is_chief:
+        with unfinished(folder / "architecture.json") as path:
+            path.write_text(architecture.to_json(), "utf-8")
     training_run.train(
         folder,
         blueprint=blueprint,
@@ -336,9 +341,12 @@ def _train(folder: pathlib.Path) -> None:
         split=parts.train,
         preprocessing=preprocessing,
         options=options,
-        strategy=strategy,
+        team=team,
         validate=lambda: {"accuracy": accuracy(trained)},
     )
+    if not team.is_chief:
+        team.wait()
+        return
     seconds = round(time.perf_counter() - started, 1)
     model = _in_float32(model, blueprint, encoding)
     form = _deploy_form(model, blueprint, encoding, settled=True)
@@ -368,6 +376,7 @@ def _train(folder: pathlib.Path) -> None:
         f"{cost.params:,}",
         folder,
     )
+    team.wait()
 
 
 if __name__ == "__main__":

@@ -254,13 +254,16 @@ def main() -> None:
     options = training_flags.loop_options()
     algorithms.settle(blueprint)
     free = (*training_flags.FREE, *pins.FREE)
-    with run_folder.open_run("train_supernet", "supernet", free=free) as folder:
+    chief = training_flags.is_chief()
+    with run_folder.open_run(
+        "train_supernet", "supernet", free=free, writes=chief
+    ) as folder:
         _train(blueprint, pinned, options, folder)
 
 
 def _train(blueprint, pinned, options, folder):
     preprocessing = shared_flags.preprocessing(blueprint)
-    strategy = training_flags.prepare_backend()
+    team = training_flags.prepare_backend()
     parts = shared_flags.splits(blueprint)
     drawn = blueprint
     if FLAGS.untied:
@@ -279,9 +282,9 @@ def _train(blueprint, pinned, options, folder):
     from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
     from spos_tf.networks.supernet import Supernet
 
-    replicas = strategy.num_replicas_in_sync
+    replicas = team.strategy.num_replicas_in_sync
     synchronized = FLAGS.batch_norm == "synchronized"
-    with strategy.scope():
+    with team.strategy.scope():
         supernet = Supernet(
             drawn,
             seed=FLAGS.seed,
@@ -302,7 +305,7 @@ def _train(blueprint, pinned, options, folder):
     learner = None
     if sampler is None:
         learner = architecture_learner.make_learner(
-            blueprint, forward, parts.search, preprocessing, strategy
+            blueprint, forward, parts.search, preprocessing, team
         )
         sampler, costs = learner.sampler, learner.fingerprints
     validate = evaluator = None
@@ -336,16 +339,20 @@ def _train(blueprint, pinned, options, folder):
         split=parts.train,
         preprocessing=preprocessing,
         options=options,
-        strategy=strategy,
+        team=team,
         validate=validate,
         learner=learner,
     )
+    if not team.is_chief:
+        team.wait()
+        return
     if FLAGS.algorithm != "gumbel":  # Of which every branch runs.
         _log_marginals(space, counts)
     if learner is not None and evaluator is not None:
         architecture_learner.write_best(
             folder / "best.json", blueprint, learner, evaluator
         )
+    team.wait()
 
 
 if __name__ == "__main__":

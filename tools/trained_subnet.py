@@ -70,7 +70,19 @@ def read_subnet() -> TrainedSubnet:
         FLAGS.architecture or folder / "architecture.json"
     )
     architecture = blueprint.architecture(encoding)
-    return TrainedSubnet(load_network(path), architecture, blueprint)
+    from spos_tf.networks.keras_file import load_keras_file
+
+    model = load_keras_file(path)
+    expected = (*blueprint.input_shape, blueprint.num_classes)
+    found = (*model.input_shape[1:], *model.output_shape[1:])
+    if found != expected:
+        raise UserError(
+            f"The architecture beside {str(path)!r} takes images "
+            f"{list(expected[:3])} and gives {expected[3]} logits; the network "
+            f"in the file has the shapes {list(found)}. Give its own "
+            "--architecture."
+        )
+    return TrainedSubnet(model, architecture, blueprint)
 
 
 def subnet_folder() -> pathlib.Path:
@@ -80,33 +92,6 @@ def subnet_folder() -> pathlib.Path:
         / "subnet"
         / (FLAGS.subnet_name or FLAGS.name)
     )
-
-
-def load_network(path: pathlib.Path) -> Any:
-    """Reads a `.keras` file, of low-bit networks too.
-
-    Raises:
-        UserError: It is not readable, or clips features at no sensible level.
-    """
-    import keras
-
-    # Registers the layers of low-bit networks.
-    from spos_tf.quantization import Pact
-    from spos_tf.quantization.quantizers import check_clip_level
-
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    # A zip, JSON or HDF5 error, by where the file is damaged.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise UserError(
-            f"{str(path)!r} is not a readable .keras file: {reason}. Train it "
-            "again."
-        ) from None
-    for layer in model.layers:
-        if isinstance(layer, Pact):
-            check_clip_level(layer.alpha, f"{layer.name!r} in {str(path)!r}")
-    return model
 
 
 def accuracy(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags, logging
 
 import shared_flags
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,10 @@ class TrainedSupernet:
     description: Mapping[str, Any]
     step: int
 
+    def words(self) -> str:
+        """What messages call it."""
+        return f"the supernet in {str(supernet_folder(FLAGS.work_dir))!r}"
+
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         digest = hashlib.sha256()
@@ -68,7 +72,11 @@ def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
             space's flags name another.
     """
     from spos_tf.networks.blueprint import plain_arguments
-    from spos_tf.spaces import at_its_place, build_blueprint
+    from spos_tf.spaces import (
+        at_its_place,
+        build_blueprint,
+        stored_blueprint,
+    )
     from spos_tf.training.checkpoints import (
         checkpoint_path,
         latest_checkpoint,
@@ -91,19 +99,21 @@ def read_supernet(work_dir: str, step: int | None = None) -> TrainedSupernet:
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
             f"kind {kind!r}."
         )
-    name = found.description["search_space"]
-    if FLAGS.search_space is not None:
-        name = at_its_place(name, FLAGS.search_space)
-    blueprint = build_blueprint(
-        name,
-        **found.description["space_arguments"],
-    )
-    # Of what its training settled there are no other weights.
-    blueprint = blueprint.pinned(found.description.get("pins", {}))
-    if FLAGS.search_space is not None or shared_flags.space_arguments():
-        asked = build_blueprint(
-            FLAGS.search_space or name, **shared_flags.space_arguments()
+    name = found.description.get("search_space", "")
+    with said_of(folder):
+        if FLAGS.search_space is not None:
+            name = at_its_place(name, FLAGS.search_space)
+        blueprint = stored_blueprint(
+            name, found.description.get("space_arguments", {})
         )
+        # Of what its training settled there are no other weights.
+        blueprint = blueprint.pinned(found.description.get("pins", {}))
+    if FLAGS.search_space is not None or shared_flags.space_arguments():
+        given = shared_flags.space_arguments()
+        if FLAGS.search_space is None:
+            asked = stored_blueprint(name, given)
+        else:
+            asked = build_blueprint(FLAGS.search_space, **given)
         if (
             asked.search_space.name != blueprint.search_space.name
             or plain_arguments(asked.space_arguments)

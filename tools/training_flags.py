@@ -1,18 +1,21 @@
 """Flags of the two training tools, and the objects they turn into."""
 
-import json
+import os
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 import shared_flags
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
     from spos_tf.training.loop import LoopOptions
+    from spos_tf.training.task import Task
+    from spos_tf.training.team import Team
 
 FLAGS = flags.FLAGS
 
@@ -64,8 +67,10 @@ def define_training(*, steps: int) -> None:
     flags.DEFINE_enum(
         "distribution",
         None,
-        ["one_device", "mirrored"],
-        "mirrored: all GPUs of this machine. Unset: mirrored where there are "
+        ["one_device", "mirrored", "multi_worker"],
+        "mirrored: all GPUs of this machine. multi_worker: the GPUs (without "
+        "any, the CPUs) of all hosts that TF_CONFIG names; started on each, "
+        "with a --work_dir that all share. Unset: mirrored where there are "
         "several GPUs.",
     )
     flags.DEFINE_enum(
@@ -121,12 +126,43 @@ def loop_options() -> "LoopOptions":
     )
 
 
-def prepare_backend() -> "tf.distribute.Strategy":
-    """Sets seeds, determinism and precision; returns the strategy.
+def is_chief() -> bool:
+    """Whether this process, maybe of several, writes the run's files.
 
     Raises:
-        UserError: The batch does not divide by the replicas.
+        UserError: It is one of several and TF_CONFIG does not say which.
     """
+    return _task().is_chief
+
+
+def _task() -> "Task":
+    from spos_tf.training.task import Task, read_task
+
+    if FLAGS.distribution != "multi_worker":
+        return Task()
+    return read_task(os.environ.get("TF_CONFIG"))
+
+
+def prepare_backend() -> "Team":
+    """Sets seeds, determinism and precision; returns who trains where.
+
+    Raises:
+        UserError: The batch does not divide by the replicas, or the other
+            hosts cannot be reached.
+    """
+    from spos_tf.training.team import Team
+
+    task = _task()
+    strategy = _strategy()
+    if FLAGS.batch_size % strategy.num_replicas_in_sync:
+        raise UserError(
+            "--batch_size divides by the number of devices; got "
+            f"{FLAGS.batch_size} and {strategy.num_replicas_in_sync} devices."
+        )
+    return Team(strategy, task)
+
+
+def _strategy() -> "tf.distribute.Strategy":
     import keras
     import tensorflow as tf
 
@@ -136,6 +172,8 @@ def prepare_backend() -> "tf.distribute.Strategy":
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(FLAGS.dtype_policy)
     kind = FLAGS.distribution
+    if kind == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if kind is None:
         several = len(tf.config.list_logical_devices("GPU")) > 1
         kind = "mirrored" if several else "one_device"
@@ -146,11 +184,6 @@ def prepare_backend() -> "tf.distribute.Strategy":
         for device in tf.config.list_logical_devices("GPU")
         or tf.config.list_logical_devices("CPU")
     ]
-    if FLAGS.batch_size % len(devices):
-        raise UserError(
-            "--batch_size divides by the number of devices; got "
-            f"{FLAGS.batch_size} and {len(devices)} devices."
-        )
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -159,7 +192,7 @@ def optimizer() -> "keras.optimizers.Optimizer":
     from spos_tf.training.optimization import LearningRate, make_optimizer
 
     try:
-        arguments = json.loads(FLAGS.optimizer_arguments)
+        arguments = parse_json(FLAGS.optimizer_arguments)
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):

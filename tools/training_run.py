@@ -8,11 +8,12 @@ import numpy as np
 from absl import flags, logging
 
 import architecture_learner
+import program
+import run_folder
 import training_flags
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
     from spos_tf.data.examples import AnySplit
     from spos_tf.data.preprocessing import PreprocessingOptions
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from spos_tf.training.path_optimizer import Gate
     from spos_tf.training.samplers import Sampler
     from spos_tf.training.step import Forward
+    from spos_tf.training.team import Team
 
 FLAGS = flags.FLAGS
 
@@ -38,7 +40,7 @@ def train(
     split: "AnySplit",
     preprocessing: "PreprocessingOptions",
     options: "LoopOptions",
-    strategy: "tf.distribute.Strategy",
+    team: "Team",
     validate: Callable[[], Mapping[str, float]] | None,
     learner: architecture_learner.Learner | None = None,
 ) -> None:
@@ -57,12 +59,13 @@ def train(
         split: Training images.
         preprocessing: How they become inputs.
         options: Numbers of the loop.
-        strategy: Where the variables are.
+        team: Where the variables are, and who writes files.
         validate: Figures of the present weights.
         learner: Of architecture parameters, where there are some.
 
     Raises:
         UserError: See `run_training`, `path_optimizer` and `parse_steps`.
+        Preempted: SIGTERM came; what was done is saved.
     """
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.training.path_optimizer import path_optimizer, takes_l2
@@ -71,11 +74,16 @@ def train(
     from spos_tf.training.session import run_training
     from spos_tf.training.step import make_train_step
 
+    team.agree(
+        "flags (by their fingerprints)",
+        run_folder.fingerprint(training_flags.FREE),
+        "Start all of them with the same.",
+    )
     profile = None
     if FLAGS.profile_steps is not None:
         profile = parse_steps(FLAGS.profile_steps, options.steps)
     trainable = [variable for variable, _ in gates]
-    with strategy.scope():
+    with team.strategy.scope():
         optimizer = path_optimizer(
             training_flags.optimizer(),
             trainable,
@@ -90,12 +98,12 @@ def train(
         sampler=sampler,
         global_batch_size=FLAGS.batch_size,
         label_smoothing=FLAGS.label_smoothing,
-        strategy=strategy,
+        strategy=team.strategy,
         jit_compile=FLAGS.jit_compile,
     )
     if learner is not None:
         train_step = learner.alternate(train_step)
-    if profile is not None:
+    if profile is not None and team.is_chief:
         train_step = profiled(train_step, profile, folder / "events")
     state = RunState(
         variables,
@@ -115,9 +123,11 @@ def train(
         options=options,
         seed=FLAGS.seed,
         folder=folder,
-        strategy=strategy,
+        team=team,
         keep_checkpoints=FLAGS.keep_checkpoints,
         path_counts=path_counts,
         validate=validate,
         inform=logging.info,
+        stop=program.stop,
     )
+    program.stop.release()

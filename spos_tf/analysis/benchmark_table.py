@@ -9,14 +9,13 @@ import csv
 import dataclasses
 import hashlib
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
+from spos_tf.plain_arrays import NotPlainError, read_arrays
 
 ARCHITECTURE_COLUMNS = ("arch_str", "arch")
 # Figures that are no accuracies.
@@ -72,6 +71,9 @@ class BenchmarkTable:
         values = np.empty(len(column), np.float64)
         for row, value in enumerate(column.tolist()):
             try:
+                # Python's float() takes "1_0" for 10.
+                if isinstance(value, (str, bytes)) and "_" in _text(value):
+                    raise ValueError(value)
                 values[row] = float(value)
             except ValueError:
                 raise UserError(
@@ -154,36 +156,18 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
 
 def _read_npz(path: pathlib.Path) -> dict[str, Column]:
     try:
-        with (
-            path.open("rb") as stream,
-            np.load(stream, allow_pickle=False) as file,
-        ):
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise zipfile.BadZipFile
-            return {name: file[name] for name in file.files}
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise _damaged(path, error) from None
+        return read_arrays(path)
+    except NotPlainError:
         raise UserError(
             f"Table {str(path)!r} holds pickled Python objects, which are not "
             "read: they could run code. Save plain arrays of numbers and text "
             "(a list of str as np.array(list), without dtype=object)."
         ) from None
-    except (
-        EOFError,
-        KeyError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: pathlib.Path, error: Exception) -> UserError:
-    return UserError(
-        f"Table {str(path)!r} is damaged or no NPZ file "
-        f"({type(error).__name__}). Get it anew."
-    )
+    except ValueError as error:
+        raise UserError(
+            f"Table {str(path)!r} is damaged or no NPZ file ({error}). Get it "
+            "anew."
+        ) from None
 
 
 def _read_csv(path: pathlib.Path) -> dict[str, Column]:

@@ -170,7 +170,7 @@ def _load_compressed(path: pathlib.Path) -> Any:
     what = f"File {str(path)!r}"
     try:
         with bz2.open(path, "rb") as stream:
-            return load_pickle(stream, what)
+            return load_pickle(stream, what, path.stat().st_size)
     except OSError as error:
         reason = error.strerror or "it is damaged"
         raise UserError(f"Cannot read {what}: {reason}.") from None

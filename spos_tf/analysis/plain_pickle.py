@@ -7,10 +7,13 @@ either: stand-ins of plain Python read its scalars.
 """
 
 import collections
+import contextlib
 import pathlib
 import pickle
+import resource
 import struct
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Any
 
 from spos_tf.errors import UserError
@@ -19,6 +22,8 @@ from spos_tf.errors import UserError
 # number, the version of the protocol, and facts of the machine.
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _TORCH_PROTOCOL = 1001
+# Memory that a pickle may take: times its size on disk, and this more.
+_GROWTH, _ALWAYS = 256, 256 << 20
 _FORMATS = {
     "f2": "e",
     "f4": "f",
@@ -65,28 +70,48 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): collections.defaultdict,
-    ("builtins", "dict"): dict,
-    ("builtins", "list"): list,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _DType,
-    # Before and after NumPy 2.
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "scalar"): _scalar,
-}
+def _allowed() -> dict[tuple[str, str], Any]:
+    """What a pickle may name.
+
+    The stand-ins are made anew for every pickle: it may set attributes of
+    them, as it may of whatever it makes.
+    """
+
+    class DType(_DType):
+        pass
+
+    def scalar(dtype: _DType, data: bytes) -> Any:
+        return _scalar(dtype, data)
+
+    def encode(text: str, encoding: str) -> bytes:
+        return _encode(text, encoding)
+
+    return {
+        ("collections", "OrderedDict"): collections.OrderedDict,
+        ("collections", "defaultdict"): collections.defaultdict,
+        ("builtins", "dict"): dict,
+        ("builtins", "list"): list,
+        ("builtins", "set"): set,
+        ("builtins", "frozenset"): frozenset,
+        ("_codecs", "encode"): encode,
+        ("numpy", "dtype"): DType,
+        # Before and after NumPy 2.
+        ("numpy.core.multiarray", "scalar"): scalar,
+        ("numpy._core.multiarray", "scalar"): scalar,
+    }
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self._allowed = _allowed()
+
     def find_class(self, module: str, name: str) -> Any:
         # Its name in protocols up to 2, which torch.save writes.
         if module == "__builtin__":
             module = "builtins"
         try:
-            return _ALLOWED[module, name]
+            return self._allowed[module, name]
         except KeyError:
             raise UserError(
                 f"It names {module}.{name}, which is no plain value and is "
@@ -99,18 +124,47 @@ class _PlainUnpickler(pickle.Unpickler):
         )
 
 
-def load_pickle(stream: IO[bytes], what: str) -> Any:
+@contextlib.contextmanager
+def _bounded_memory(size: int) -> Iterator[None]:
+    """Lets the process take so much memory as a right pickle may need.
+
+    A few bytes of a wrong one ask for gigabytes: for the list of what it
+    refers back to, or a text of that length. Where the system has no such
+    limit, or does not say what is taken already, there is none.
+    """
+    try:
+        pages = pathlib.Path("/proc/self/statm").read_text("utf-8").split()[0]
+    except OSError:
+        yield
+        return
+    taken = int(pages) * resource.getpagesize()
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_AS)
+    most = taken + _GROWTH * size + _ALWAYS
+    for limit in (soft, hard):
+        if limit != resource.RLIM_INFINITY:
+            most = min(most, limit)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def load_pickle(stream: IO[bytes], what: str, size: int) -> Any:
     """Reads the next pickle of a stream.
 
     Args:
         stream: At its beginning.
         what: What messages call the file.
+        size: Bytes of the file on disk; a few hundred times as much memory
+            is taken at most.
 
     Raises:
         UserError: It is damaged, or holds something that is not plain.
     """
     try:
-        return _PlainUnpickler(stream).load()
+        with _bounded_memory(size):
+            return _PlainUnpickler(stream).load()
     except UserError as error:
         raise UserError(f"{what} is not read. {error}") from None
     # The bytes of a damaged pickle may ask for anything, in any way wrong.
@@ -124,6 +178,8 @@ def load_pickle(stream: IO[bytes], what: str) -> Any:
         IndexError,
         KeyError,
         OverflowError,
+        MemoryError,
+        RecursionError,
         struct.error,
     ) as error:
         raise UserError(
@@ -140,24 +196,25 @@ def load_torch_file(path: pathlib.Path) -> Any:
     """
     what = f"File {str(path)!r}"
     try:
+        size = path.stat().st_size
         if zipfile.is_zipfile(path):
-            return _load_zipped(path, what)
+            return _load_zipped(path, what, size)
         with path.open("rb") as stream:
-            if load_pickle(stream, what) != _TORCH_MAGIC:
+            if load_pickle(stream, what, size) != _TORCH_MAGIC:
                 raise UserError(f"{what} was not written by torch.save.")
-            protocol = load_pickle(stream, what)
+            protocol = load_pickle(stream, what, size)
             if protocol != _TORCH_PROTOCOL:
                 raise UserError(
                     f"{what} is of torch's protocol {protocol!r}; "
                     f"{_TORCH_PROTOCOL} is read."
                 )
-            load_pickle(stream, what)
-            return load_pickle(stream, what)
+            load_pickle(stream, what, size)
+            return load_pickle(stream, what, size)
     except OSError as error:
         raise UserError(f"Cannot read {what}: {error.strerror}.") from None
 
 
-def _load_zipped(path: pathlib.Path, what: str) -> Any:
+def _load_zipped(path: pathlib.Path, what: str, size: int) -> Any:
     try:
         with zipfile.ZipFile(path) as file:
             pickles = [
@@ -168,6 +225,6 @@ def _load_zipped(path: pathlib.Path, what: str) -> Any:
             if len(pickles) != 1:
                 raise UserError(f"{what} was not written by torch.save.")
             with file.open(pickles[0]) as stream:
-                return load_pickle(stream, what)
+                return load_pickle(stream, what, size)
     except zipfile.BadZipFile:
         raise UserError(f"{what} is damaged.") from None

@@ -1,11 +1,12 @@
 """Files of a work_dir read with patience: what cannot be read is said."""
 
 import base64
-import json
 import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
+
+from spos_tf.strict_json import parse_json
 
 T = TypeVar("T")
 
@@ -133,8 +134,9 @@ def read_json(path: pathlib.Path, problems: list[str]) -> Any:
     if data is None:
         return None
     try:
-        return json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        # What is half a character is shown as a question mark.
+        return parse_json(data, half_characters=True)
+    except ValueError as error:
         problems.append(
             f"{path.name} could not be read: it is no JSON ({error})."
         )

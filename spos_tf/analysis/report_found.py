@@ -10,7 +10,7 @@ from spos_tf.analysis.report_statistics import option_text
 from spos_tf.analysis.report_work_dir import Run, WorkDir
 from spos_tf.cost.description import describe
 from spos_tf.space import Architecture
-from spos_tf.spaces import build_blueprint
+from spos_tf.spaces import blueprint_of
 
 
 @dataclasses.dataclass
@@ -51,7 +51,7 @@ def find_networks(work_dir: WorkDir) -> list[Network]:
 
     Args:
         work_dir: What was read. A space in a file of the user's is built
-            from there: its code is run.
+            only if the user has named that file; see `stored_blueprint`.
 
     Returns:
         The one with the highest test accuracy first, then by accuracy in the
@@ -98,7 +98,7 @@ def _architecture(run: Run) -> dict[str, Any] | None:
 def _described(architecture: Mapping[str, Any]) -> Network:
     try:
         one = Architecture.from_dict(dict(architecture), source="this one")
-        blueprint = build_blueprint(one.search_space, **one.space_arguments)
+        blueprint = blueprint_of(one)
         described = describe(blueprint, blueprint.encode(one))
     # UserError, and what names and values of a damaged file may lead to.
     except (ValueError, TypeError, KeyError, OverflowError) as error:

@@ -4,9 +4,11 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 Encoding = tuple[int, ...]
 # How every line begins: only the start of one is cut off as unfinished.
@@ -44,21 +46,39 @@ class Scored:
         Raises:
             ValueError: It is no such line.
         """
-        data: Any = json.loads(line)
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(data, dict) or sorted(data) != sorted(names):
-            raise ValueError(f"its fields are not {', '.join(names)}")
-        try:
-            return cls(
-                int(data["step"]),
-                tuple(int(index) for index in data["encoding"]),
-                str(data["architecture"]),
-                float(data["score"]),
-                float(data["accuracy"]),
-                float(data["seconds"]),
-            )
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+        data: Any = parse_json(line)
+        if not isinstance(data, dict) or set(data) != set(_FIELDS):
+            raise ValueError(f"its fields are not {', '.join(_FIELDS)}")
+        for name, is_right in _FIELDS.items():
+            if not is_right(data[name]):
+                raise ValueError(f"{name!r} cannot be {str(data[name])[:60]}")
+        return cls(**{**data, "encoding": tuple(data["encoding"])})
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_encoding(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_whole, value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_share(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+
+
+_FIELDS: dict[str, Callable[[object], bool]] = {
+    "step": _is_whole,
+    "encoding": _is_encoding,
+    "architecture": lambda value: isinstance(value, str),
+    "score": _is_share,
+    "accuracy": _is_number,
+    "seconds": _is_number,
+}
 
 
 class ScoreFile:
@@ -93,6 +113,8 @@ class ScoreFile:
                 one = Scored.from_json(line.decode())
             except ValueError as error:
                 raise self._no_line(f"line {number}", str(error)) from None
+            if (one.step, one.encoding) in self._scored:
+                raise self._no_line(f"line {number}", "it stands there before")
             self._scored[one.step, one.encoding] = one
 
     def __len__(self) -> int:
@@ -109,7 +131,8 @@ class ScoreFile:
             UserError: The file cannot be written.
         """
         line = (scored.to_json() + "\n").encode()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        # Never through a link, which may lead out of the work_dir.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         try:
             descriptor = os.open(self._path, flags, 0o666)
             try:

@@ -1,6 +1,7 @@
 """Latency as a cost: what a table of measurements says of every part."""
 
 import pathlib
+from collections.abc import Hashable
 from typing import Any, Protocol
 
 import yaml
@@ -35,18 +36,37 @@ class LatencyTable(Protocol):
         """What the entry is or would be called in this table."""
 
 
-class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which a key that stands twice is an error, as YAML says."""
+class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML that says everything once.
+
+    A key that stands twice is an error, as YAML says. So is an alias: a few
+    of them can say more than there is memory.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The node; see PyYAML."""
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                problem=f"the alias {event.anchor[:60]!r} is not read",
+                problem_mark=event.start_mark,
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """The mapping; see PyYAML."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            # What cannot be a key is refused below.
+            if not isinstance(key, Hashable):
+                continue
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"{key!r} stands twice",
-                    problem_mark=node.value[index][0].start_mark,
+                    problem=f"{str(key)[:60]!r} stands twice",
+                    problem_mark=key_node.start_mark,
                 )
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -63,13 +83,21 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
     source = repr(str(path))
     try:
         text = pathlib.Path(path).read_text("utf-8")
-        data = yaml.load(text, _UniqueKeys)
+        data = yaml.load(text, _PlainYaml)
     except OSError as error:
         raise UserError(
             f"Cannot read latency table {source}: {error.strerror}. Build one "
             "with tools/build_latency_table.py."
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+        # PyYAML's, of a tag that does not fit its value.
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         where = f" (line {mark.line + 1}: {problem})" if mark else ""

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import math
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -209,7 +209,8 @@ def check_latency(value: Any, name: str, source: str) -> float:
 
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    # `math.isfinite` cannot take a whole number beyond floats.
+    return number and abs(value) <= sys.float_info.max
 
 
 def _no_latency(name: str, value: Any, source: str) -> UserError:
@@ -326,7 +327,7 @@ def _strings(values: list[Any], where: str) -> tuple[str, ...]:
 
 def _shape(data: Any, name: str, where: str) -> Shape:
     shape = _field(data, name, list, where)
-    if not all(isinstance(size, int) for size in shape):
+    if not all(type(size) is int for size in shape):
         raise UserError(
             f"{name!r} of a latency table is a list of whole numbers; {where} "
             f"has {shape!r}. Build the table again."

@@ -18,9 +18,11 @@ from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
 from spos_tf.layers.shape_ops import Shape, ShapeOps
 
+# Few digits: Python takes no time for them, and no layer has more.
+_N = "[0-9]{1,9}"
 _KEY = re.compile(
-    r"(?P<kind>\w+)-input:(?P<input>\d+(x\d+)*)-output:(?P<output>\d+(x\d+)*)"
-    r"(-expand:(?P<expand>\d+)-kernel:(?P<kernel>\d+)-stride:(?P<stride>\d+)"
+    rf"(?P<kind>\w+)-input:(?P<input>{_N}(x{_N})*)-output:(?P<output>{_N}(x{_N})*)"
+    rf"(-expand:(?P<expand>{_N})-kernel:(?P<kernel>{_N})-stride:(?P<stride>{_N})"
     r"-idskip:(?P<idskip>[01]))?(-se:(?P<se>[01])-hs:(?P<hs>[01]))?"
 )
 

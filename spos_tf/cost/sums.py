@@ -95,7 +95,9 @@ class ReachableSums:
     def lowest_from(self, limit: float) -> float:
         """Least reachable value that is at least `limit`, inf without one."""
         left, right = (half.sums for half in self.halves)
-        place = np.searchsorted(right, limit - self.cost.constant - left)
+        # Whole, since a small fraction would be lost in the differences.
+        rest = np.ceil(limit) - self.cost.constant - left
+        place = np.searchsorted(right, rest)
         inside = place < len(right)
         if not inside.any():
             return math.inf
@@ -105,7 +107,8 @@ class ReachableSums:
     def highest_below(self, limit: float) -> float:
         """Largest reachable value below `limit`, -inf without one."""
         left, right = (half.sums for half in self.halves)
-        place = np.searchsorted(right, limit - self.cost.constant - left) - 1
+        rest = np.ceil(limit) - self.cost.constant - left
+        place = np.searchsorted(right, rest) - 1
         inside = place >= 0
         if not inside.any():
             return -math.inf
@@ -151,8 +154,8 @@ class ReachableSums:
     def _pairs(self, low: float, high: float) -> "_Pairs":
         left, right = self.halves
         rest = self.cost.constant + left.sums
-        first = np.searchsorted(right.sums, low - rest, side="left")
-        last = np.searchsorted(right.sums, high - rest, side="right")
+        first = np.searchsorted(right.sums, np.ceil(low) - rest, side="left")
+        last = np.searchsorted(right.sums, np.floor(high) - rest, side="right")
         running = np.concatenate([[0.0], np.cumsum(right.counts)])
         weights = left.counts * (running[last] - running[first])
         return _Pairs(weights, first, last, running)

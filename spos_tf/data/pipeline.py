@@ -6,6 +6,8 @@ plain tf.data sets, which strategies distribute: iterate them inside
 `reading.reading_errors(split)`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -36,6 +38,7 @@ def training_batches(
     start_step: int,
     num_steps: int,
     seed: int,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Batches of the steps `start_step` to `num_steps - 1`.
 
@@ -56,15 +59,23 @@ def training_batches(
         start_step: the first step.
         num_steps: the step after the last.
         seed: any integer.
+        share: (index, count): of every batch only this one of so many equal
+            parts; the others are not decoded.
 
     Returns:
-        (images, labels): float32 `[batch_size, image_size, image_size, 3]`,
-        0..255, and int32 `[batch_size]`.
+        (images, labels): float32 `[n, image_size, image_size, 3]`, 0..255,
+        and int32 `[n]`, where n is `batch_size / count`.
 
     Raises:
         UserError: the split is empty or a number out of range.
     """
     _check(split, batch_size)
+    index, count = share
+    if batch_size % count:
+        raise UserError(
+            f"batch_size divides by the {count} workers; got {batch_size}."
+        )
+    own = batch_size // count
     if not 0 <= start_step <= num_steps:
         raise UserError(
             f"start_step is in [0, num_steps]; got {start_step} of "
@@ -76,7 +87,13 @@ def training_batches(
         and options.augmentation != "imagenet"
     ):
         batches = _pixel_batches(
-            split, options, batch_size, start_step, num_steps, seed
+            split,
+            options,
+            batch_size,
+            start_step,
+            num_steps,
+            seed,
+            (index * own, own),
         )
     else:
         samples = _training_samples(
@@ -85,12 +102,15 @@ def training_batches(
             start_step * batch_size,
             num_steps * batch_size,
             seed,
+            None
+            if count == 1
+            else lambda position: position % batch_size // own == index,
         )
-        batches = samples.batch(batch_size, drop_remainder=True)
+        batches = samples.batch(own, drop_remainder=True)
         if options.augmentation != "imagenet":
 
             def augment(positions, images, labels):
-                draws = augmentation_uniforms(seed, positions[0], batch_size)
+                draws = augmentation_uniforms(seed, positions[0], own)
                 return augment_batch(images, draws, options), labels
 
             batches = batches.map(augment, num_parallel_calls=_AUTOTUNE)
@@ -98,11 +118,10 @@ def training_batches(
             batches = batches.map(
                 lambda positions, images, labels: (images, labels)
             )
-    if isinstance(split, StreamSplit):
-        # tf.data cannot count what is filtered; progress bars want to know.
-        batches = batches.apply(
-            tf.data.experimental.assert_cardinality(num_steps - start_step)
-        )
+    # tf.data cannot count what is filtered; progress bars want to know.
+    batches = batches.apply(
+        tf.data.experimental.assert_cardinality(num_steps - start_step)
+    )
     return _finished(batches)
 
 
@@ -217,13 +236,15 @@ def _pixel_batches(
     start_step: int,
     num_steps: int,
     seed: int,
+    share: tuple[int, int],
 ) -> tf.data.Dataset:
     items, labels = _tensors(split)
+    first, count = share
 
     def batch(step):
-        start = step * batch_size
-        indices = epoch_indices(start, batch_size, len(split), seed)
-        draws = augmentation_uniforms(seed, start, batch_size)
+        start = step * batch_size + first
+        indices = epoch_indices(start, count, len(split), seed)
+        draws = augmentation_uniforms(seed, start, count)
         images = augment_batch(tf.gather(items, indices), draws, options)
         return images, tf.gather(labels, indices)
 
@@ -237,6 +258,7 @@ def _training_samples(
     start: int,
     stop: int,
     seed: int,
+    is_ours: Callable[[tf.Tensor], tf.Tensor] | None,
 ) -> tf.data.Dataset:
     """(position int64, image float32 `[size, size, 3]`, label int32)."""
     size = options.image_size
@@ -256,7 +278,10 @@ def _training_samples(
         records = shuffled_records(
             split, start, stop, options.shuffle_window, seed
         )
-        return tf.data.Dataset.zip(positions, records).map(
+        numbered = tf.data.Dataset.zip(positions, records)
+        if is_ours is not None:
+            numbered = numbered.filter(lambda position, _: is_ours(position))
+        return numbered.map(
             lambda position, record: prepare(position, *record),
             num_parallel_calls=_AUTOTUNE,
         )
@@ -268,4 +293,6 @@ def _training_samples(
         item = _bytes(tf.gather(items, index), kind)
         return prepare(position, item, tf.gather(labels, index))
 
+    if is_ours is not None:
+        positions = positions.filter(is_ours)
     return positions.map(fetch, num_parallel_calls=_AUTOTUNE)

@@ -95,7 +95,8 @@ class _Deploy(OnnxGraph):
             return self.op("QuantizeLinear", [x, step, zero_point], name)
         x = self.op("QuantizeLinear", [x, step, zero_point], f"{name}.levels")
         top = self.constant(grid.top, f"{name}.top", TensorProto.UINT8)
-        return self.op("Min", [x, top], name)
+        # Not Min, which onnxruntime before 1.24 does not have for uint8.
+        return self.op("Clip", [x, "", top], name)
 
     def _conv(self, node: Conv, x: str, name: str) -> str:
         arrays = conv_arrays(node)

@@ -125,7 +125,13 @@ def _assign(
             "space or preset."
         )
     value = weights[name]
-    if first:
+    dtype = str(getattr(value, "dtype", "float32"))
+    if "float" not in dtype:
+        raise UserError(
+            f"Weight {name!r} of the supernet is of type {dtype}, not float: "
+            "the checkpoint is damaged."
+        )
+    if first and len(value.shape) == len(variable.shape):
         value = value[tuple(slice(size) for size in variable.shape)]
     if index is not None:
         value = value[index]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from spos_tf.space.choice import Option
+from spos_tf.strict_json import parse_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Candidate:
             ValueError: It is no such line; says what is wrong.
         """
         try:
-            data = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ValueError("it is not JSON") from None
+            data = parse_json(line)
+        except ValueError as error:
+            raise ValueError(f"it is not JSON: {error}") from None
         if not isinstance(data, dict):
             raise ValueError("it is not a JSON object")
         if set(data) != set(_FIELDS):
@@ -103,7 +104,13 @@ def _number(value: object) -> bool:
     return abs(value) <= sys.float_info.max
 
 
-def _whole_list(value: object) -> bool:
+def is_share(value: object) -> bool:
+    """Whether a JSON value is a number from 0 to 1."""
+    return _number(value) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def is_encoding(value: object) -> bool:
+    """Whether a JSON value is a list of option indices."""
     return isinstance(value, list) and all(map(_whole, value))
 
 
@@ -122,10 +129,10 @@ def _numbers(value: object) -> bool:
 _FIELDS: dict[str, Callable[[object], bool]] = {
     "i": _whole,
     "generation": _whole,
-    "encoding": _whole_list,
+    "encoding": is_encoding,
     "choices": _options,
     "costs": _numbers,
-    "accuracy": _number,
+    "accuracy": is_share,
     "seconds": _number,
     "worker": lambda value: isinstance(value, str),
     "time": _number,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.search.candidate import Candidate, best_of
+from spos_tf.search.candidate import Candidate, best_of, is_share
 from spos_tf.search.generations import Encoding, as_key
 from spos_tf.search.record import Record
 from spos_tf.space import SearchSpace
@@ -85,7 +85,7 @@ def run_search(
 
     Raises:
         UserError: The record is of another search, or an accuracy is not a
-            finite number.
+            number from 0 to 1.
         ValueError: The algorithm is not fresh, or `evaluate` does not give
             one result for each encoding.
     """
@@ -137,12 +137,12 @@ def evaluated(proposal: Candidate, result: Evaluation) -> Candidate:
     """A proposal with its result.
 
     Raises:
-        UserError: The accuracy is not a finite number.
+        UserError: The accuracy is not a number from 0 to 1.
     """
     accuracy = float(result.accuracy)
-    if not np.isfinite(accuracy):
+    if not is_share(accuracy):
         raise UserError(
-            f"Accuracies are finite numbers; candidate {proposal.i} got "
+            f"Accuracies are numbers from 0 to 1; candidate {proposal.i} got "
             f"{accuracy}. Check the supernet and the images."
         )
     return dataclasses.replace(

@@ -6,6 +6,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from spos_tf.search.candidate import is_encoding, is_share
+from spos_tf.strict_json import parse_json
+
 
 class ScoreMemo:
     """Accuracies by encoding, in a file that many runs append to.
@@ -27,11 +30,13 @@ class ScoreMemo:
 
     def _read(self, line: str) -> None:
         try:
-            data = json.loads(line)
-            if data["key"] == self._key:
-                self._scores[tuple(data["encoding"])] = float(data["accuracy"])
+            data = parse_json(line)
+            encoding, accuracy = data["encoding"], data["accuracy"]
+            fits = is_encoding(encoding) and is_share(accuracy)
+            if data["key"] == self._key and fits:
+                self._scores[tuple(encoding)] = float(accuracy)
+        # A line cut off by a kill costs one evaluation, nothing else.
         except (ValueError, KeyError, TypeError):
-            # A line cut off by a kill costs one evaluation, nothing else.
             return
 
     def get(self, encoding: Sequence[int]) -> float | None:
@@ -45,9 +50,9 @@ class ScoreMemo:
         line = json.dumps(
             {"key": self._key, "encoding": key, "accuracy": accuracy}
         )
-        descriptor = os.open(
-            self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
-        )
+        # Never through a link, which may lead out of the work_dir.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(self._path, flags, 0o644)
         try:
             os.write(descriptor, f"\n{line}\n".encode())
         finally:

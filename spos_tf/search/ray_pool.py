@@ -8,7 +8,9 @@ import collections
 import contextlib
 import dataclasses
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -308,13 +310,27 @@ def open_pool(
             "Workers are Ray's, which is not installed. Run: "
             "pip install 'spos_tf[ray]'."
         ) from None
-    _connect(ray, options)
+    with _own_signals():
+        _connect(ray, options)
     try:
         pool = RayPool(ray, factory, arguments, options, inform)
         yield pool
         pool.close()
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Leaves SIGTERM to the program: Ray takes it over when it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, ours)
 
 
 def _connect(ray: Any, options: PoolOptions) -> None:

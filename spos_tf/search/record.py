@@ -83,7 +83,8 @@ class Record:
         if candidate.i in self._by_index:
             raise ValueError(f"Candidate {candidate.i} is recorded already.")
         line = (candidate.to_json() + "\n").encode()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        # Never through a link, which may lead out of the work_dir.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         try:
             descriptor = os.open(self.path, flags, 0o666)
             try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.space.choice import Option
+from spos_tf.strict_json import parse_json
 
 SCHEMA = 1
 
@@ -90,14 +91,14 @@ class Architecture:
             UserError: The file is missing or not readable as one.
         """
         try:
-            data = json.loads(pathlib.Path(path).read_text("utf-8"))
+            data = parse_json(pathlib.Path(path).read_bytes())
         except OSError as error:
             raise UserError(
                 f"Cannot read architecture file {str(path)!r}: "
                 f"{error.strerror}."
             ) from None
-        except (ValueError, RecursionError):
+        except ValueError as error:
             raise UserError(
-                f"An architecture file is JSON; {str(path)!r} is not."
+                f"An architecture file is JSON; {str(path)!r} is not: {error}."
             ) from None
         return cls.from_dict(data, source=repr(str(path)))

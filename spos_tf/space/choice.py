@@ -46,9 +46,14 @@ class Choice:
         wanted = tuple(option) if isinstance(option, list) else option
         for position, known in enumerate(self.options):
             # A bool equals an int in Python; it is no option here.
-            if known == wanted and not isinstance(wanted, bool):
+            if known == wanted and not _has_bool(wanted):
                 return position
         raise UserError(
             f"Choice {self.name!r} has no option {option!r}. "
             f"Its options are {self.options}."
         )
+
+
+def _has_bool(option: object) -> bool:
+    parts = option if isinstance(option, tuple) else (option,)
+    return any(isinstance(part, bool) for part in parts)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -12,6 +13,8 @@ from spos_tf.errors import UserError
 from spos_tf.space.choice import Choice, Option
 
 Encoding = npt.NDArray[np.int32]
+
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,8 +239,16 @@ def parse_encoding(text: str) -> npt.NDArray[np.int32]:
     array([2, 1, 0], dtype=int32)
     """
     try:
-        values = [int(part) for part in text.split(",")]
-        return np.array(values, np.int32)
+        parts = text.split(",")
+        # Python's int() also takes digits of other scripts, and "1_0".
+        if not all(_WHOLE.fullmatch(part) for part in parts):
+            raise ValueError(text)
+        # By way of int64: NumPy 1 lets a Python integer wrap around in int32.
+        values = np.array([int(part) for part in parts], np.int64)
+        encoding = values.astype(np.int32)
+        if (encoding != values).any():
+            raise ValueError(text)
+        return encoding
     except (ValueError, OverflowError):
         raise UserError(
             "An encoding is a comma-separated list of option indices such as "

@@ -18,6 +18,7 @@ from spos_tf.spaces.registry import (
     parse_architecture,
     preset_names,
     space_names,
+    stored_blueprint,
     uniform_network,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "parse_architecture",
     "preset_names",
     "space_names",
+    "stored_blueprint",
     "uniform_network",
 ]

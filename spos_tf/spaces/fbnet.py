@@ -95,7 +95,7 @@ def _branches(width: int, strides: int) -> Sequence[Block | None]:
 
 
 def _fbnet(
-    name: str, *, preset: str = "imagenet", **arguments: Any
+    name: str, /, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
     """The space.
 

@@ -7,6 +7,11 @@ from typing import Any, TypeVar
 from spos_tf.errors import UserError
 from spos_tf.layers.ops import INPUT_KINDS
 
+# Far beyond any network. Larger ones, as in a damaged file, would not be
+# refused but counted, block by block.
+MOST = 10**6
+MOST_BLOCKS = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class Macro:
@@ -106,6 +111,10 @@ def check_positive(name: str, *values: Any) -> None:
             raise UserError(
                 f"{name} takes positive whole numbers; got {value!r}."
             )
+        if value > MOST:
+            raise UserError(
+                f"{name} takes whole numbers up to {MOST:,}; got {value:,}."
+            )
 
 
 def _check(macro: Macro) -> None:
@@ -128,10 +137,15 @@ def _check(macro: Macro) -> None:
         check_positive("last_width", macro.last_width)
     check_positive("stage_widths", *macro.stage_widths)
     check_positive("stage_repeats", *macro.stage_repeats)
+    blocks = sum(macro.stage_repeats)
+    if blocks > MOST_BLOCKS:
+        raise UserError(
+            f"stage_repeats are up to {MOST_BLOCKS:,} blocks; got {blocks:,}."
+        )
     for stride in (macro.stem_stride, *macro.stage_strides):
-        if stride not in (1, 2):
+        if type(stride) is not int or stride not in (1, 2):
             raise UserError(f"Strides are 1 or 2; got {stride!r}.")
-    number = isinstance(macro.dropout, (int, float))
+    number = type(macro.dropout) in (int, float)
     if not number or not 0 <= macro.dropout < 1:
         raise UserError(f"A dropout rate is in [0, 1); got {macro.dropout!r}.")
     if macro.input_kind not in INPUT_KINDS:

@@ -72,7 +72,7 @@ _WITHOUT = {
 
 
 def _nasbench201(
-    name: str, *, preset: str = "cifar", **arguments: Any
+    name: str, /, *, preset: str = "cifar", **arguments: Any
 ) -> Blueprint:
     """One of the four spaces.
 

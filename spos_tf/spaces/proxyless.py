@@ -123,7 +123,7 @@ def _branches(width: int, strides: int) -> Sequence[Block | None]:
 
 
 def _proxyless(
-    name: str, *, preset: str = "imagenet", **arguments: Any
+    name: str, /, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
     """One of the four spaces.
 

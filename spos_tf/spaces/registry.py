@@ -78,13 +78,14 @@ def preset_names(name: str) -> tuple[str, ...]:
     return tuple(_family(name)[0].PRESETS)
 
 
-def build_blueprint(name: str, **arguments: Any) -> Blueprint:
+def build_blueprint(name: str, /, **arguments: Any) -> Blueprint:
     """Makes the blueprint of a space.
 
     Args:
         name: One of `space_names()`; or `path/to/file.py`, a file that
             defines a space, or `path/to/file.py:space` where it defines
-            several. The file's code is run.
+            several. The file's code is run: a name that a file says goes to
+            `stored_blueprint`.
         **arguments: The space's arguments; None stands for the default.
 
     Returns:
@@ -110,7 +111,9 @@ def build_blueprint(name: str, **arguments: Any) -> Blueprint:
                 f"Its arguments are: {', '.join(known)}."
             )
     preset = given.get("preset")
-    if preset is not None and preset not in family.PRESETS:
+    if preset is not None and (
+        not isinstance(preset, str) or preset not in family.PRESETS
+    ):
         raise UserError(
             f"Space {name!r} has no preset {preset!r}. "
             f"Its presets are: {', '.join(family.PRESETS)}."
@@ -192,14 +195,29 @@ def _only_network(
     return blueprint, blueprint.search_space.check(first)
 
 
-def blueprint_of(architecture: Architecture) -> Blueprint:
-    """The blueprint that an architecture file names.
+def stored_blueprint(name: str, arguments: Mapping[str, Any]) -> Blueprint:
+    """The blueprint that a file names, which has no code run.
+
+    Args:
+        name: Of the space, as an architecture file or a checkpoint says it.
+            One of a user's file is met only if `build_blueprint` has loaded
+            that file in this process, for a name that the user gave.
+        arguments: The space's.
 
     Raises:
-        UserError: Space or arguments are unknown here.
+        UserError: Space or arguments are unknown here, or nobody named the
+            space's file.
     """
-    arguments: Mapping[str, Any] = architecture.space_arguments
-    return build_blueprint(architecture.search_space, **arguments)
+    if user_file.is_in_file(name):
+        user_file.check_loaded(name)
+    return build_blueprint(name, **arguments)
+
+
+def blueprint_of(architecture: Architecture) -> Blueprint:
+    """The blueprint that an architecture file names; see `stored_blueprint`."""
+    return stored_blueprint(
+        architecture.search_space, architecture.space_arguments
+    )
 
 
 def parse_architecture(name: str, text: str) -> npt.NDArray[np.int32]:

@@ -31,11 +31,12 @@ from spos_tf.networks.blueprint import (
 )
 from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro, with_arguments
+from spos_tf.spaces.macro import Macro, check_positive, with_arguments
 
 WIDTHS = (0.5, 1.0, 1.5)
 PRECISIONS = ((1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4))
 CLIPS = ("by_bits", "shared")
+_MOST_SHARE = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _presets(name: str) -> dict[str, ResNetMacro]:
 
 
 def _resnet(
-    name: str, *, preset: str = "imagenet", **arguments: Any
+    name: str, /, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
     """One of the two spaces.
 
@@ -179,6 +180,11 @@ def _resnet(
 
 def _precisions(macro: ResNetMacro) -> tuple[Precision, ...]:
     found = []
+    if not isinstance(macro.precisions, tuple):
+        raise UserError(
+            "precisions is a list of pairs, bits of weights and of features; "
+            f"got {macro.precisions!r}."
+        )
     for pair in macro.precisions:
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise UserError(
@@ -204,15 +210,18 @@ def _check(macro: ResNetMacro) -> None:
     if not fit or any(
         isinstance(scale, bool)
         or not isinstance(scale, (int, float))
-        or scale <= 0
+        or not 0 < scale <= _MOST_SHARE
         for scale in scales
     ):
         raise UserError(
-            f"widths is a list of shares above 0, such as [0.5, 1.0]; got "
-            f"{scales!r}."
+            "widths is a list of shares above 0 and up to "
+            f"{_MOST_SHARE}, such as [0.5, 1.0]; got {scales!r}."
         )
     if len(set(scales)) != len(scales):
         raise UserError(f"widths repeats a share: {scales}.")
+    check_positive("stem_kernel_size", macro.stem_kernel_size)
+    if not isinstance(macro.stem_pool, bool):
+        raise UserError(f"stem_pool is true or false; got {macro.stem_pool!r}.")
     if macro.clip not in CLIPS:
         raise UserError(f"clip is one of {CLIPS}; got {macro.clip!r}.")
 

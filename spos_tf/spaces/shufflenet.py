@@ -61,6 +61,7 @@ def _shufflenet(
     name: str,
     ops: Sequence[str],
     scales: Sequence[float],
+    /,
     *,
     preset: str = "imagenet",
     **arguments: Any,

@@ -1,9 +1,10 @@
 """Search spaces of the user's own, in a Python file of theirs.
 
 `path/to/file.py` or `path/to/file.py:space` names one. The file defines
-`SPACES` and `PRESETS` as the modules beside this one do. Its code is run: a
-file, or an architecture or checkpoint that names one, is as trusted as a
-program.
+`SPACES` and `PRESETS` as the modules beside this one do. Its code is run, so
+only a file that the user names is loaded. An architecture or a checkpoint
+names one too, but is data: it is met by the file that was loaded, and never
+has one loaded.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.user_module import load_module, told
+from spos_tf.user_module import is_loaded, load_module, told
 
 
 def is_in_file(name: str) -> bool:
@@ -44,6 +45,26 @@ def may_be_same(stored: str, name: str) -> bool:
         return False
     keys = _parts(stored)[1], _parts(name)[1]
     return keys[0] == keys[1] or "" in keys
+
+
+def check_loaded(name: str) -> None:
+    """Refuses a name that a file says, unless its own file was loaded.
+
+    Raises:
+        UserError: Nobody has named the file in this process.
+    """
+    path = _parts(name)[0]
+    try:
+        known = is_loaded(path)
+    # Of a name that no file can have.
+    except (OSError, ValueError, RuntimeError):
+        known = False
+    if not known:
+        raise UserError(
+            f"The search space is {name!r}, a Python file, and code is run "
+            "only of files that you name yourself. If you trust it, pass "
+            f"--search_space={name}, or with its new path if it has moved."
+        )
 
 
 def load_family(name: str) -> tuple[Any, str]:

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +11,19 @@ import numpy as np
 
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
+from spos_tf.plain_arrays import read_arrays
+from spos_tf.strict_json import parse_json
 
 _DESCRIPTION = "description.json"
 _PATTERN = "step-*.npz"
+# Of the description, where it has them: type and word.
+_KINDS: dict[str, tuple[type, str]] = {
+    "kind": (str, "a text"),
+    "search_space": (str, "a text"),
+    "space_arguments": (dict, "an object"),
+    "pins": (dict, "an object"),
+    "steps": (int, "a whole number"),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,30 +107,32 @@ def read_checkpoint(path: pathlib.Path) -> Checkpoint:
         UserError: Missing, truncated, corrupt, or not a checkpoint.
     """
     try:
-        # Given a name, numpy leaves a damaged file open.
-        with (
-            path.open("rb") as stream,
-            np.load(stream, allow_pickle=False) as file,
-        ):
-            # Reading an entry verifies its CRC.
-            arrays = {name: file[name] for name in file.files}
-        description = json.loads(str(arrays.pop(_DESCRIPTION)))
-        return Checkpoint(description.pop("step"), description, arrays)
+        arrays = read_arrays(path)
+        if _DESCRIPTION not in arrays:
+            raise ValueError(f"it has no {_DESCRIPTION}")
+        description = parse_json(str(arrays.pop(_DESCRIPTION)))
+        if not isinstance(description, dict):
+            raise ValueError(f"its {_DESCRIPTION} holds no object")
+        step = description.pop("step", None)
+        if type(step) is not int or step < 0:
+            raise ValueError(f"it says it is of step {step!r}")
+        named = path.stem.removeprefix("step-")
+        if named.isdecimal() and int(named) != step:
+            raise ValueError(f"it says it is of step {step}, not {named}")
+        for name, (kind, words) in _KINDS.items():
+            if not isinstance(description.get(name, kind()), kind):
+                raise ValueError(f"its {name!r} is not {words}")
+        return Checkpoint(step, description, arrays)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {str(path)!r}.") from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except OSError as error:
+        raise UserError(
+            f"Cannot read checkpoint {str(path)!r}: {error.strerror}."
+        ) from None
+    except ValueError as error:
         raise UserError(
             f"{str(path)!r} is damaged or no checkpoint of this program "
-            f"({type(error).__name__})."
+            f"({error})."
         ) from None
 
 

@@ -1,5 +1,6 @@
 """The training loop, the same for a supernet and a final network."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -9,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
+from spos_tf.training.preemption import StopSignal
 from spos_tf.training.step import StepResult
 
 
@@ -44,6 +46,16 @@ class LoopOptions:
                 )
 
 
+class Stop(Protocol):
+    """Whether the run has to end before its time; see `StopSignal`."""
+
+    def __call__(self) -> bool:
+        """Asked once after every step."""
+
+    def at_once(self) -> contextlib.AbstractContextManager[None]:
+        """Around work that may end in the middle, by `Preempted`."""
+
+
 class Reporter(Protocol):
     """Where progress goes."""
 
@@ -64,32 +76,39 @@ def run_loop(
     save: Callable[[int], None],
     validate: Callable[[], Mapping[str, float]] | None,
     reporter: Reporter,
+    stop: Stop | None = None,
 ) -> None:
     """Trains from `start_step` to the end.
 
     Args:
         train_step: From `make_train_step`.
         batches: Those of the steps `start_step` to `steps - 1`.
-        start_step: Steps already done.
+        start_step: Steps already done; a validation after them is repeated,
+            since the run may have ended in it.
         options: Numbers of the run.
         path_counts: int64 `[num_choices, max_options]`; in how many steps
             each option ran is added in place.
         save: Writes a checkpoint of a number of steps done.
         validate: Figures of the present weights.
         reporter: Where progress goes.
+        stop: Whether to end before that; never if None.
 
     Raises:
         UserError: A loss is not finite; nothing is saved after it.
+        Preempted: `stop` said so; all steps that were done are saved.
     """
+    stop = stop or StopSignal()
+    if validate is not None and start_step and _validates(start_step, options):
+        reporter.validation(start_step, validate())
     pending: list[StepResult] = []
     last_read, started = start_step, time.perf_counter()
     for done, batch in enumerate(batches, start_step + 1):
         pending.append(train_step(batch, tf.constant(done - 1, tf.int64)))
         last = done == options.steps
-        checkpoint = last or done % options.checkpoint_every == 0
-        validation = options.validate_every and (
-            last or done % options.validate_every == 0
-        )
+        # The last step ends the run anyway.
+        stopping = stop() and not last
+        checkpoint = last or stopping or done % options.checkpoint_every == 0
+        validation = _validates(done, options)
         if checkpoint or validation or done % options.log_every == 0:
             scalars = _read(pending, last_read, path_counts)
             seconds = time.perf_counter() - started
@@ -101,11 +120,25 @@ def run_loop(
             last_read = done
         if checkpoint:
             save(done)
+        if stopping:
+            raise Preempted(f"step {done}")
         if validate is not None and validation:
-            reporter.validation(done, validate())
+            try:
+                with stop.at_once():
+                    figures = validate()
+            except Preempted:
+                if not checkpoint:
+                    save(done)
+                raise Preempted(f"step {done}") from None
+            reporter.validation(done, figures)
         if not pending:
             # Saving and validating are not training time.
             started = time.perf_counter()
+
+
+def _validates(step: int, options: LoopOptions) -> bool:
+    every = options.validate_every
+    return every > 0 and (step == options.steps or step % every == 0)
 
 
 def _read(

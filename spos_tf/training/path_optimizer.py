@@ -206,6 +206,11 @@ class _PathLossScale(keras.optimizers.LossScaleOptimizer):
         self.apply(gradients)
         self.inner_optimizer.set_path(None)
 
+    @property
+    def iterations(self) -> keras.Variable:
+        """Steps that were applied; old Keras counts nothing out here."""
+        return self.inner_optimizer.iterations
+
     def check_finite(self, grads: Sequence[tf.Tensor]) -> tf.Tensor:
         # Keras asks one replica and takes its word for all.
         finite = super().check_finite(grads)

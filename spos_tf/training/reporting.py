@@ -9,6 +9,16 @@ import tensorflow as tf
 import tqdm
 
 
+class Silent:
+    """Reports nothing, where somebody else does."""
+
+    def progress(self, step: int, scalars: Mapping[str, float]) -> None:
+        """See `loop.Reporter`."""
+
+    def validation(self, step: int, scalars: Mapping[str, float]) -> None:
+        """See `loop.Reporter`."""
+
+
 class TrainingReporter:
     """Shows loss, accuracy, images a second and time left; logs scalars.
 

@@ -78,12 +78,15 @@ class RunState:
                 )
         for name, variable in self._variables.items():
             value = checkpoint.arrays.get(name)
-            shape = tuple(variable.shape)
-            if value is None or value.shape != shape:
-                found = "missing" if value is None else f"of {value.shape}"
+            wanted = tuple(variable.shape), str(variable.dtype)
+            found = None if value is None else (value.shape, str(value.dtype))
+            if found != wanted:
+                words = "missing" if found is None else "{1} {0}".format(*found)
                 raise UserError(
-                    f"The checkpoint's {name!r} is {found}; this run has "
-                    f"shape {shape}. Choose another --name or --work_dir."
+                    f"The checkpoint's {name!r} is {words}; this run has "
+                    "{1} {0}. Choose another --name or --work_dir.".format(
+                        *wanted
+                    )
                 )
         for name, variable in self._variables.items():
             variable.assign(checkpoint.arrays[name])

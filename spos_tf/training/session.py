@@ -1,5 +1,7 @@
 """A training run in its folder: restore, loop, checkpoints, progress."""
 
+import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,18 +13,22 @@ from spos_tf.data.examples import AnySplit
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.reading import reading_errors
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, said_of
 from spos_tf.training.checkpoints import (
     Checkpoint,
+    checkpoint_path,
     latest_checkpoint,
     write_checkpoint,
 )
-from spos_tf.training.loop import LoopOptions, run_loop
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.loop import LoopOptions, Reporter, run_loop
+from spos_tf.training.preemption import StopSignal
+from spos_tf.training.reporting import Silent, TrainingReporter
 from spos_tf.training.run_state import RunState
 from spos_tf.training.step import StepResult
+from spos_tf.training.team import Team
 
 _COUNTS = "sampler/path_counts"
+_BETWEEN = "preempted"
 
 
 def run_training(
@@ -34,11 +40,12 @@ def run_training(
     options: LoopOptions,
     seed: int,
     folder: pathlib.Path,
-    strategy: tf.distribute.Strategy,
+    team: Team,
     keep_checkpoints: int,
     path_counts: np.ndarray,
     validate: Callable[[], Mapping[str, float]] | None,
     inform: Callable[[str], None],
+    stop: StopSignal | None = None,
 ) -> None:
     """Trains to the end, from the newest readable checkpoint if there is one.
 
@@ -50,51 +57,81 @@ def run_training(
         options: Numbers of the loop.
         seed: Seed of order and augmentation.
         folder: Gets `checkpoints/` and `events/` (TensorBoard).
-        strategy: Where the step runs.
+        team: Where the step runs. Its chief alone writes files.
         keep_checkpoints: Newest checkpoints kept.
         path_counts: int64 `[num_choices, max_options]`, filled in place.
         validate: Figures of the present weights.
         inform: Called with a line for people.
+        stop: Whether to end before that; never if None.
 
     Raises:
         UserError: The checkpoints are another run's or all damaged, an image
-            cannot be read, the loss is not finite, or the disk is full.
+            cannot be read, the loss is not finite, the disk is full, or a
+            process of the team is gone or has other files.
+        Preempted: `stop` said so; what was done is saved.
     """
     checkpoints = folder / "checkpoints"
     found = latest_checkpoint(checkpoints, warn=inform)
     start = 0
     if found is not None:
-        state.restore(found)
-        path_counts += _counts(found, path_counts)
+        with said_of(checkpoints):
+            state.restore(found)
+            path_counts += _counts(found, path_counts)
         start = found.step
         inform(f"Going on after step {start} of {options.steps}.")
+    team.agree(
+        "checkpoints (by their steps)",
+        start,
+        "--work_dir is a folder that all of them share.",
+    )
+    team.check_same(state.capture(start, {}).arrays)
+
+    # A checkpoint in between others: it goes when the next is there, so that
+    # the run leaves the checkpoints that it would have without.
+    between = found is not None and found.description.get(_BETWEEN, False)
 
     def save(step: int) -> None:
+        nonlocal between
+        checkpoint = state.capture(step, {_COUNTS: path_counts})
+        team.check_same(checkpoint.arrays)
+        if not team.is_chief:
+            return
+        regular = step == options.steps or step % options.checkpoint_every == 0
+        if not regular:
+            more = {**checkpoint.description, _BETWEEN: True}
+            checkpoint = dataclasses.replace(checkpoint, description=more)
         write_checkpoint(
-            checkpoints,
-            state.capture(step, {_COUNTS: path_counts}),
-            keep=keep_checkpoints,
+            checkpoints, checkpoint, keep=keep_checkpoints + (not regular)
         )
+        if between:
+            checkpoint_path(checkpoints, start).unlink(missing_ok=True)
+            between = False
 
-    batches: Any = training_batches(
-        split,
-        preprocessing,
-        batch_size=options.batch_size,
-        start_step=start,
-        num_steps=options.steps,
-        seed=seed,
-    )
-    if strategy.num_replicas_in_sync > 1:
-        batches = strategy.experimental_distribute_dataset(batches)
-    with (
-        TrainingReporter(
-            folder / "events",
+    batches = team.batches(
+        lambda share: training_batches(
+            split,
+            preprocessing,
+            batch_size=options.batch_size,
             start_step=start,
-            steps=options.steps,
-            title=folder.parent.name,
-        ) as reporter,
-        reading_errors(split),
-    ):
+            num_steps=options.steps,
+            seed=seed,
+            share=share,
+        ),
+        options.batch_size,
+    )
+    with contextlib.ExitStack() as stack:
+        reporter: Reporter = Silent()
+        if team.is_chief:
+            reporter = stack.enter_context(
+                TrainingReporter(
+                    folder / "events",
+                    start_step=start,
+                    steps=options.steps,
+                    title=folder.parent.name,
+                )
+            )
+        stack.enter_context(reading_errors(split))
+        stack.enter_context(team.losses())
         run_loop(
             train_step,
             batches,
@@ -102,8 +139,9 @@ def run_training(
             options=options,
             path_counts=path_counts,
             save=save,
-            validate=validate,
+            validate=validate if team.is_chief else None,
             reporter=reporter,
+            stop=team.stops_together(stop or StopSignal()),
         )
 
 
@@ -112,7 +150,7 @@ def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:
     if (
         counts is None
         or counts.shape != ours.shape
-        or not np.issubdtype(counts.dtype, np.integer)
+        or counts.dtype != ours.dtype
     ):
         found = (
             "missing"

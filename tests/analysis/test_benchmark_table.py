@@ -232,7 +232,7 @@ def test_pickled_objects_are_never_loaded(tmp_path):
     with pytest.raises(UserError, match="pickled Python objects.*run code"):
         read_table(tmp_path / "table.npz")
     (tmp_path / "table.npz").write_bytes(pickle.dumps(Trap(trace)))
-    with pytest.raises(UserError, match="pickled Python objects"):
+    with pytest.raises(UserError, match="no NPZ file"):
         read_table(tmp_path / "table.npz")
     assert not trace.exists()
     # The trap is one.

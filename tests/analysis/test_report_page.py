@@ -300,13 +300,53 @@ def test_nothing_becomes_markup(work_dir):
     assert "'--augmentation=<script>alert('\"'\"'x'\"'\"')" in found.text
 
 
+def evil(value, keys):
+    """Every text of parsed JSON made evil; or every key."""
+    if isinstance(value, dict):
+        return {
+            f"{key}{EVIL}" if keys else key: evil(inner, keys)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [evil(inner, keys) for inner in value]
+    return f"{value}{EVIL}" if isinstance(value, str) and not keys else value
+
+
+@pytest.mark.parametrize("keys", [False, True], ids=["texts", "keys"])
+def test_no_text_of_any_file_becomes_markup(work_dir, keys):
+    """In tables, in SVG and its titles, in attributes, in commands."""
+    for path in sorted(work_dir.rglob("*.json*")):
+        lines = path.read_text("utf-8").splitlines()
+        whole = path.suffix == ".json"
+        texts = ["\n".join(lines)] if whole else lines
+        spoilt = []
+        for text in filter(None, texts):
+            data = json.loads(text)
+            # The fields that are read stay what they are called.
+            some = data if isinstance(data, list) else [data]
+            for one in some:
+                for name in one:
+                    one[name] = evil(one[name], keys)
+            spoilt.append(json.dumps(data))
+        path.write_text("\n".join([*spoilt, ""]), "utf-8")
+    for path in work_dir.rglob("*.flags"):
+        text = path.read_text("utf-8").replace("digits", f"digits{EVIL}")
+        path.write_text(text, "utf-8")
+    found = page(work_dir)
+    assert "script" not in found.tags and found.handlers == []
+    assert "<script" not in found.source
+    assert found.text.count("<script>alert('") > 10
+    for address in found.addresses:
+        assert address.startswith(("#", "data:image/png;base64,"))
+
+
 def test_a_space_in_a_file_that_is_gone(work_dir):
     for path in work_dir.glob("*/*/best.json"):
         data = json.loads(path.read_text("utf-8"))
         data["search_space"] = "no/such/space.py:mine"
         path.write_text(json.dumps(data), "utf-8")
     found = page(work_dir)
-    assert "It could not be drawn: There is no file" in found.text
+    assert "It could not be drawn: The search space is" in found.text
     assert "evolution, top 50" in found.text
 
 

@@ -53,6 +53,9 @@ def prepare(tmp_path, photos):
                     yield index, {"image": image, "label": index % 3}
 
         Builder.name = name
+        # TFDS before 4.9.10 looks for files beside the builder's module, and
+        # on Python 3.11 fails where its folder has no __init__.py, as here.
+        Builder.__module__ = tfds_sets.__name__
         builder = Builder(data_dir=tmp_path)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(num_shards=3)

@@ -23,7 +23,7 @@ OPTIONS = {"population": 6, "generations": 5, "top_k": 3}
 
 
 def formula(encoding):
-    return float(np.sin(encoding @ np.arange(1, 6)))
+    return 0.5 + float(np.sin(encoding @ np.arange(1, 6))) / 2
 
 
 def steady(space=SPACE, constraints=(LIMIT,), **changes):

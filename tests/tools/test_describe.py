@@ -189,7 +189,7 @@ FLAG_MISTAKES = {
     ),
     "negative": (["--preset=demo", "--encoding=0,0,0,0,-1"], "index -1"),
     "not numbers": (["--encoding=3x3,5x5"], "comma-separated"),
-    "empty": (["--encoding="], "comma-separated"),
+    "empty": (["--encoding="], "--encoding is empty"),
     "unknown flag": (["--encodings=1"], "encodings"),
     "unknown format": (["--format=yaml"], "format"),
     "no flag": (["shufflenet_blocks"], "shufflenet_blocks"),

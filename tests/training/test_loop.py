@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 from spos_tf.training.loop import LoopOptions, run_loop
+from spos_tf.training.preemption import StopSignal
 from spos_tf.training.step import StepResult
 
 
@@ -43,7 +44,7 @@ class _Log:
         return [event[1] for event in self.events if event[0] == kind]
 
 
-def _run(log, start=0, validate=True, **options):
+def _run(log, start=0, validate=True, stop=None, **options):
     options = LoopOptions(**{"steps": 10, "batch_size": 4, **options})
     counts = np.zeros((2, 3), np.int64)
     run_loop(
@@ -55,6 +56,7 @@ def _run(log, start=0, validate=True, **options):
         save=log.save,
         validate=log.validate if validate else None,
         reporter=log,
+        stop=stop,
     )
     return counts
 
@@ -141,3 +143,72 @@ def test_numbers_are_positive(name):
 def test_a_negative_validation_interval_is_refused():
     with pytest.raises(UserError, match="--validate_every is at least 0"):
         LoopOptions(steps=1, batch_size=1, validate_every=-1)
+
+
+class _Signalled(_Log):
+    """SIGTERM comes in a step, or in a validation."""
+
+    def __init__(self, stop, step=None, validation=None):
+        super().__init__()
+        self._stop, self._step, self._validation = stop, step, validation
+
+    def train_step(self, batch, step):
+        if int(step) == self._step:
+            self._stop.handle()
+        return super().train_step(batch, step)
+
+    def validate(self):
+        if len(self.at("save")) == self._validation:
+            self._stop.handle()
+        return super().validate()
+
+
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_a_signal_in_a_step_saves_that_step_and_ends(every):
+    stop = StopSignal()
+    log = _Signalled(stop, step=4)
+    with pytest.raises(Preempted, match="^step 5$"):
+        _run(log, stop=stop, checkpoint_every=every, validate_every=5)
+    assert log.at("step") == [0, 1, 2, 3, 4]
+    assert log.at("save")[-1] == 5
+    assert len(set(log.at("save"))) == len(log.at("save"))
+    assert log.at("validation") == []
+
+
+def test_a_signal_before_the_first_step_ends_at_once():
+    stop = StopSignal()
+    log = _Signalled(stop, step=0)
+    with pytest.raises(Preempted):
+        _run(log, stop=stop)
+    assert log.events == []
+
+
+@pytest.mark.parametrize("every", [5, 100])
+def test_a_signal_in_a_validation_ends_it_and_saves_once(every):
+    stop = StopSignal()
+    # Where step 5 is saved before it is validated, that is the first one.
+    log = _Signalled(stop, validation=1 if every == 5 else 0)
+    with pytest.raises(Preempted, match="^step 5$"):
+        _run(log, stop=stop, checkpoint_every=every, validate_every=5)
+    assert log.at("save") == [5]
+    assert log.at("validation") == []
+
+
+def test_a_signal_in_the_last_step_ends_after_its_work():
+    stop = StopSignal()
+    log = _Signalled(stop, step=9)
+    with pytest.raises(Preempted):
+        _run(log, stop=stop, validate_every=10)
+    assert log.at("save") == [10]
+    with pytest.raises(Preempted):
+        stop.release()
+
+
+def test_a_validation_that_the_run_may_have_ended_in_is_repeated():
+    log = _Log()
+    _run(log, start=5, validate_every=5)
+    assert log.at("validation") == [5, 10]
+    assert log.events[:2] == [("validate",), ("validation", 5)]
+    log = _Log()
+    _run(log, start=4, validate_every=5)
+    assert log.at("validation") == [5, 10]

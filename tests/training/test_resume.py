@@ -23,6 +23,7 @@ from spos_tf.training.path_optimizer import takes_l2, path_optimizer
 from spos_tf.training.run_state import RunState
 from spos_tf.training.samplers import UniformSampler
 from spos_tf.training.session import run_training
+from spos_tf.training.team import Team
 from spos_tf.training.step import make_train_step
 
 STEPS, BATCH = 12, 32  # An epoch is 45 steps: all of it is mid-epoch.
@@ -77,7 +78,7 @@ def train(folder, last=None):
         ),
         seed=0,
         folder=folder,
-        strategy=tf.distribute.get_strategy(),
+        team=Team(tf.distribute.get_strategy()),
         keep_checkpoints=2,
         path_counts=np.zeros((2, 4), np.int64),
         validate=None,

@@ -13,6 +13,7 @@ from spos_tf.training.loop import LoopOptions
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
 from spos_tf.training.session import run_training
+from spos_tf.training.team import Team
 
 DESCRIPTION = {"kind": "supernet", "search_space": "shufflenet_blocks"}
 
@@ -75,7 +76,7 @@ def test_restoring_undoes_training_to_the_bit(name):
             {"description": {**DESCRIPTION, "kind": "subnet"}},
             "kind 'subnet'; this run has 'supernet'",
         ),
-        ({"shape": (3, 3)}, r"segment0.conv.kernel' is of \(3, 3\)"),
+        ({"shape": (3, 3)}, r"segment0.conv.kernel' is float32 \(3, 3\)"),
         ({"count": 1}, "segment1.conv.kernel' is missing"),
         ({"count": 3}, "segment2.conv.kernel', which this run has not"),
         (
@@ -132,7 +133,7 @@ def test_going_on_without_the_samplers_counts_is_refused(
             options=LoopOptions(steps=2, batch_size=4, checkpoint_every=1),
             seed=0,
             folder=tmp_path,
-            strategy=tf.distribute.get_strategy(),
+            team=Team(tf.distribute.get_strategy()),
             keep_checkpoints=1,
             path_counts=counts,
             validate=None,

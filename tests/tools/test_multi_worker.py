@@ -1,0 +1,142 @@
+"""Two processes on 127.0.0.1 that train one supernet."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from refusals import refuses
+from source_tree import REPO
+from spos_tf.training.checkpoints import latest_checkpoint
+from worker_jobs import clusters
+
+SUPERNET = [
+    "--dataset=digits",
+    "--holdout_per_class=20",
+    "--preset=demo",
+    # Two choices: what takes long is tracing, in every process anew.
+    '--space_arguments={"stage_widths": [12, 16], "stage_repeats": [1, 1], '
+    '"last_width": 16}',
+    "--batch_size=32",
+    "--steps=8",
+    "--learning_rate=0.02",
+    "--sampler=uniform",
+    "--batch_norm=synchronized",
+    "--checkpoint_every=1",
+    "--keep_checkpoints=9",
+    "--validate_every=0",
+]
+# Float32 sums in another order (each half of the batch first), carried
+# through eight steps with momentum. A wrong gradient is off by 1e-3 and more.
+CLOSE = {"rtol": 1e-3, "atol": 2e-5}
+
+
+@contextlib.contextmanager
+def job(*arguments, tool="train_supernet", workers=2):
+    """The processes of a job; killed if they do not end."""
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for config in clusters(workers):
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, f"tools/{tool}.py"),
+                    *("--distribution=multi_worker", *arguments),
+                ],
+                cwd=REPO,
+                env={
+                    **os.environ,
+                    "CUDA_VISIBLE_DEVICES": "-1",
+                    "TF_CONFIG": config,
+                },
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield processes
+
+
+def ends(processes):
+    """Return codes and what was said."""
+    said = [process.communicate(timeout=200)[1] for process in processes]
+    return [process.returncode for process in processes], said
+
+
+def arrays(folder):
+    """What the last checkpoint holds."""
+    found = latest_checkpoint(folder / "checkpoints", warn=print)
+    assert found.step == 8
+    return found.arrays
+
+
+@pytest.fixture(scope="module")
+def together(work_dir):
+    """The folder of a training by two processes."""
+    with job(*SUPERNET, f"--work_dir={work_dir}", "--name=two") as processes:
+        codes, said = ends(processes)
+    assert codes == [0, 0], said
+    return work_dir / "supernet" / "two"
+
+
+def test_two_processes_equal_one_with_the_same_global_batch(
+    together, run_tool, work_dir
+):
+    done = run_tool(
+        "train_supernet", *SUPERNET, f"--work_dir={work_dir}", "--name=one"
+    )
+    assert not done.returncode, done.stderr
+    ours, theirs = arrays(together), arrays(work_dir / "supernet" / "one")
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        if name.startswith("sampler/"):
+            np.testing.assert_array_equal(ours[name], value)
+        elif value.dtype.kind == "f":
+            np.testing.assert_allclose(ours[name], value, **CLOSE, err_msg=name)
+    first = np.load(together / "checkpoints" / "step-00000001.npz")
+    moved = np.abs(ours["weights/stem.conv.kernel"])
+    assert (moved != np.abs(first["weights/stem.conv.kernel"])).any()
+
+
+def test_a_killed_worker_ends_the_job_and_the_next_start_goes_on(
+    together, work_dir
+):
+    flags = [*SUPERNET, f"--work_dir={work_dir}", "--name=killed"]
+    folder = work_dir / "supernet" / "killed"
+    second = folder / "checkpoints" / "step-00000002.npz"
+    with job(*flags) as processes:
+        while not second.exists():
+            assert processes[0].poll() is None, ends(processes)[1]
+            time.sleep(0.005)
+        processes[1].send_signal(signal.SIGKILL)
+        codes, said = ends(processes)
+    assert codes == [2, -signal.SIGKILL], said
+    assert "Another worker of the job is gone" in said[0].splitlines()[-1]
+    assert "Traceback" not in said[0]
+    with job(*flags) as processes:
+        codes, said = ends(processes)
+    assert codes == [0, 0], said
+    assert all("Going on after step" in one for one in said)
+    ours, whole = arrays(folder), arrays(together)
+    for name, value in whole.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+def test_without_a_cluster_the_variable_is_named(run_tool, tmp_path):
+    refuses(
+        run_tool(
+            "train_supernet",
+            *SUPERNET,
+            "--distribution=multi_worker",
+            f"--work_dir={tmp_path / 'runs'}",
+        ),
+        "TF_CONFIG",
+        '"index": 0',
+    )
+    assert not (tmp_path / "runs").exists()
