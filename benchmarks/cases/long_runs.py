@@ -1,23 +1,25 @@
 """Memory, open files and threads near a long run's end / near its start.
 
 20,000 training steps with checkpoints, events and validations, and searches of
-2,000 candidates, scored one by one and as trees: the tools as people run them
-(their thresholds of Python's collector included), on tiny networks and
-scikit-learn's digits, seen from outside (`watched.py`). A leak is so much a
-step or candidate, whatever the network's size.
+2,000 candidates, scored one by one and as trees: the tools as people run them,
+on tiny networks and scikit-learn's digits, seen from outside (`watched.py`).
+What Python or TensorFlow keeps of a step or a candidate does not depend on the
+network's size. Some 15 minutes on two cores.
 
 The first tenth of the steps or candidates is not counted: functions are
 traced, the input's buffers fill, the first validation is traced too, and
 malloc makes an arena for every new thread. Compared are the second tenth and
-the last one, each long enough for all that comes round (checkpoints,
-validations, full passes of the collector). After the last step or candidate
-nothing is counted either: plots and files are made then.
+the last one; in each all that comes round comes twice at least (checkpoints,
+validations). After the last step or candidate nothing is counted either: plots
+and files are made then.
 
 Memory is resident memory, as the operating system counts it when it ends a
-program that takes too much: tensors, Python's objects, what malloc keeps; of
-each tenth the median. Open files and threads go up and down with every
-checkpoint and validation, so of each tenth the smallest number counts: what
-is left open is there at the quietest moment too.
+program that takes too much: tensors, Python's objects, what malloc keeps, and
+garbage that Python's collector, whose thresholds the tools raise, has not come
+to; of each tenth the median. What was freed after tracing is used first, so a
+small leak shows late: that is why the runs are long. Open files and threads go
+up and down with every checkpoint and validation, so of each tenth the smallest
+number counts: what is left open is there at the quietest moment too.
 """
 
 import functools
