@@ -17,7 +17,8 @@ import measuring
 import subjects
 
 if TYPE_CHECKING:
-    from spos_tf.search.ray_pool import PoolOptions, RayPool
+    from spos_tf.search.ray_cluster import PoolOptions
+    from spos_tf.search.ray_pool import RayPool
 
 _PIXELS, _IMAGES = 32, 256
 _CANDIDATES, _PAIRS = 24, 5
@@ -73,7 +74,8 @@ def _over(a: list[float], b: list[float]) -> list[float]:
 
 def _measure(*, together: bool) -> list[dict[str, float]]:
     from spos_tf.errors import UserError
-    from spos_tf.search.ray_pool import RayPool, connected
+    from spos_tf.search.ray_cluster import connected
+    from spos_tf.search.ray_pool import RayPool
     from spos_tf.search.tree import chunks
 
     arguments = {
@@ -114,7 +116,7 @@ def _measure(*, together: bool) -> list[dict[str, float]]:
 
 
 def _options(workers: int) -> "PoolOptions":
-    from spos_tf.search.ray_pool import PoolOptions
+    from spos_tf.search.ray_cluster import PoolOptions
 
     return PoolOptions(
         workers=workers,

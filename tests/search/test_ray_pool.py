@@ -7,14 +7,9 @@ import sys
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.search import ray_pool
-from spos_tf.search.ray_pool import (
-    Chunk,
-    PoolOptions,
-    RayPool,
-    connected,
-    open_pool,
-)
+from spos_tf.search import ray_cluster
+from spos_tf.search.ray_cluster import PoolOptions, connected
+from spos_tf.search.ray_pool import Chunk, RayPool, open_pool
 from spos_tf.search.ray_worker import Worker
 
 HERE = str(pathlib.Path(__file__).parent)
@@ -173,12 +168,12 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     ],
 )
 def test_workers_fill_the_room(have, options, expected):
-    assert ray_pool.room(have, PoolOptions(**options)) == expected
+    assert ray_cluster.room(have, PoolOptions(**options)) == expected
 
 
 def test_no_room_is_refused():
     with pytest.raises(UserError, match="takes 16 CPUs and 0 GPUs; Ray has 8"):
-        ray_pool.room({"CPU": 8.0}, PoolOptions(threads=16))
+        ray_cluster.room({"CPU": 8.0}, PoolOptions(threads=16))
 
 
 def test_a_worker_is_asked_after_it_loaded():
