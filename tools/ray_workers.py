@@ -88,7 +88,8 @@ def open_workers(step: int) -> "Iterator[RayPool]":
     Raises:
         UserError: See `open_pool`.
     """
-    from spos_tf.search.ray_pool import PoolOptions, open_pool
+    from spos_tf.search.ray_cluster import PoolOptions
+    from spos_tf.search.ray_pool import open_pool
 
     options = PoolOptions(
         workers=FLAGS.num_workers,

@@ -136,9 +136,7 @@ class MeasuredTable:
             "entries": [_entry_to_dict(entry) for entry in self.entries],
         }
         # One line for what holds plain values only: it is there to be read.
-        text = yaml.safe_dump(
-            data, default_flow_style=None, sort_keys=False, allow_unicode=True
-        )
+        text = yaml.safe_dump(data, default_flow_style=None, sort_keys=False)
         with unfinished(path) as temporary:
             temporary.write_text(text, "utf-8")
 

@@ -30,7 +30,8 @@ class SteadyOptions(EvolutionOptions):
 
     Args:
         lag: Candidate i is a function of the results before i - lag + 1: so
-            many candidates may be under way at once. None is P/2.
+            many candidates may be under way at once. None is P/2. More than
+            the population begins with as many random candidates.
 
     Raises:
         UserError: A number is out of its range.
@@ -40,25 +41,25 @@ class SteadyOptions(EvolutionOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.lag is None:
-            return
-        check_whole("lag", self.lag, 1)
-        if self.lag > self.population:
-            raise UserError(
-                f"lag is at most the population of {self.population}, so that "
-                f"the first offspring has a parent; got {self.lag}."
-            )
+        if self.lag is not None:
+            check_whole("lag", self.lag, 1)
 
     @property
     def most_under_way(self) -> int:
         """Candidates that may be evaluated at once."""
         return self.lag or max(1, self.population // 2)
 
+    @property
+    def num_random(self) -> int:
+        """Candidates at the start, before the first that has parents."""
+        return min(max(self.population, self.most_under_way), self.budget)
+
 
 class SteadyEvolution:
     """Algorithm 1 with a new candidate for every result.
 
-    The first `population` candidates are those of `Evolution`. After them,
+    It begins with random candidates, `population` of them where the lag is
+    not larger: then they are those of `Evolution`. After them,
     candidate i is one offspring (by crossover, by mutation, or random, in the
     proportions of the options) of the best `top_k` among the first
     i - lag + 1. Which results are in by then, and so how many workers there
@@ -132,17 +133,17 @@ class SteadyEvolution:
             self._known.append(Scored(n, key, self._results[n]))
 
     def _propose(self) -> None:
-        i, population = len(self._proposals), self.options.population
+        i, first = len(self._proposals), self.options.num_random
         rng = np.random.default_rng((self.options.seed, i))
         offspring: list[Encoding] = []
         if i == 0:
             # As `Evolution` draws them.
-            offspring = self._random(rng, population)
-        elif i >= population:
+            offspring = self._random(rng, first)
+        else:
             offspring = self._offspring(rng, i) or self._random(rng, 1)
         self._proposals += offspring
         self._proposed.update(as_key(one) for one in offspring)
-        if len(offspring) < (population if i == 0 else 1):
+        if len(offspring) < (first if i == 0 else 1):
             rules = " and ".join(one.describe() for one in self.constraints)
             self._stopped_early = (
                 "Found no more architectures"

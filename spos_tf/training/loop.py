@@ -103,7 +103,9 @@ def run_loop(
     pending: list[StepResult] = []
     last_read, started = start_step, time.perf_counter()
     for done, batch in enumerate(batches, start_step + 1):
-        pending.append(train_step(batch, tf.constant(done - 1, tf.int64)))
+        # TensorFlow keeps every Python number that it is given, so not one.
+        step = tf.constant(np.int64(done - 1))
+        pending.append(train_step(batch, step))
         last = done == options.steps
         # The last step ends the run anyway.
         stopping = stop() and not last

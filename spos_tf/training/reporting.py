@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from types import TracebackType
 
+import numpy as np
 import tensorflow as tf
 import tqdm
 
@@ -76,7 +77,8 @@ class TrainingReporter:
         )
 
     def _log(self, step: int, group: str, scalars: Mapping[str, float]) -> None:
-        with self._writer.as_default(step):
+        # TensorFlow keeps every Python number that it is given, so none.
+        with self._writer.as_default(np.int64(step)):
             for name, value in scalars.items():
-                tf.summary.scalar(f"{group}/{name}", value)
+                tf.summary.scalar(f"{group}/{name}", np.float32(value))
         self._writer.flush()

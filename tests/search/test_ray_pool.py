@@ -7,15 +7,16 @@ import sys
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.search import ray_pool
-from spos_tf.search.ray_pool import Chunk, PoolOptions, RayPool, open_pool
+from spos_tf.search import ray_cluster
+from spos_tf.search.ray_cluster import PoolOptions, connected
+from spos_tf.search.ray_pool import Chunk, RayPool, open_pool
 from spos_tf.search.ray_worker import Worker
 
 HERE = str(pathlib.Path(__file__).parent)
 sys.path.append(HERE)
 import ray_judges  # noqa: E402
 
-ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
+pytest.importorskip("ray", reason="the extra [ray] is not installed")
 OPTIONS = PoolOptions(workers=2, python_path=(HERE,), environment={"A": "b"})
 ENCODINGS = [[i % 4, i // 4] for i in range(12)]
 
@@ -23,10 +24,8 @@ ENCODINGS = [[i % 4, i // 4] for i in range(12)]
 @pytest.fixture(scope="module")
 def cluster():
     """Ray on this machine, for all tests here: it takes seconds to start."""
-    pool = open_pool("ray_judges:formula", {"folder": "."}, OPTIONS, print)
-    with pool as own:
-        own.close()  # The cores are for the pools of the tests.
-        yield
+    with connected(OPTIONS) as ray:
+        yield ray
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def start(cluster, tmp_path):
     def make(factory, **arguments):
         said = []
         pool = RayPool(
-            ray, f"ray_judges:{factory}", arguments, OPTIONS, said.append
+            cluster, f"ray_judges:{factory}", arguments, OPTIONS, said.append
         )
         pools.append(pool)
         return pool, said
@@ -169,12 +168,12 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     ],
 )
 def test_workers_fill_the_room(have, options, expected):
-    assert ray_pool.room(have, PoolOptions(**options)) == expected
+    assert ray_cluster.room(have, PoolOptions(**options)) == expected
 
 
 def test_no_room_is_refused():
     with pytest.raises(UserError, match="takes 16 CPUs and 0 GPUs; Ray has 8"):
-        ray_pool.room({"CPU": 8.0}, PoolOptions(threads=16))
+        ray_cluster.room({"CPU": 8.0}, PoolOptions(threads=16))
 
 
 def test_a_worker_is_asked_after_it_loaded():

@@ -137,6 +137,15 @@ def test_at_most_the_lag_is_under_way(lag):
         waiting += [i for i, _ in algorithm.ask()]
 
 
+def test_a_lag_beyond_the_population_begins_with_as_many():
+    algorithm = steady(lag=10)
+    assert len(algorithm.ask()) == 10
+    algorithm.tell(0, 0.5)
+    assert [i for i, _ in algorithm.ask()] == [10]
+    # Never more than the budget.
+    assert len(steady(lag=99, generations=2).ask()) == 12
+
+
 def test_nothing_new_without_a_result():
     algorithm = steady()
     assert len(algorithm.ask()) == 6
@@ -207,7 +216,7 @@ def test_what_tell_refuses():
         algorithm.tell(1, float("nan"))
 
 
-@pytest.mark.parametrize("lag", [0, 7, 1.5])
+@pytest.mark.parametrize("lag", [0, -1, 1.5])
 def test_a_lag_out_of_range_is_refused(lag):
     with pytest.raises(UserError, match="lag"):
         SteadyOptions(**OPTIONS, lag=lag)

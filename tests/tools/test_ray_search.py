@@ -114,7 +114,7 @@ def test_an_asynchronous_search_ends_the_same_with_any_workers(search):
         (["--num_workers=2"], ["--num_workers", "--workers=ray"]),
         (["--ray_address=auto"], ["--ray_address", "--workers=ray"]),
         (["--lag=3"], ["--lag=3", "--asynchronous"]),
-        (["--asynchronous", "--lag=9"], ["lag", "population of 6", "9"]),
+        (["--asynchronous", "--lag=0"], ["lag", "at least 1", "0"]),
         (["--asynchronous", "--strategy=nsga2"], ["--strategy=evolution"]),
         (["--asynchronous", "--scoring=tree"], ["--scoring=single"]),
         (

@@ -1,5 +1,7 @@
 """The loop: when it reports, validates, saves and stops."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,24 @@ def test_a_validation_that_the_run_may_have_ended_in_is_repeated():
     log = _Log()
     _run(log, start=4, validate_every=5)
     assert log.at("validation") == [5, 10]
+
+
+def test_nothing_of_a_step_is_kept():
+    log = _Log()
+    log.train_step = lambda batch, step: StepResult(
+        np.float32(1), np.float32(0.5), np.zeros(2, np.int32), np.bool_(False)
+    )
+    log.progress = log.save = lambda *args: None
+    first, steps = 1_000_000, 4_000
+
+    def run(start):
+        _run(log, start, validate=False, steps=start + steps)
+
+    # What is kept once and for all.
+    run(0)
+    tracemalloc.start()
+    run(first)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A Python number takes 28 bytes, a tensor more.
+    assert kept < 14 * steps
