@@ -100,9 +100,9 @@ def run_training(
         if not regular:
             more = {**checkpoint.description, _BETWEEN: True}
             checkpoint = dataclasses.replace(checkpoint, description=more)
-        write_checkpoint(
-            checkpoints, checkpoint, keep=keep_checkpoints + (not regular)
-        )
+        # Such a one takes nobody's place, neither new nor about to go.
+        keep = keep_checkpoints + (not regular) + bool(between)
+        write_checkpoint(checkpoints, checkpoint, keep=keep)
         if between:
             checkpoint_path(checkpoints, start).unlink(missing_ok=True)
             between = False

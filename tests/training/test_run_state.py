@@ -1,5 +1,7 @@
 """A run as arrays."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -7,12 +9,14 @@ import tensorflow as tf
 
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.errors import UserError
+from spos_tf.errors import Preempted, UserError
 from spos_tf.training.checkpoints import write_checkpoint
 from spos_tf.training.loop import LoopOptions
 from spos_tf.training.path_optimizer import path_optimizer
+from spos_tf.training.preemption import StopSignal
 from spos_tf.training.run_state import RunState
 from spos_tf.training.session import run_training
+from spos_tf.training.step import StepResult
 from spos_tf.training.team import Team
 
 DESCRIPTION = {"kind": "supernet", "search_space": "shufflenet_blocks"}
@@ -141,6 +145,50 @@ def test_going_on_without_the_samplers_counts_is_refused(
         )
     assert not counts.any()
     assert [path.name for path in folder.iterdir()] == ["step-00000001.npz"]
+
+
+def _steps(folder):
+    return sorted(int(path.stem[-8:]) for path in folder.glob("*.npz"))
+
+
+@pytest.mark.parametrize("signals", [[], [7], [7, 9], [8, 11]])
+def test_preemption_leaves_the_checkpoints_of_an_undisturbed_run(
+    tmp_path, signals
+):
+    """SIGTERM in some steps; every start goes on where the last one ended."""
+    result = StepResult(
+        np.float32(1), np.float32(1), np.zeros(0, np.int32), np.bool_(False)
+    )
+    for signalled in [*signals, None]:
+        stop = StopSignal()
+
+        def step(batch, number, stop=stop, signalled=signalled):
+            if int(number) + 1 == signalled:
+                stop.handle()
+            return result
+
+        ends = pytest.raises(Preempted, match=f"step {signalled}")
+        with ends if signalled else contextlib.nullcontext():
+            run_training(
+                step,
+                _run()[0],
+                split=load_digits_source().train,
+                preprocessing=PreprocessingOptions(
+                    image_size=8, augmentation="none"
+                ),
+                options=LoopOptions(steps=14, batch_size=4, checkpoint_every=2),
+                seed=0,
+                folder=tmp_path,
+                team=Team(tf.distribute.get_strategy()),
+                keep_checkpoints=3,
+                path_counts=np.zeros((0, 0), np.int64),
+                validate=None,
+                inform=lambda line: None,
+                stop=stop,
+            )
+        if signalled == 7:
+            assert _steps(tmp_path / "checkpoints") == [2, 4, 6, 7]
+    assert _steps(tmp_path / "checkpoints") == [10, 12, 14]
 
 
 def test_runs_from_before_there_were_algorithms_are_of_single_paths():
