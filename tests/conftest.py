@@ -24,6 +24,32 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("spos_tf")
 
 
+# Files that take longest: first, so that no core waits for one at the end.
+LONGEST = (
+    "test_multi_worker.py",
+    "test_custom_space.py",
+    "test_ray_search.py",
+    "test_killed_runs.py",
+    "test_chain.py",
+    "test_jit_compile.py",
+    "test_networks.py",
+    "test_quantize.py",
+    "test_algorithms.py",
+    "test_bits.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the rest in its order."""
+    items.sort(
+        key=lambda item: (
+            LONGEST.index(item.path.name)
+            if item.path.name in LONGEST
+            else len(LONGEST)
+        )
+    )
+
+
 @wrapt.when_imported("tensorflow")
 def split_cpu(tensorflow):
     """Gives the process two logical CPU devices, for MirroredStrategy.

@@ -49,8 +49,10 @@ def connected(options: PoolOptions) -> Iterator[Any]:
     Raises:
         UserError: Ray is not installed, or the cluster cannot be reached.
     """
-    # Ray says so by a notice of its own otherwise.
+    # Unasked, Ray reports its use and puts a function of its own in the place
+    # of Python's print.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
     try:
         import ray
         import ray.exceptions

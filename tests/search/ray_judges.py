@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import time
 
 import numpy as np
 
@@ -46,8 +47,15 @@ def formula(folder):
 
 
 def odd(folder):
-    """Every worker has other weights."""
-    return Formula(folder, {"images": 1, "weights": os.getpid()})
+    """Every worker has other weights, and takes its time."""
+
+    class Slow(Formula):
+        def __call__(self, encodings):
+            # So that the second has joined before the first has done it all.
+            time.sleep(0.05)
+            return super().__call__(encodings)
+
+    return Slow(folder, {"images": 1, "weights": os.getpid()})
 
 
 def refuses():

@@ -8,7 +8,6 @@ import sys
 import time
 
 import numpy as np
-import pytest
 
 from refusals import refuses
 from source_tree import REPO
@@ -76,39 +75,12 @@ def arrays(folder):
     return found.arrays
 
 
-@pytest.fixture(scope="module")
-def together(work_dir):
-    """The folder of a training by two processes."""
-    with job(*SUPERNET, f"--work_dir={work_dir}", "--name=two") as processes:
-        codes, said = ends(processes)
-    assert codes == [0, 0], said
-    return work_dir / "supernet" / "two"
-
-
-def test_two_processes_equal_one_with_the_same_global_batch(
-    together, run_tool, work_dir
-):
-    done = run_tool(
-        "train_supernet", *SUPERNET, f"--work_dir={work_dir}", "--name=one"
-    )
-    assert not done.returncode, done.stderr
-    ours, theirs = arrays(together), arrays(work_dir / "supernet" / "one")
-    assert ours.keys() == theirs.keys()
-    for name, value in theirs.items():
-        if name.startswith("sampler/"):
-            np.testing.assert_array_equal(ours[name], value)
-        elif value.dtype.kind == "f":
-            np.testing.assert_allclose(ours[name], value, **CLOSE, err_msg=name)
-    first = np.load(together / "checkpoints" / "step-00000001.npz")
-    moved = np.abs(ours["weights/stem.conv.kernel"])
-    assert (moved != np.abs(first["weights/stem.conv.kernel"])).any()
-
-
 def test_a_killed_worker_ends_the_job_and_the_next_start_goes_on(
-    together, work_dir
+    run_tool, work_dir
 ):
-    flags = [*SUPERNET, f"--work_dir={work_dir}", "--name=killed"]
-    folder = work_dir / "supernet" / "killed"
+    """It ends like one process with the same global batch."""
+    flags = [*SUPERNET, f"--work_dir={work_dir}", "--name=two"]
+    folder = work_dir / "supernet" / "two"
     second = folder / "checkpoints" / "step-00000002.npz"
     with job(*flags) as processes:
         while not second.exists():
@@ -121,11 +93,25 @@ def test_a_killed_worker_ends_the_job_and_the_next_start_goes_on(
     assert "Traceback" not in said[0]
     with job(*flags) as processes:
         codes, said = ends(processes)
+    # Both had the same weights at every checkpoint, or would have said so.
     assert codes == [0, 0], said
     assert all("Going on after step" in one for one in said)
-    ours, whole = arrays(folder), arrays(together)
-    for name, value in whole.items():
-        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+    done = run_tool(
+        "train_supernet", *SUPERNET, f"--work_dir={work_dir}", "--name=one"
+    )
+    assert not done.returncode, done.stderr
+    ours, theirs = arrays(folder), arrays(work_dir / "supernet" / "one")
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        if name.startswith("sampler/"):
+            np.testing.assert_array_equal(ours[name], value)
+        elif value.dtype.kind == "f":
+            np.testing.assert_allclose(ours[name], value, **CLOSE, err_msg=name)
+    # And it did train.
+    with np.load(folder / "checkpoints" / "step-00000001.npz") as first:
+        kernel = "weights/stem.conv.kernel"
+        assert np.abs(ours[kernel] - first[kernel]).max() > 1e-3
 
 
 def test_without_a_cluster_the_variable_is_named(run_tool, tmp_path):

@@ -93,7 +93,7 @@ def test_a_search_by_workers_of_which_one_is_killed_equals_a_local_one(
 def test_a_tree_scored_by_workers_equals_it_too(search, work_dir):
     if not (work_dir / "search" / "local").exists():
         search("local")
-    tree = search("tree", "--workers=ray", "--num_workers=2", "--scoring=tree")
+    tree = search("tree", "--workers=ray", "--num_workers=1", "--scoring=tree")
     assert same_record(record(tree), record(work_dir / "search" / "local"))
 
 
@@ -102,10 +102,6 @@ def test_an_asynchronous_search_ends_the_same_with_any_workers(search):
     many = search("many", "--asynchronous", "--workers=ray", "--num_workers=2")
     assert same_record(record(alone), record(many))
     assert len(record(alone)) == 24
-    # Started again, nothing is evaluated and the result is the same.
-    before = (many / "record.jsonl").read_bytes()
-    search("many", "--asynchronous")
-    assert (many / "record.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(
