@@ -98,9 +98,21 @@ def write_checkpoint(
             f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "
             "checkpoints before it are intact."
         ) from None
-    for old in sorted(folder.glob(_PATTERN))[:-keep]:
-        old.unlink(missing_ok=True)
+    prune(folder, checkpoint.step, keep=keep)
     return path
+
+
+def prune(folder: pathlib.Path, newest: int, *, keep: int) -> None:
+    """Removes old checkpoints.
+
+    Args:
+        folder: Where checkpoints are.
+        newest: Steps of one that is whole; later ones are left alone.
+        keep: Checkpoints to leave, that one and those before it.
+    """
+    done = [step for step in checkpoint_steps(folder) if step <= newest]
+    for step in done[:-keep]:
+        checkpoint_path(folder, step).unlink(missing_ok=True)
 
 
 def read_checkpoint(path: pathlib.Path) -> Checkpoint:

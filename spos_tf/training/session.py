@@ -18,6 +18,7 @@ from spos_tf.training.checkpoints import (
     Checkpoint,
     checkpoint_path,
     latest_checkpoint,
+    prune,
     write_checkpoint,
 )
 from spos_tf.training.loop import LoopOptions, Reporter, run_loop
@@ -89,6 +90,9 @@ def run_training(
     # A checkpoint in between others: it goes when the next is there, so that
     # the run leaves the checkpoints that it would have without.
     between = found is not None and found.description.get(_BETWEEN, False)
+    if found is not None and team.is_chief:
+        # The run may have been killed between writing and pruning.
+        prune(checkpoints, start, keep=keep_checkpoints + bool(between))
 
     def save(step: int) -> None:
         nonlocal between

@@ -12,6 +12,7 @@ from spos_tf.training.checkpoints import (
     checkpoint_path,
     checkpoint_steps,
     latest_checkpoint,
+    prune,
     read_checkpoint,
     write_checkpoint,
 )
@@ -65,6 +66,16 @@ def test_the_last_k_are_kept_and_nothing_partial(tmp_path):
         "step-00000010.npz",
         "step-00000100.npz",
     ]
+
+
+def test_pruning_counts_from_one_that_is_whole(tmp_path):
+    for step in range(1, 7):
+        write_checkpoint(tmp_path, _checkpoint(step), keep=9)
+    # 5 and 6 may be damaged: they are not among the two that are left.
+    prune(tmp_path, 4, keep=2)
+    assert checkpoint_steps(tmp_path) == [3, 4, 5, 6]
+    prune(tmp_path, 6, keep=9)
+    assert checkpoint_steps(tmp_path) == [3, 4, 5, 6]
 
 
 def test_checkpoints_are_found_by_their_steps(tmp_path):

@@ -191,6 +191,30 @@ def test_preemption_leaves_the_checkpoints_of_an_undisturbed_run(
     assert _steps(tmp_path / "checkpoints") == [10, 12, 14]
 
 
+def test_a_run_killed_before_it_pruned_prunes_when_it_starts(tmp_path):
+    state, _, _ = _run()
+    counts = {"sampler/path_counts": np.zeros((0, 0), np.int64)}
+    for step in (1, 2, 3):
+        write_checkpoint(
+            tmp_path / "checkpoints", state.capture(step, counts), keep=9
+        )
+    run_training(
+        None,
+        state,
+        split=load_digits_source().train,
+        preprocessing=PreprocessingOptions(image_size=8, augmentation="none"),
+        options=LoopOptions(steps=3, batch_size=4, checkpoint_every=1),
+        seed=0,
+        folder=tmp_path,
+        team=Team(tf.distribute.get_strategy()),
+        keep_checkpoints=2,
+        path_counts=np.zeros((0, 0), np.int64),
+        validate=None,
+        inform=lambda line: None,
+    )
+    assert _steps(tmp_path / "checkpoints") == [2, 3]
+
+
 def test_runs_from_before_there_were_algorithms_are_of_single_paths():
     old, *_ = _run()
     checkpoint = old.capture(1, {})
