@@ -123,8 +123,7 @@ class RayPool:
         """Waits for a chunk that is done.
 
         Raises:
-            UserError: What a worker ran into, workers keep dying, or nothing
-                is outstanding.
+            UserError: What a worker ran into, or workers keep dying.
             ValueError: Nothing is outstanding.
         """
         if not self.outstanding:
