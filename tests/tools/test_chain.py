@@ -6,15 +6,12 @@ Every fixture is a link: the first test that needs it makes its folder.
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
-from source_tree import REPO
 from spos_tf.export.formats import FORMATS
 from spos_tf.networks.blueprint import FLOAT_FORMATS
 from spos_tf.search.candidate import same_record
@@ -31,8 +28,6 @@ RETRAIN = [
     *TRAIN,
     "--steps=200",
     "--log_every=50",
-    "--checkpoint_every=10",
-    "--keep_checkpoints=1000",
 ]
 SEARCH = [
     *(*DATA, *HOLDOUT),
@@ -181,39 +176,6 @@ def test_a_search_goes_on_as_a_tree_with_the_same_scores(
     assert (folder / "best.json").read_bytes() == (
         search / "best.json"
     ).read_bytes()
-
-
-def test_a_killed_retraining_ends_bit_identical(work_dir, tool, subnet):
-    folder = work_dir / "subnet" / "killed"
-    flags = [*RETRAIN, "--name=killed", f"--work_dir={work_dir}"]
-    with subprocess.Popen(
-        [sys.executable, "tools/train_subnet.py", *flags],
-        cwd=REPO,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        # Past the first epoch, which ends within step 23.
-        while process.poll() is None and not list(
-            folder.glob("checkpoints/step-00000030.npz")
-        ):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL, "it ended before the kill"
-    assert not (folder / "subnet.keras").exists()
-    done = tool("train_subnet", *RETRAIN, "--name=killed")
-    assert "Going on after step" in done.stderr
-    whole, killed = last_checkpoint(subnet), last_checkpoint(folder)
-    assert whole.keys() == killed.keys()
-    for part in ("moving_mean", "moving_variance", "seed_generator_state"):
-        assert any(part in name for name in whole)
-    for name, value in whole.items():
-        np.testing.assert_array_equal(killed[name], value, err_msg=name)
-    metrics = [read(one / "metrics.json") for one in (subnet, folder)]
-    # It is not known how long the killed one took.
-    assert [one.pop("seconds") is None for one in metrics] == [False, True]
-    assert metrics[0] == metrics[1]
 
 
 def loaded(path, tmp_path):

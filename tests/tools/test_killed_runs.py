@@ -21,7 +21,9 @@ from spos_tf.search.record import read_record
 DIGITS = ["--dataset=digits", "--holdout_per_class=20"]
 TRAIN = [
     *DIGITS,
+    "--augmentation=shift",
     "--preset=demo",
+    '--space_arguments={"dropout": 0.2}',
     "--batch_size=16",
     # 1,597 images are left to train on: the kill is in the second epoch.
     "--steps=160",
@@ -42,13 +44,15 @@ SEARCH = [
 TINY = [
     "--preset=demo",
     '--space_arguments={"stage_widths": [16], "stage_repeats": [2], '
-    '"stage_strides": [2]}',
+    '"stage_strides": [2], "dropout": 0.2}',
 ]
 RETRAIN = [
     "--dataset=digits",
+    "--augmentation=shift",
     *TINY,
     "--encoding=0,1",
-    "--batch_size=16",
+    # 1,442 images to train on: the kill is in the second epoch or after it.
+    "--batch_size=128",
     "--steps=60",
     "--checkpoint_every=4",
     "--log_every=4",
@@ -108,6 +112,10 @@ def test_a_killed_training_ends_bit_identical(work_dir, supernet, run_tool):
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert (
+        whole["sampler/path_counts"].sum()
+        == 160 * whole["sampler/path_counts"].shape[0]
+    )
 
 
 def test_a_killed_search_ends_the_same(work_dir, supernet, run_tool):
@@ -172,8 +180,9 @@ def network(folder):
 
 
 def metrics(folder):
+    """What metrics.json holds: (seconds, all else)."""
     data = json.loads((folder / "metrics.json").read_text("utf-8"))
-    return {**data, "seconds": None}
+    return data.pop("seconds"), data
 
 
 def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
@@ -204,10 +213,16 @@ def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
     assert not done.returncode, done.stderr
     whole, resumed = arrays(subnet), arrays(folder)
     assert whole.keys() == resumed.keys()
+    for part in ("moving_mean", "moving_variance", "seed_generator_state"):
+        assert any(part in name for name in whole)
     for name, value in whole.items():
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
     assert network(folder) == network(subnet)
-    assert metrics(folder) == metrics(subnet)
+    seconds, others = metrics(folder)
+    assert others == metrics(subnet)[1]
+    # It is not known how long the stopped one took.
+    assert seconds is None
+    assert metrics(subnet)[0] > 0
     assert not leftovers(folder)
 
 
