@@ -202,6 +202,8 @@ def _in_yaml(content: bytes, rng: random.Random) -> tuple[str, bytes]:
             )
         )
         return "a tag", content + f"\nmore: {tag}\n".encode()
+    # Spoilt once it may be a bomb.
+    assert b"*a0" not in content
     words, value = _changed(yaml.load(content, yaml.CSafeLoader), rng)
     return words, yaml.dump(
         value, Dumper=yaml.CSafeDumper, default_flow_style=None

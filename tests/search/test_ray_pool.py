@@ -17,6 +17,8 @@ sys.path.append(HERE)
 import ray_judges  # noqa: E402
 
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
+# Ray 2.40 leaves its own log files open, and processes to themselves.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 OPTIONS = PoolOptions(workers=2, python_path=(HERE,), environment={"A": "b"})
 ENCODINGS = [[i % 4, i // 4] for i in range(12)]
 
