@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from graph_nodes import cases, lowered
 from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
+from spos_tf.spaces import build_blueprint
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
 from spos_tf.training.samplers import UniformSampler
@@ -17,9 +18,23 @@ STEPS = 4
 CLOSE = {"rtol": 1e-3, "atol": 2e-5}
 
 
+@pytest.fixture(scope="module")
+def one_choice():
+    """One choice of four operations: each is traced on two replicas."""
+    return build_blueprint(
+        "shufflenet_blocks",
+        preset="demo",
+        stage_widths=[12],
+        stage_repeats=[1],
+        stage_strides=[2],
+        last_width=16,
+    )
+
+
 def _train(make_run, blueprint, batch, strategy=None, **arguments):
     run = make_run(
         keras.optimizers.SGD(0.1, momentum=0.9),
+        blueprint=blueprint,
         sampler=UniformSampler(blueprint.search_space, seed=1),
         strategy=strategy,
         l2=1e-3,
@@ -37,10 +52,10 @@ def _train(make_run, blueprint, batch, strategy=None, **arguments):
 
 
 @pytest.fixture(scope="module")
-def synchronized(make_run, blueprint, batch, mirrored):
+def synchronized(make_run, one_choice, batch, mirrored):
     return _train(
         make_run,
-        blueprint,
+        one_choice,
         batch,
         mirrored,
         norm=lambda: SynchronizedBatchNorm(2),
@@ -48,8 +63,8 @@ def synchronized(make_run, blueprint, batch, mirrored):
 
 
 @pytest.fixture(scope="module")
-def replica(make_run, blueprint, batch, mirrored):
-    return _train(make_run, blueprint, batch, mirrored, norm=BatchNorm)
+def replica(make_run, one_choice, batch, mirrored):
+    return _train(make_run, one_choice, batch, mirrored, norm=BatchNorm)
 
 
 def _halves(supernet, images, path):
@@ -76,16 +91,16 @@ def _assert_close(mirrored_run, one_device):
 
 
 def test_synchronized_equals_one_device_with_the_whole_batch(
-    synchronized, make_run, blueprint, batch
+    synchronized, make_run, one_choice, batch
 ):
-    one_device = _train(make_run, blueprint, batch)
+    one_device = _train(make_run, one_choice, batch)
     _assert_close(synchronized, one_device)
 
 
 def test_replica_equals_one_device_that_normalises_halves(
-    replica, make_run, blueprint, batch
+    replica, make_run, one_choice, batch
 ):
-    one_device = _train(make_run, blueprint, batch, forward=_halves)
+    one_device = _train(make_run, one_choice, batch, forward=_halves)
     _assert_close(replica, one_device)
 
 
