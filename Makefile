@@ -12,9 +12,7 @@ INSTALL_PYTHONS ?= python3.11 python3.13
 
 VENV_PYTHON := $(VENV)/bin/python
 OLDEST_VENV := .venv-oldest
-# Tests wait for other processes, disks and clocks a quarter of their time: three
-# at once keep two cores busy.
-PYTEST := -m pytest --numprocesses=3 --dist=loadfile
+PYTEST := -m pytest --numprocesses=2 --dist=loadfile
 # Installing again is needed only when one of these changes.
 INSTALL_INPUTS := setup.cfg pyproject.toml $(CONSTRAINTS)
 INSTALLED := $(VENV)/.installed

@@ -23,7 +23,7 @@ SEARCH = [
     "--top_k=3",
     "--recalibration_images=400",
     "--evaluation_batch_size=50",
-    "--max_macs=200e3",
+    "--max_macs=150e3",
     "--threads=1",
 ]
 
@@ -38,6 +38,8 @@ def search(tool, work_dir):
                 "train_supernet",
                 *DIGITS,
                 "--preset=demo",
+                # Three choices: every process traces them anew.
+                '--space_arguments={"stage_repeats": [1, 2]}',
                 "--batch_size=32",
                 "--steps=100",
                 "--learning_rate=0.2",
