@@ -35,6 +35,10 @@ _FREE_FLAGS = {
     "runtime",
     "latency_threads",
     "latency_batch",
+    "workers",
+    "num_workers",
+    "worker_gpus",
+    "ray_address",
 }
 
 
