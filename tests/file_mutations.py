@@ -9,6 +9,7 @@ import io
 import json
 import pickle
 import random
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -365,8 +366,6 @@ def _headed(
 
 
 def _twice(content: bytes, name: str) -> bytes:
-    import warnings
-
     stream = io.BytesIO(content)
     with zipfile.ZipFile(stream, "a") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
