@@ -22,7 +22,7 @@ from cifar10_tools import (
     read_json,
     run_all,
 )
-from spos_tf.analysis.training_curves import plot_curves, read_curve
+from spos_tf.report.training_curves import plot_curves, read_curve
 
 flags.DEFINE_integer(
     "fit_macs", 3_397_376, "Multiply-adds of the retrained networks."

@@ -64,8 +64,8 @@ def _same_bytes(one: pathlib.Path, other: pathlib.Path) -> bool:
 
 
 def _same_record(one: pathlib.Path, other: pathlib.Path) -> bool:
-    from spos_tf.search.candidate import same_record
-    from spos_tf.search.record import read_record
+    from spos_tf.space.candidate import same_record
+    from spos_tf.space.record import read_record
 
     return same_record(read_record(one), read_record(other))
 
@@ -169,7 +169,7 @@ def _event_folders(folder: pathlib.Path) -> list[pathlib.PurePath]:
 
 def _scalars(folder: pathlib.Path) -> dict[str, dict[int, float]]:
     """What TensorBoard shows, without speeds."""
-    from spos_tf.analysis.event_scalars import read_scalars
+    from spos_tf.report.event_scalars import read_scalars
 
     # A kill may cut a file's last record, which the next file has again.
     found = read_scalars(folder, [])

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.layers.path_norm import BatchNorm
-from spos_tf.layers.tensor_ops import TensorOps
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet, branch_name
+from spos_tf.ops.path_norm import BatchNorm
+from spos_tf.ops.tensor_ops import TensorOps
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.optimization import LearningRate
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2

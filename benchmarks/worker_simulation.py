@@ -33,8 +33,8 @@ from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import Evaluation, run_search
 from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.record import Record, read_record
 from spos_tf.search.steady_state import SteadyEvolution, SteadyOptions
+from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import build_blueprint, parse_architecture
 
 FLAGS = flags.FLAGS

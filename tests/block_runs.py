@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from spos_tf.layers.branch import Branch
-from spos_tf.layers.path_norm import BatchNorm
-from spos_tf.layers.tensor_ops import TensorOps
+from spos_tf.ops.branch import Branch
+from spos_tf.ops.path_norm import BatchNorm
+from spos_tf.ops.tensor_ops import TensorOps
 
 
 def branch_of(block, x, seed=0):

@@ -12,15 +12,15 @@ from hypothesis.extra import numpy as np_st
 
 from build_latency_table import _Partial
 from spos_tf.analysis.benchmark_table import read_table
-from spos_tf.analysis.event_scalars import read_scalars
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import read_latency_table
 from spos_tf.cost.latency_entries import LatencyEntry, MeasuredTable
+from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.plain_arrays import read_arrays
-from spos_tf.search.candidate import Candidate
-from spos_tf.search.memo import ScoreMemo
-from spos_tf.search.record import Record, read_record, write_best
+from spos_tf.report.event_scalars import read_scalars
 from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.record import Record, read_record, write_best
 from spos_tf.strict_json import parse_json
 from spos_tf.training.checkpoints import (
     Checkpoint,

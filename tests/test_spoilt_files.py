@@ -28,18 +28,18 @@ from file_mutations import Trap, mutate
 from made_up_latencies import write_table
 from made_up_work_dir import candidates, write_events, write_work_dir
 from spos_tf.analysis.benchmark_table import read_table
-from spos_tf.analysis.event_scalars import read_scalars
 from spos_tf.analysis.nasbench201_files import convert
-from spos_tf.analysis.report_page import report_page
-from spos_tf.analysis.report_work_dir import read_work_dir
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import latency_table, read_latency_table
 from spos_tf.errors import UserError
-from spos_tf.search.candidate import Candidate
-from spos_tf.search.front import front_of
-from spos_tf.search.memo import ScoreMemo
-from spos_tf.search.record import Record, read_record
+from spos_tf.evaluation.memo import ScoreMemo
+from spos_tf.report.event_scalars import read_scalars
+from spos_tf.report.page import report_page
+from spos_tf.report.work_dir import read_work_dir
 from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.front import front_of
+from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import blueprint_of, build_blueprint
 from spos_tf.training.checkpoints import (
     Checkpoint,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from spos_tf.cost.table import CostTable
     from spos_tf.data.examples import AnySplit
     from spos_tf.data.preprocessing import PreprocessingOptions
+    from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.blueprint import Blueprint
-    from spos_tf.search.evaluator import Evaluator
     from spos_tf.training.architecture_parameters import ArchitectureSampler
     from spos_tf.training.architecture_step import (
         ArchitectureSchedule,
@@ -212,8 +212,8 @@ def write_best(
     Raises:
         UserError: The file cannot be written, or the supernet has diverged.
     """
-    from spos_tf.search.candidate import Candidate
-    from spos_tf.search.record import write_best as write
+    from spos_tf.space.candidate import Candidate
+    from spos_tf.space.record import write_best as write
     from spos_tf.space.search_space import format_encoding
 
     parameters = learner.sampler.parameters

@@ -67,8 +67,8 @@ class Judge:
 
     def take(self, trained: "TrainedSupernet") -> None:
         """Takes the weights of another checkpoint; nothing is traced anew."""
+        from spos_tf.evaluation.shared_statistics import SharedStatistics
         from spos_tf.networks.transfer import load_weights
-        from spos_tf.search.shared_statistics import SharedStatistics
 
         load_weights(self.supernet, trained.weights)
         if isinstance(self.evaluator, SharedStatistics):
@@ -87,7 +87,7 @@ class Judge:
             encodings: Of the architectures.
             memo_file: Scores that runs share.
         """
-        from spos_tf.search.memo import ScoreMemo
+        from spos_tf.evaluation.memo import ScoreMemo
 
         shared = ("shared", FLAGS.shared_paths, FLAGS.seed)
         memo = ScoreMemo(
@@ -132,7 +132,7 @@ def load_judge(trained: "TrainedSupernet") -> Judge:
     recalibration = scoring.recalibration_split(parts)
     supernet = scoring.load_supernet(trained)
     if FLAGS.statistics == "shared":
-        from spos_tf.search.shared_statistics import SharedStatistics
+        from spos_tf.evaluation.shared_statistics import SharedStatistics
 
         evaluator: Any = SharedStatistics(
             supernet,

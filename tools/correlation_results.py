@@ -120,7 +120,7 @@ def write_results(
     Returns:
         That of the last checkpoint, which is the run's.
     """
-    from spos_tf.analysis.correlation_plots import plot_scatter
+    from spos_tf.report.correlation_plots import plot_scatter
 
     found = {
         step: _compare(scores, compared) for step, scores in by_step.items()
@@ -164,7 +164,7 @@ def write_results(
 
 
 def _draw_over_training(folder: pathlib.Path) -> None:
-    from spos_tf.analysis.correlation_plots import (
+    from spos_tf.report.correlation_plots import (
         TrainedTau,
         plot_over_training,
     )
@@ -190,7 +190,7 @@ def _draw_over_training(folder: pathlib.Path) -> None:
 
 
 def _draw_beside(folder: pathlib.Path) -> None:
-    from spos_tf.analysis.correlation_plots import plot_beside
+    from spos_tf.report.correlation_plots import plot_beside
 
     runs = _siblings(folder, "correlation.json")
     plot_beside(

@@ -12,7 +12,7 @@ from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.networks.blueprint import Blueprint
-    from spos_tf.search.candidate import Candidate
+    from spos_tf.space.candidate import Candidate
 
 FLAGS = flags.FLAGS
 

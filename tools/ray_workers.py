@@ -16,10 +16,10 @@ from spos_tf.search.driver import Evaluation
 
 if TYPE_CHECKING:
     from search_judge import Judge
+    from spos_tf.evaluation.memo import ScoreMemo
+    from spos_tf.evaluation.ray_pool import RayPool
     from spos_tf.networks.blueprint import Blueprint
     from spos_tf.search.generations import Encoding
-    from spos_tf.search.memo import ScoreMemo
-    from spos_tf.search.ray_pool import RayPool
 
 FLAGS = flags.FLAGS
 
@@ -88,8 +88,8 @@ def open_workers(step: int) -> "Iterator[RayPool]":
     Raises:
         UserError: See `open_pool`.
     """
-    from spos_tf.search.ray_cluster import PoolOptions
-    from spos_tf.search.ray_pool import open_pool
+    from spos_tf.evaluation.ray_cluster import PoolOptions
+    from spos_tf.evaluation.ray_pool import open_pool
 
     options = PoolOptions(
         workers=FLAGS.num_workers,
@@ -121,8 +121,8 @@ def scores(
     encodings: "list[Encoding]",
 ) -> "Iterator[tuple[int, float, float, str]]":
     """Evaluates with workers, as they are done; see `scoring.scores`."""
-    from spos_tf.search.ray_pool import Chunk
-    from spos_tf.search.tree import computed_share
+    from spos_tf.evaluation.ray_pool import Chunk
+    from spos_tf.evaluation.tree import computed_share
 
     unknown = []
     for position, encoding in enumerate(encodings):
@@ -161,7 +161,7 @@ class PoolStream:
 
     def submit(self, position: int, encoding: "Encoding") -> None:
         """Has a candidate evaluated, unless its score is known."""
-        from spos_tf.search.ray_pool import Chunk
+        from spos_tf.evaluation.ray_pool import Chunk
 
         accuracy = self._memo.get(encoding.tolist())
         if accuracy is None:
@@ -180,7 +180,7 @@ class PoolStream:
 
 def _chunks(paths: list, workers: int) -> list[list[int]]:
     """What is scored in one go: a path, or a share of the tree a worker."""
-    from spos_tf.search.tree import chunks
+    from spos_tf.evaluation.tree import chunks
 
     if FLAGS.scoring == "tree":
         share = -(-len(paths) // workers)
@@ -230,7 +230,7 @@ class WorkerJudge:
 
     def __call__(self, encodings: list[list[int]]) -> list[float]:
         """An accuracy for each of a chunk of encodings."""
-        from spos_tf.search.tree_evaluator import TreeEvaluator
+        from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 
         arrays = [np.array(one, np.int32) for one in encodings]
         if isinstance(self._evaluator, TreeEvaluator):

@@ -53,10 +53,10 @@ def main() -> None:
     output = pathlib.Path(FLAGS.output or folder / "report.html")
     if output.is_dir():
         raise UserError(f"--output is a file; {str(output)!r} is a folder.")
-    from spos_tf.analysis.report_page import report_page
-    from spos_tf.analysis.report_work_dir import TOOLS, read_work_dir
-    from spos_tf.search.candidate import Candidate
-    from spos_tf.search.front import front_of
+    from spos_tf.report.page import report_page
+    from spos_tf.report.work_dir import TOOLS, read_work_dir
+    from spos_tf.space.candidate import Candidate
+    from spos_tf.space.front import front_of
     from spos_tf.spaces import preset_names
 
     for space in FLAGS.search_space:

@@ -11,13 +11,13 @@ from spos_tf.errors import UserError, said_of
 from trained_supernet import supernet_folder
 
 if TYPE_CHECKING:
+    from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.evaluation.memo import ScoreMemo
+    from spos_tf.evaluation.tree_evaluator import TreeEvaluator
     from spos_tf.networks.blueprint import Blueprint
     from spos_tf.networks.supernet import Supernet
     from spos_tf.search.driver import Evaluate
-    from spos_tf.search.evaluator import Evaluator
     from spos_tf.search.generations import Encoding
-    from spos_tf.search.memo import ScoreMemo
-    from spos_tf.search.tree_evaluator import TreeEvaluator
 
 FLAGS = flags.FLAGS
 
@@ -81,9 +81,9 @@ def make_evaluator(
     supernet: "Supernet", recalibration, search_split, preprocessing
 ) -> "Evaluator | TreeEvaluator":
     """The evaluator that --scoring asks for."""
-    from spos_tf.search.evaluator import Evaluator
-    from spos_tf.search.tree import can_share
-    from spos_tf.search.tree_evaluator import TreeEvaluator
+    from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.evaluation.tree import can_share
+    from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 
     batches = [
         evaluation_batches(split, preprocessing)
@@ -118,7 +118,7 @@ def scores(
         on_chunk: Called before a chunk is scored with the share of its
             segments that has to be computed.
     """
-    from spos_tf.search.tree_evaluator import TreeEvaluator
+    from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 
     if isinstance(evaluator, TreeEvaluator):
         return functools.partial(
@@ -146,7 +146,7 @@ def _by_chunk(
     on_chunk: Callable[[float], None],
     encodings: list["Encoding"],
 ) -> Iterator[tuple[int, float, float]]:
-    from spos_tf.search.tree import chunks, computed_share
+    from spos_tf.evaluation.tree import chunks, computed_share
 
     unknown = []
     for position, encoding in enumerate(encodings):

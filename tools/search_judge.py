@@ -15,10 +15,10 @@ import trained_supernet
 from spos_tf.errors import UserError
 
 if TYPE_CHECKING:
+    from spos_tf.evaluation.memo import ScoreMemo
     from spos_tf.networks.blueprint import Blueprint
     from spos_tf.search.asynchronous import Stream
     from spos_tf.search.driver import Evaluate
-    from spos_tf.search.memo import ScoreMemo
 
 FLAGS = flags.FLAGS
 
@@ -44,7 +44,7 @@ class Judge:
         on_chunk: Callable[[float], None],
     ) -> "Evaluate":
         """What `run_search` evaluates with; see `scoring.scores`."""
-        from spos_tf.search.ray_pool import RayPool
+        from spos_tf.evaluation.ray_pool import RayPool
 
         if isinstance(self.evaluator, RayPool):
             return functools.partial(
@@ -54,8 +54,8 @@ class Judge:
 
     def stream(self, blueprint: "Blueprint", memo: "ScoreMemo") -> "Stream":
         """What `run_asynchronous` evaluates with."""
+        from spos_tf.evaluation.ray_pool import RayPool
         from spos_tf.search.asynchronous import InTurn
-        from spos_tf.search.ray_pool import RayPool
 
         if isinstance(self.evaluator, RayPool):
             return ray_workers.PoolStream(self.evaluator, memo)

@@ -23,13 +23,13 @@ from spos_tf.strict_json import parse_json
 
 if TYPE_CHECKING:
     from spos_tf.cost.constraint import CostFunction
+    from spos_tf.evaluation.memo import ScoreMemo
     from spos_tf.networks.blueprint import Blueprint
-    from spos_tf.search.candidate import Candidate
     from spos_tf.search.driver import OnCandidate
     from spos_tf.search.generations import GenerationSearch, SearchOptions
-    from spos_tf.search.memo import ScoreMemo
-    from spos_tf.search.record import Record
     from spos_tf.search.steady_state import SteadyEvolution
+    from spos_tf.space.candidate import Candidate
+    from spos_tf.space.record import Record
 
 FLAGS = flags.FLAGS
 
@@ -221,8 +221,8 @@ def search(
     Raises:
         UserError: See `run_search`; or the folder is of other weights.
     """
-    from spos_tf.search.memo import ScoreMemo
-    from spos_tf.search.record import Record, write_best
+    from spos_tf.evaluation.memo import ScoreMemo
+    from spos_tf.space.record import Record, write_best
     from spos_tf.space.search_space import format_encoding
 
     with tqdm.tqdm(
@@ -321,8 +321,8 @@ def _draw(
     candidates: "Sequence[Candidate]",
 ) -> None:
     """search.png, and the front in figures and in a picture."""
-    from spos_tf.analysis.plots import plot_front, plot_search
-    from spos_tf.search.front import front_of, write_front
+    from spos_tf.report.plots import plot_front, plot_search
+    from spos_tf.space.front import front_of, write_front
 
     plot_search(_siblings(folder), folder / "search.png")
     if plan.objective is None:
@@ -376,7 +376,7 @@ def _comparable(path: pathlib.Path) -> set[str]:
 
 def _siblings(folder: pathlib.Path) -> dict[str, list["Candidate"]]:
     """Records of this search and of the other strategies', for the plot."""
-    from spos_tf.search.record import read_record
+    from spos_tf.space.record import read_record
 
     records = {FLAGS.strategy: read_record(folder / "record.jsonl")}
     own = _comparable(folder / "search.flags")

@@ -146,10 +146,10 @@ def _fitted(blueprint, encoding):
 def _inherit(model, blueprint, encoding, parts, preprocessing):
     """Sets the supernet's weights and this path's batch-norm statistics."""
     from spos_tf.data.pipeline import evaluation_batches
+    from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.blueprint import plain_arguments
     from spos_tf.networks.supernet import Supernet
     from spos_tf.networks.transfer import inherit_weights, load_weights
-    from spos_tf.search.evaluator import Evaluator
 
     trained = trained_supernet.read_supernet(FLAGS.inherit_from)
     theirs, ours = (
@@ -176,7 +176,7 @@ def _inherit(model, blueprint, encoding, parts, preprocessing):
 
 def _build(blueprint, encoding):
     """The network that is trained, with initial weights."""
-    from spos_tf.networks.deployable_subnet import build_deployable_subnet
+    from spos_tf.lowbit.deployable_subnet import build_deployable_subnet
     from spos_tf.networks.int8_subnet import build_int8_subnet
     from spos_tf.networks.subnet import build_subnet
 
@@ -209,7 +209,7 @@ def _check_same(path, blueprint, encoding):
 def _start(model, blueprint, encoding, parts, preprocessing):
     """Weights from elsewhere, and the ranges of an 8-bit network."""
     from spos_tf.data.pipeline import evaluation_batches
-    from spos_tf.networks.deployable_subnet import place_grids
+    from spos_tf.lowbit.deployable_subnet import place_grids
     from spos_tf.networks.int8_subnet import calibrate, copy_weights
     from spos_tf.networks.keras_file import load_keras_file
 
@@ -242,8 +242,8 @@ def _deploy_form(model, blueprint, encoding, settled=False):
 
     With `settled` the network's own weights are put where its integers are.
     """
-    from spos_tf.networks.deploy_form import deploy_form, settle
-    from spos_tf.networks.integer_graph import integer_graph
+    from spos_tf.lowbit.deploy_form import deploy_form, settle
+    from spos_tf.lowbit.integer_graph import integer_graph
 
     if not FLAGS.deploy_form:
         return None

@@ -197,7 +197,7 @@ def _sampler(blueprint):
 def _evaluator(supernet, parts, preprocessing):
     """Scores paths on the search split, recalibrated."""
     from spos_tf.data.pipeline import evaluation_batches
-    from spos_tf.search.evaluator import Evaluator
+    from spos_tf.evaluation.evaluator import Evaluator
 
     return Evaluator(
         supernet,
@@ -279,8 +279,8 @@ def _train(blueprint, pinned, options, folder):
     import tensorflow as tf
 
     from spos_tf.data.splits import fingerprint
-    from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
     from spos_tf.networks.supernet import Supernet
+    from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 
     replicas = team.strategy.num_replicas_in_sync
     synchronized = FLAGS.batch_norm == "synchronized"

@@ -23,9 +23,9 @@ def make(pixels: int, images: int, threads: int, together: bool) -> _Judge:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     import subjects
+    from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.evaluation.tree_evaluator import TreeEvaluator
     from spos_tf.networks.supernet import Supernet
-    from spos_tf.search.evaluator import Evaluator
-    from spos_tf.search.tree_evaluator import TreeEvaluator
 
     blueprint = subjects.blueprint_at(pixels)
     batches = [subjects.random_batch(pixels, images)]

@@ -129,7 +129,7 @@ def _times() -> list[measuring.Case]:
 
 def _seconds_of_an_evaluation(supernet) -> float:
     """Of the paper's size, from batches of random paths."""
-    from spos_tf.search.evaluator import Evaluator
+    from spos_tf.evaluation.evaluator import Evaluator
 
     batches = [subjects.random_batch(_PIXELS, _SCORING_BATCH)]
     evaluator = Evaluator(supernet, batches, batches)

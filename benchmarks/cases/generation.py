@@ -24,10 +24,10 @@ _MARK = 1.5
 
 def measure() -> list[measuring.Case]:
     """Ratios by size and generation, and how much of the work is shared."""
+    from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.evaluation.tree import prefixes
+    from spos_tf.evaluation.tree_evaluator import TreeEvaluator
     from spos_tf.networks.supernet import Supernet
-    from spos_tf.search.evaluator import Evaluator
-    from spos_tf.search.tree import prefixes
-    from spos_tf.search.tree_evaluator import TreeEvaluator
 
     generations = _recorded_generations()
     cases = []
@@ -75,8 +75,8 @@ def measure() -> list[measuring.Case]:
 
 def _recorded_generations() -> list[list[np.ndarray]]:
     from spos_tf.data.digits import load_digits_source
+    from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.supernet import Supernet
-    from spos_tf.search.evaluator import Evaluator
     from spos_tf.search.evolution import Evolution, EvolutionOptions
 
     blueprint = subjects.blueprint_at(32)

@@ -20,11 +20,11 @@ def measure() -> list[measuring.Case]:
     """Ratios of whole searches, each into a record of its own."""
     from spos_tf.cost.constraint import Constraint
     from spos_tf.cost.table import COSTS, cost_table
+    from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.supernet import Supernet
     from spos_tf.search.driver import run_search
-    from spos_tf.search.evaluator import Evaluator
     from spos_tf.search.evolution import Evolution, EvolutionOptions
-    from spos_tf.search.record import Record
+    from spos_tf.space.record import Record
 
     blueprint = subjects.blueprint_at(_PIXELS)
     space = blueprint.search_space

@@ -17,8 +17,8 @@ import measuring
 import subjects
 
 if TYPE_CHECKING:
-    from spos_tf.search.ray_cluster import PoolOptions
-    from spos_tf.search.ray_pool import RayPool
+    from spos_tf.evaluation.ray_cluster import PoolOptions
+    from spos_tf.evaluation.ray_pool import RayPool
 
 _PIXELS, _IMAGES = 32, 256
 _CANDIDATES, _PAIRS = 24, 5
@@ -74,9 +74,9 @@ def _over(a: list[float], b: list[float]) -> list[float]:
 
 def _measure(*, together: bool) -> list[dict[str, float]]:
     from spos_tf.errors import UserError
-    from spos_tf.search.ray_cluster import connected
-    from spos_tf.search.ray_pool import RayPool
-    from spos_tf.search.tree import chunks
+    from spos_tf.evaluation.ray_cluster import connected
+    from spos_tf.evaluation.ray_pool import RayPool
+    from spos_tf.evaluation.tree import chunks
 
     arguments = {
         "pixels": _PIXELS,
@@ -116,7 +116,7 @@ def _measure(*, together: bool) -> list[dict[str, float]]:
 
 
 def _options(workers: int) -> "PoolOptions":
-    from spos_tf.search.ray_cluster import PoolOptions
+    from spos_tf.evaluation.ray_cluster import PoolOptions
 
     return PoolOptions(
         workers=workers,
@@ -129,7 +129,7 @@ def _seconds(
     pool: "RayPool", parts: list[list[list[int]]]
 ) -> tuple[float, float]:
     """Until all parts are scored, and how long workers say they scored."""
-    from spos_tf.search.ray_pool import Chunk
+    from spos_tf.evaluation.ray_pool import Chunk
 
     start, busy = time.perf_counter(), 0.0
     for number, part in enumerate(parts):

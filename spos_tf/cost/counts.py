@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy.typing as npt
 
-from spos_tf.layers.ops import Block
-from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.ops.protocol import Block
+from spos_tf.ops.shape_ops import Shape, ShapeOps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 from spos_tf.atomic_write import unfinished
 from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
-from spos_tf.layers.shape_ops import Shape
+from spos_tf.ops.shape_ops import Shape
 from spos_tf.space.choice import Option
 
 KIND = "latency_ms"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from spos_tf.cost.latency_entries import check_latency
 from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
-from spos_tf.layers.shape_ops import Shape, ShapeOps
+from spos_tf.ops.shape_ops import Shape, ShapeOps
 
 # Few digits: Python takes no time for them, and no layer has more.
 _N = "[0-9]{1,9}"

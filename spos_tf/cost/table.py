@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from spos_tf.cost.counts import Cost, block_cost, network_cost
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import Block
-from spos_tf.layers.shape_ops import Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.ops.protocol import Block
+from spos_tf.ops.shape_ops import Shape, ShapeOps
 from spos_tf.space.choice import Option
 
 # What can be limited, and how it reads off a count.

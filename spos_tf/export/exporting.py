@@ -27,15 +27,15 @@ from spos_tf.export.manifest import (
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
 from spos_tf.export.writing import Writer
+from spos_tf.lowbit.deploy_form import deploy_form
+from spos_tf.lowbit.deployable_subnet import rounds_sums
+from spos_tf.lowbit.integer_graph import has_bits, integer_graph
 from spos_tf.networks.blueprint import (
     FLOAT_FORMATS,
     LOW_BIT_FORMATS,
     Blueprint,
 )
-from spos_tf.networks.deploy_form import deploy_form
-from spos_tf.networks.deployable_subnet import rounds_sums
 from spos_tf.networks.int8_subnet import is_int8
-from spos_tf.networks.integer_graph import has_bits, integer_graph
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spos_tf.networks.deploy_form import (
+from spos_tf.lowbit.deploy_form import (
     classifier_weights,
     feature_step,
     integer_weights,
 )
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.integer_nodes import (
     Classifier,
     Conv,
     Image,

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 
 from spos_tf.errors import UserError
-from spos_tf.networks.deploy_form import integer_weights
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.deploy_form import integer_weights
+from spos_tf.lowbit.integer_nodes import (
     Conv,
     IntegerGraph,
 )

@@ -21,8 +21,8 @@ from spos_tf.export.silence import silenced
 from spos_tf.export.tflite import convert
 from spos_tf.export.tflite_operations import check_builtin, check_integer
 from spos_tf.export.tflite_weights import with_int8_matrix
-from spos_tf.networks.integer_grids import Grid, Levels
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.integer_grids import Grid, Levels
+from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
     Conv,

@@ -20,8 +20,8 @@ from spos_tf.export.onnx_graph import (
     channels_first,
     write_graph,
 )
-from spos_tf.networks.integer_grids import Grid, Levels
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.integer_grids import Grid, Levels
+from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
     Conv,

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from spos_tf.atomic_write import unfinished
 from spos_tf.export.integer_arrays import same_padding
 from spos_tf.export.onnx_model import check_onnx
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.integer_nodes import (
     IntegerGraph,
     MaxPool,
     Node,

@@ -20,10 +20,10 @@ from spos_tf.export.tflite import (
     write_tflite_source,
 )
 from spos_tf.export.tflite_weights import convolution_kernels
-from spos_tf.networks.int8_subnet import is_int8
-from spos_tf.networks.integer_nodes import (
+from spos_tf.lowbit.integer_nodes import (
     IntegerGraph,
 )
+from spos_tf.networks.int8_subnet import is_int8
 
 _PRECISIONS: dict[str, Precision] = {
     "tflite": "float32",

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import Block, ElasticBlock
-from spos_tf.layers.shape_ops import Shape, ShapeOps
+from spos_tf.ops.protocol import Block, ElasticBlock
+from spos_tf.ops.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
 
 T = TypeVar("T")

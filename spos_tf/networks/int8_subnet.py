@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import RGB_MEAN, RGB_STD, Bits
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import KerasOps, assemble
+from spos_tf.ops.protocol import RGB_MEAN, RGB_STD, Bits
 from spos_tf.quantization import QuantizedFeatures, QuantizedKernel
 from spos_tf.quantization.tfmot_adapter import TfmotQuantizer
 

@@ -2,9 +2,9 @@
 
 import keras
 
-from spos_tf.layers.ops import Block
-from spos_tf.layers.shape_ops import Shape
 from spos_tf.networks.subnet import KerasOps
+from spos_tf.ops.protocol import Block
+from spos_tf.ops.shape_ops import Shape
 
 
 def build_part(

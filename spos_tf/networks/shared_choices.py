@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from spos_tf.blocks.cell import Zero
 from spos_tf.errors import UserError
-from spos_tf.layers.cell_blocks import Zero
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.space import Choice, SearchSpace
 

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.layers.ops import (
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.ops.protocol import (
     RGB_MEAN,
     RGB_STD,
     Bits,
@@ -15,7 +16,6 @@ from spos_tf.layers.ops import (
     Precision,
     Width,
 )
-from spos_tf.networks.blueprint import Blueprint
 from spos_tf.quantization import DorefaQuantizer, Pact, QuantizedKernel
 
 

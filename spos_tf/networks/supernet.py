@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from spos_tf.layers.branch import Branch
-from spos_tf.layers.path_norm import BatchNorm, PathNorm
-from spos_tf.layers.segment_functions import SegmentFunctions, Weights
-from spos_tf.layers.shape_ops import Shape
-from spos_tf.layers.tensor_ops import WidthMode
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.ops.branch import Branch
+from spos_tf.ops.path_norm import BatchNorm, PathNorm
+from spos_tf.ops.segment_functions import SegmentFunctions, Weights
+from spos_tf.ops.shape_ops import Shape
+from spos_tf.ops.tensor_ops import WidthMode
 
 # One float32 [2, channels] a segment: mean and variance of the batch norms of
 # the branch taken, padded to the widest branch.

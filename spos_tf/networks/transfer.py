@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import Block
-from spos_tf.layers.shape_ops import Count, Shape, ShapeOps
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet, branch_name
+from spos_tf.ops.protocol import Block
+from spos_tf.ops.shape_ops import Count, Shape, ShapeOps
 from spos_tf.quantization.quantizers import check_clip_level
 
 

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-from spos_tf.search.candidate import Candidate
 from spos_tf.search.driver import (
     CostMapping,
     Evaluate,
@@ -18,8 +17,9 @@ from spos_tf.search.driver import (
     the_best,
 )
 from spos_tf.search.generations import Encoding
-from spos_tf.search.record import Record
 from spos_tf.space import SearchSpace
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.record import Record
 
 
 class SteadyAlgorithm(Protocol):

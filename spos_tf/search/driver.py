@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.search.candidate import Candidate, best_of, is_share
 from spos_tf.search.generations import Encoding, as_key
-from spos_tf.search.record import Record
 from spos_tf.space import SearchSpace
+from spos_tf.space.candidate import Candidate, best_of, is_share
+from spos_tf.space.record import Record
 
 
 class Algorithm(Protocol):

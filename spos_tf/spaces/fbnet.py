@@ -17,11 +17,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spos_tf.blocks.mobile import Identity, InvertedResidual, Style
 from spos_tf.errors import UserError
-from spos_tf.layers.mobile_blocks import Identity, InvertedResidual, Style
-from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.named_network import NamedNetwork
+from spos_tf.ops.protocol import Block
 from spos_tf.spaces.macro import WidenedMacro, with_arguments
 from spos_tf.spaces.mobile_blueprint import mobile_blueprint
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import INPUT_KINDS
+from spos_tf.ops.protocol import INPUT_KINDS
 
 # Far beyond any network. Larger ones, as in a damaged file, would not be
 # refused but counted, block by block.

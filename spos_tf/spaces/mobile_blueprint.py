@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spos_tf.layers.mobile_blocks import (
+from spos_tf.blocks.mobile import (
     InvertedResidual,
     MobileHead,
     MobileStem,
     Style,
 )
-from spos_tf.layers.ops import Block
 from spos_tf.networks.blueprint import Blueprint, Segment
+from spos_tf.ops.protocol import Block
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces.macro import WidenedMacro
 

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.errors import UserError
-from spos_tf.layers.cell_blocks import (
+from spos_tf.blocks.cell import (
     AveragePool,
     CellHead,
     CellStem,
@@ -22,9 +21,10 @@ from spos_tf.layers.cell_blocks import (
     ReductionBlock,
     Zero,
 )
-from spos_tf.layers.mobile_blocks import Identity
-from spos_tf.layers.ops import Block
+from spos_tf.blocks.mobile import Identity
+from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, Segment
+from spos_tf.ops.protocol import Block
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces.macro import Macro, with_arguments
 

@@ -10,19 +10,12 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.errors import UserError
-from spos_tf.layers.ops import (
-    MOST_BITS,
-    Bits,
-    ElasticPrecision,
-    ElasticWidth,
-    Precision,
-)
-from spos_tf.layers.residual_blocks import (
+from spos_tf.blocks.residual import (
     ResidualBlock,
     ResidualHead,
     ResidualStem,
 )
+from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import (
     FLOAT_FORMATS,
     LOW_BIT_FORMATS,
@@ -30,6 +23,13 @@ from spos_tf.networks.blueprint import (
     Segment,
 )
 from spos_tf.networks.named_network import NamedNetwork
+from spos_tf.ops.protocol import (
+    MOST_BITS,
+    Bits,
+    ElasticPrecision,
+    ElasticWidth,
+    Precision,
+)
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces.macro import Macro, check_positive, with_arguments
 

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from spos_tf.blocks.shuffle import Head, ShuffleBlock, Stem
 from spos_tf.errors import UserError
-from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
-from spos_tf.layers.ops import ElasticWidth, Width
 from spos_tf.networks.blueprint import Blueprint, Segment
+from spos_tf.ops.protocol import ElasticWidth, Width
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces.macro import WidenedMacro, with_arguments
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from spos_tf.layers.dispatch import case
+from spos_tf.ops.dispatch import case
 
 # For a variable: (position of its choice, its option), or None for always.
 Gate = tuple[int, int] | None

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.layers.dispatch import case
+from spos_tf.ops.dispatch import case
 from spos_tf.training.path_gradients import Gate, grouped, pack, unpack
 
 

@@ -149,6 +149,6 @@ def telling(blueprint, covering):
 
 @pytest.fixture(scope="module")
 def evaluator(supernet, batches):
-    from spos_tf.search.evaluator import Evaluator
+    from spos_tf.evaluation.evaluator import Evaluator
 
     return Evaluator(supernet, batches, batches)

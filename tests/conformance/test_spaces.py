@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from layer_count import count_layers
 from spos_tf.cost.description import describe
 from spos_tf.cost.table import cost_names, cost_table
+from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
-from spos_tf.search.evaluator import Evaluator
 from spos_tf.space import Architecture
 from spos_tf.spaces import blueprint_of
 

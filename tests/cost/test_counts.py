@@ -5,9 +5,9 @@ import json
 import pytest
 
 from layer_count import count_layers
+from spos_tf.blocks.shuffle import Head, ShuffleBlock, Stem
 from spos_tf.cost.counts import block_cost, network_cost, segment_costs
 from spos_tf.errors import UserError
-from spos_tf.layers.blocks import Head, ShuffleBlock, Stem
 from spos_tf.space.search_space import parse_encoding
 from spos_tf.spaces import build_blueprint
 

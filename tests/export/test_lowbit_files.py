@@ -18,13 +18,13 @@ from spos_tf.export.tflite_weights import (
     convolution_kernels,
     with_int8_matrix,
 )
-from spos_tf.networks.deploy_form import deploy_form
-from spos_tf.networks.deployable_subnet import (
+from spos_tf.lowbit.deploy_form import deploy_form
+from spos_tf.lowbit.deployable_subnet import (
     build_deployable_subnet,
     place_grids,
 )
+from spos_tf.lowbit.integer_graph import integer_graph
 from spos_tf.networks.int8_subnet import copy_weights
-from spos_tf.networks.integer_graph import integer_graph
 
 WRITERS = {
     "tflite_lowbit": write_lowbit_tflite,

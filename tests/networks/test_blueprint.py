@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from spos_tf.blocks.shuffle import Head, ShuffleBlock
 from spos_tf.errors import UserError
-from spos_tf.layers.blocks import Head, ShuffleBlock
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Architecture, Choice, SearchSpace
 from spos_tf.spaces import build_blueprint

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from spos_tf.layers.blocks import Head, ShuffleBlock
+from spos_tf.blocks.shuffle import Head, ShuffleBlock
 from spos_tf.networks.blueprint import Segment
 from spos_tf.spaces import build_blueprint, space_names
 

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from random_batches import random_batches
+from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import inherit_weights
-from spos_tf.search.evaluator import Evaluator
-from spos_tf.search.tree_evaluator import TreeEvaluator
 from spos_tf.spaces import build_blueprint
 
 MODES = ("slice", "mask")

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy import optimize, stats
 
 from spos_tf.errors import UserError
-from spos_tf.layers.ops import MOST_BITS as MOST_BITS_OF_OPS
+from spos_tf.ops.protocol import MOST_BITS as MOST_BITS_OF_OPS
 from spos_tf.quantization.rounding import (
     MOST_BITS,
     NORMAL_CLIP_LEVELS,

@@ -7,13 +7,13 @@ import pytest
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.search.candidate import Candidate
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.front import front_of, write_front
 from spos_tf.search.nsga2 import NSGA2, NSGA2Options
-from spos_tf.search.record import Record, read_record
 from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.front import front_of, write_front
+from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import build_blueprint
 
 PAPER = build_blueprint("shufflenet_blocks")

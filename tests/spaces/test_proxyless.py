@@ -5,9 +5,9 @@ import json
 import pytest
 
 from reference_networks import assert_block_by_block, assert_counts
+from spos_tf.blocks.mobile import Identity
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.layers.mobile_blocks import Identity
 from spos_tf.spaces import build_blueprint
 
 MACROS = {

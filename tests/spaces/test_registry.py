@@ -17,7 +17,7 @@ from spos_tf.spaces import (
 )
 
 ONE_SPACE = """
-from spos_tf.layers.blocks import Head, Stem
+from spos_tf.blocks.shuffle import Head, Stem
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.space import Choice, SearchSpace
 

@@ -12,7 +12,7 @@ from refusals import TINY_RUN, refuses
 from source_tree import REPO
 from spos_tf.export.formats import DEPLOY_FORM, FORMATS
 from spos_tf.quantization import Pact, QuantizedKernel
-from spos_tf.search.record import read_record
+from spos_tf.space.record import read_record
 
 SPACE = ("--search_space=resnet18_bits", *TINY_RUN)
 # Some networks of the space are below, some above.

@@ -3,7 +3,7 @@
 import pytest
 
 from refusals import TINY_RUN, refuses
-from spos_tf.search.record import read_record
+from spos_tf.space.record import read_record
 from spos_tf.training.checkpoints import latest_checkpoint
 
 SPACE = ("--search_space=nasbench201", *TINY_RUN, "--holdout_per_class=5")

@@ -14,8 +14,8 @@ import pytest
 
 from spos_tf.export.formats import FORMATS
 from spos_tf.networks.blueprint import FLOAT_FORMATS
-from spos_tf.search.candidate import same_record
-from spos_tf.search.record import read_record
+from spos_tf.space.candidate import same_record
+from spos_tf.space.record import read_record
 
 DATA = ["--dataset=digits", "--augmentation=shift"]
 HOLDOUT = ["--holdout_per_class=20"]

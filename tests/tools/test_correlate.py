@@ -7,7 +7,7 @@ import random
 import pytest
 
 from refusals import TINY_RUN, refuses, tree
-from spos_tf.search.record import read_record
+from spos_tf.space.record import read_record
 
 SPACE = {"stage_widths": [12, 16], "stage_repeats": [1, 1], "last_width": 16}
 DIGITS = ("--dataset=digits", "--holdout_per_class=20")

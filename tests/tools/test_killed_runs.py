@@ -15,8 +15,8 @@ import pytest
 
 from source_tree import REPO
 from spos_tf.cost.latency import read_latency_table
-from spos_tf.search.candidate import same_record
-from spos_tf.search.record import read_record
+from spos_tf.space.candidate import same_record
+from spos_tf.space.record import read_record
 
 DIGITS = ["--dataset=digits", "--holdout_per_class=20"]
 TRAIN = [

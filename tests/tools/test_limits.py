@@ -10,7 +10,7 @@ from made_up_latencies import write_table
 from refusals import TINY_RUN, refuses
 from source_tree import REPO
 from spos_tf.cost.user_cost import load_cost, user_cost
-from spos_tf.search.record import read_record
+from spos_tf.space.record import read_record
 from spos_tf.spaces import build_blueprint
 
 DEMO = build_blueprint("shufflenet_blocks", preset="demo")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from refusals import TINY_RUN, refuses
-from spos_tf.search.record import read_record
+from spos_tf.space.record import read_record
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.checkpoints import latest_checkpoint
 

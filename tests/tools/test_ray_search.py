@@ -10,8 +10,8 @@ import pytest
 
 from refusals import refuses
 from source_tree import REPO
-from spos_tf.search.candidate import same_record
-from spos_tf.search.record import read_record
+from spos_tf.space.candidate import same_record
+from spos_tf.space.record import read_record
 
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from graph_nodes import cases, lowered
-from spos_tf.layers.path_norm import BatchNorm, SynchronizedBatchNorm
+from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState

@@ -1,0 +1,1 @@
+"""Blocks: each says in order which operations it runs."""

@@ -1,0 +1,1 @@
+"""The commands: flags made of the options' fields."""

@@ -1,0 +1,1 @@
+"""Recalibrates and scores paths of a supernet."""

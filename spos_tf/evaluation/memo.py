@@ -1,0 +1,76 @@
+"""Scores that searches of one supernet share."""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+from spos_tf.errors import UserError
+from spos_tf.space.candidate import is_encoding, is_share
+from spos_tf.strict_json import parse_json
+
+
+class ScoreMemo:
+    """Accuracies by encoding, in a file that many runs append to.
+
+    Args:
+        path: JSON lines; lines of other keys are left alone.
+        *parts: What a score depends on besides the encoding: fingerprints of
+            weights and images, batch size, threads.
+    """
+
+    def __init__(self, path: pathlib.Path, *parts: object) -> None:
+        self._path = path
+        text = json.dumps([str(part) for part in parts])
+        self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._scores: dict[tuple[int, ...], float] = {}
+        if path.exists():
+            for line in path.read_text("utf-8", "replace").splitlines():
+                self._read(line)
+
+    def _read(self, line: str) -> None:
+        try:
+            data = parse_json(line)
+            encoding, accuracy = data["encoding"], data["accuracy"]
+            fits = is_encoding(encoding) and is_share(accuracy)
+            if data["key"] == self._key and fits:
+                self._scores[tuple(encoding)] = float(accuracy)
+        # A line cut off by a kill costs one evaluation, nothing else.
+        except (ValueError, KeyError, TypeError):
+            return
+
+    def get(self, encoding: Sequence[int]) -> float | None:
+        """The accuracy, None where it is not known yet."""
+        return self._scores.get(tuple(int(value) for value in encoding))
+
+    def put(self, encoding: Sequence[int], accuracy: float) -> None:
+        """Adds a score to the file, as one write.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        key = tuple(int(value) for value in encoding)
+        self._scores[key] = accuracy
+        line = json.dumps(
+            {"key": self._key, "encoding": key, "accuracy": accuracy}
+        )
+        text = f"\n{line}\n".encode()
+        # Never through a link, which may lead out of the work_dir.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(self._path, flags, 0o644)
+            try:
+                written = os.write(descriptor, text)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise UserError(
+                f"Cannot write scores {str(self._path)!r}: {error.strerror}. "
+                "What is in the record is kept: start it again to go on."
+            ) from None
+        if written < len(text):
+            raise UserError(
+                f"Cannot write scores {str(self._path)!r}: the disk is full. "
+                "Free some space and start the same command again."
+            )

@@ -1,0 +1,109 @@
+"""The accuracy of a path without recalibration, for comparison."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.evaluation.evaluator import (
+    Batches,
+    Evaluator,
+    no_images,
+    not_finite,
+)
+from spos_tf.networks.supernet import Supernet
+
+# (segment, options of the choices that it reads).
+_Place = tuple[int, tuple[int, ...]]
+
+
+class SharedStatistics(Evaluator):
+    """Scores paths with statistics that all of them share.
+
+    A network with moving averages, trained on random paths, holds for each
+    branch the mean of its batches' means and of their variances over all the
+    paths that ran through it. They are collected here with the weights as they
+    are: path number i normalises with training batch number i, and what the
+    batch norms of a branch see is averaged. A path is then scored with what its
+    branches hold, which is of no path in particular. (The variance between the
+    means of paths is not in it, as it is not in moving variances.)
+
+    Args:
+        supernet: Trained supernet.
+        recalibration: Batches (images, labels) of the training split; taken
+            again from the first where there are more paths.
+        scoring: Batches of the search split.
+        paths: int32 `[paths, num_choices]`, drawn at random.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        recalibration: Batches,
+        scoring: Batches,
+        paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
+    ) -> None:
+        super().__init__(supernet, recalibration, scoring)
+        self._paths = paths
+        self._shared: dict[_Place, tf.Tensor] | None = None
+
+    def forget(self) -> None:
+        """Has the statistics collected anew: the weights have changed."""
+        self._shared = None
+
+    def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
+        """The shared statistics of the branches on a path.
+
+        They are collected at the first call, and kept.
+
+        Args:
+            encoding: int32 `[num_choices]`.
+
+        Returns:
+            A float32 `[2, channels]` a segment: mean and variance.
+
+        Raises:
+            UserError: The encoding is not one of the space, there are no
+                images, no path ran through one of the branches, or a moment
+                is not finite.
+        """
+        settings = self._supernet.blueprint.settings(encoding)
+        if self._shared is None:
+            self._shared = self._collect()
+        statistics = []
+        for segment, options in enumerate(settings):
+            if (segment, options) not in self._shared:
+                name = self._supernet.blueprint.segments[segment].name
+                raise UserError(
+                    f"None of the {len(self._paths)} random paths set "
+                    f"{name!r} to options {list(options)}, so there are no "
+                    "shared statistics of it. Use more paths."
+                )
+            statistics.append(self._shared[segment, options])
+        if not all(np.isfinite(s).all() for s in statistics):
+            raise not_finite(encoding)
+        return statistics
+
+    def _collect(self) -> dict[_Place, tf.Tensor]:
+        sums: dict[_Place, npt.NDArray[np.float64]] = {}
+        counts: dict[_Place, int] = {}
+        batches = iter(self._recalibration)
+        for encoding in self._paths:
+            pair = next(batches, None)
+            if pair is None:
+                batches = iter(self._recalibration)
+                pair = next(batches, None)
+            if pair is None:
+                raise no_images("Collecting statistics")
+            moments = self._moments(pair[0], self._path(encoding))
+            settings = self._supernet.blueprint.settings(encoding)
+            for place, moment in zip(enumerate(settings), moments, strict=True):
+                value = np.asarray(moment, np.float64)
+                sums[place] = sums.get(place, 0.0) + value
+                counts[place] = counts.get(place, 0) + 1
+        return {
+            place: tf.constant((total / counts[place]).astype(np.float32))
+            for place, total in sums.items()
+        }

@@ -1,1 +1,0 @@
-"""What a choice is made of: blocks, the operations they use, path layers."""

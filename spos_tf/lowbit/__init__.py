@@ -1,0 +1,1 @@
+"""Networks of few bits as integer runtimes compute them."""

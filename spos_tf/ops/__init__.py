@@ -1,0 +1,1 @@
+"""What touches one tensor in a network: the Ops protocol and its readers."""

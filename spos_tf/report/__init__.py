@@ -1,0 +1,1 @@
+"""The page that shows a work_dir, and the plots."""

@@ -1,0 +1,188 @@
+"""The networks that the runs of a work_dir are about, each once."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spos_tf.cost.description import describe
+from spos_tf.report.files import Fields, shortened
+from spos_tf.report.statistics import option_text
+from spos_tf.report.work_dir import Run, WorkDir
+from spos_tf.space import Architecture
+from spos_tf.spaces import blueprint_of
+
+
+@dataclasses.dataclass
+class Network:
+    """One architecture and all that runs say of it.
+
+    Attributes:
+        architecture: An architecture file's object.
+        described: What `tools/describe.py` says of it; None if it could not
+            be built here.
+        problem: Why not.
+        runs: Whose it is, as `stage/name`.
+        search_accuracy: As a path of the supernet, on the search split.
+        test_accuracy: Retrained.
+        costs: By name.
+        measured_ms: Median of its latency.
+    """
+
+    architecture: Mapping[str, Any]
+    described: Mapping[str, Any] | None
+    problem: str | None
+    runs: list[str] = dataclasses.field(default_factory=list)
+    search_accuracy: float | None = None
+    test_accuracy: float | None = None
+    costs: dict[str, int | float] = dataclasses.field(default_factory=dict)
+    measured_ms: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Its choices, or the space if there are none."""
+        choices = self.architecture["choices"]
+        texts = [option_text(option) for option in choices.values()]
+        return " ".join(texts) or str(self.architecture["search_space"])
+
+
+def find_networks(work_dir: WorkDir) -> list[Network]:
+    """All distinct architectures.
+
+    Args:
+        work_dir: What was read. A space in a file of the user's is built
+            only if the user has named that file; see `stored_blueprint`.
+
+    Returns:
+        The one with the highest test accuracy first, then by accuracy in the
+        supernet.
+    """
+    found: dict[str, Network] = {}
+    for run in work_dir.all_runs():
+        architecture = _architecture(run)
+        if architecture is None:
+            continue
+        key = json.dumps(architecture, sort_keys=True)
+        if key not in found:
+            found[key] = _described(architecture)
+        _add(found[key], run)
+    return sorted(
+        found.values(),
+        key=lambda one: (
+            -(one.test_accuracy or 0.0),
+            -(one.search_accuracy or 0.0),
+        ),
+    )
+
+
+def _architecture(run: Run) -> dict[str, Any] | None:
+    data = run.architecture
+    if not data:
+        return None
+    space = data.text("search_space")
+    arguments = data.fields("space_arguments").values
+    choices = data.fields("choices").values
+    if space is None:
+        run.problems.append(
+            "The architecture could not be read: it names no search_space."
+        )
+        return None
+    return {
+        "schema": data.values.get("schema"),
+        "search_space": space,
+        "space_arguments": dict(arguments),
+        "choices": dict(choices),
+    }
+
+
+def _described(architecture: Mapping[str, Any]) -> Network:
+    try:
+        one = Architecture.from_dict(dict(architecture), source="this one")
+        blueprint = blueprint_of(one)
+        described = describe(blueprint, blueprint.encode(one))
+    # UserError, and what names and values of a damaged file may lead to.
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        return Network(architecture, None, " ".join(str(error).split()))
+    network = Network({**architecture}, described, None)
+    for name in ("macs", "params", "bit_ops"):
+        if described.get(name) is not None:
+            network.costs[name] = described[name]
+    # In the order of the space, whatever the file's.
+    ours = described["architecture"]["choices"]
+    network.architecture = {**architecture, "choices": ours}
+    return network
+
+
+def _add(network: Network, run: Run) -> None:
+    network.runs.append(f"{run.stage}/{run.name}")
+    if run.stage in ("search", "supernet"):
+        accuracy = run.best.number("accuracy")
+        network.search_accuracy = _highest(network.search_accuracy, accuracy)
+        network.costs = {**run.best.numbers("costs"), **network.costs}
+        for row in measured_rows(run)[:1]:
+            # The first is the search's result.
+            network.measured_ms = row["median_ms"]
+    if run.stage == "subnet":
+        accuracy = run.metrics.number("test_accuracy")
+        network.test_accuracy = _highest(network.test_accuracy, accuracy)
+        for name in ("macs", "params", "bit_ops"):
+            value = run.metrics.number(name)
+            if value is not None:
+                network.costs.setdefault(name, value)
+
+
+def _highest(old: float | None, new: float | None) -> float | None:
+    return max((v for v in (old, new) if v is not None), default=None)
+
+
+def measured_rows(run: Run) -> list[dict[str, Any]]:
+    """The candidates of a search that were measured, the best first."""
+    rows = []
+    for one in run.best.fields("measured").rows("candidates"):
+        median = one.number("median_ms")
+        if median is not None:
+            rows.append(
+                {
+                    "encoding": _encoding(one),
+                    "accuracy": one.number("accuracy"),
+                    "median_ms": median,
+                    "low_ms": one.number("low_ms"),
+                    "high_ms": one.number("high_ms"),
+                    "predicted_ms": _predicted(run, one),
+                }
+            )
+    return rows
+
+
+def _encoding(one: Fields) -> str:
+    return ",".join(map(option_text, one.values_of("encoding"))) or "-"
+
+
+def _predicted(run: Run, one: Fields) -> float | None:
+    index = one.number("i")
+    costs = next((c.costs for c in run.record if c.i == index), {})
+    return costs.get("latency_ms")
+
+
+def plain_settings(data: Fields, leave_out: Sequence[str]) -> str:
+    """Settings as one line."""
+    return ", ".join(
+        f"{name} {_plain(value)}"
+        for name, value in data.values.items()
+        if name not in leave_out
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(map(str, value.values()))
+    return (
+        option_text(value)
+        if not isinstance(value, str)
+        else shortened_text(value)
+    )
+
+
+def shortened_text(text: str) -> str:
+    """A text that is not too long for a line."""
+    return text if len(text) <= 60 else shortened(text)

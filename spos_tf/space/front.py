@@ -1,0 +1,73 @@
+"""The front of a search: candidates that no other one beats in both ways."""
+
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
+from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate
+
+
+def front_of(candidates: Iterable[Candidate], cost: str) -> list[Candidate]:
+    """Candidates for which none is as accurate at no more cost.
+
+    Of those equal in both, the one proposed first.
+
+    Args:
+        candidates: With this cost.
+        cost: Its name.
+
+    Returns:
+        By rising cost, and so by rising accuracy.
+    """
+    front: list[Candidate] = []
+    for one in sorted(
+        candidates, key=lambda one: (one.costs[cost], -one.accuracy, one.i)
+    ):
+        if not front or one.accuracy > front[-1].accuracy:
+            front.append(one)
+    return front
+
+
+def write_front(
+    path: str | pathlib.Path,
+    front: Sequence[Candidate],
+    cost: str,
+    architecture_of: Callable[[tuple[int, ...]], Architecture],
+) -> None:
+    """Writes `front.json`; every entry is also an architecture file's object.
+
+    Args:
+        path: Where to; an old file is replaced.
+        front: From `front_of`.
+        cost: Name of the cost that the front is over.
+        architecture_of: The named form of an encoding.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    data = {
+        "objectives": ["accuracy", cost],
+        "candidates": [
+            {
+                **architecture_of(one.encoding).to_dict(),
+                "i": one.i,
+                "encoding": list(one.encoding),
+                "costs": dict(one.costs),
+                "accuracy": one.accuracy,
+            }
+            for one in front
+        ],
+    }
+    path = pathlib.Path(path)
+    try:
+        with unfinished(path) as temporary:
+            temporary.write_text(
+                json.dumps(data, indent=2, sort_keys=True) + "\n", "utf-8"
+            )
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {str(path)!r}: {error.strerror}."
+        ) from None

@@ -1,0 +1,174 @@
+"""What a search has evaluated, one JSON line each, written as it happens."""
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
+from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate
+
+# How every line begins: only the start of one is cut off as unfinished.
+_LINE_START = b'{"i": '
+
+
+def read_record(path: str | pathlib.Path) -> list[Candidate]:
+    """Reads a record, in the order of proposal, and leaves it as it is.
+
+    A last line without its newline is one that is being written: left out.
+
+    Raises:
+        UserError: The file cannot be read, or a line is no candidate.
+    """
+    return _parse(path, _whole_lines(path, _read(path)))
+
+
+class Record:
+    """The record of one search, open for more candidates.
+
+    See `Record.open`. The file is the record: every `append` is on its way to
+    the disk before it returns, as one write.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, candidates: Sequence[Candidate]
+    ) -> None:
+        self.path = path
+        self._by_index = {one.i: one for one in candidates}
+
+    @classmethod
+    def open(cls, path: str | pathlib.Path) -> "Record":
+        """Opens a record to go on with; a missing file is an empty one.
+
+        A last line that a killed run left unfinished is cut off the file.
+
+        Raises:
+            UserError: The file cannot be read or written, or a line is no
+                candidate.
+        """
+        path = pathlib.Path(path)
+        if not path.exists():
+            return cls(path, [])
+        text = _read(path)
+        whole = _whole_lines(path, text)
+        candidates = _parse(path, whole)
+        if len(whole) < len(text):
+            try:
+                os.truncate(path, len(whole))
+            except OSError as error:
+                raise _cannot("write", path, error) from None
+        return cls(path, candidates)
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Everything recorded, in the order of proposal."""
+        return [self._by_index[i] for i in sorted(self._by_index)]
+
+    def get(self, i: int) -> Candidate | None:
+        """The candidate that was proposed as number `i`."""
+        return self._by_index.get(i)
+
+    def append(self, candidate: Candidate) -> None:
+        """Adds a candidate to the file, at once.
+
+        Raises:
+            ValueError: There is one of that number.
+            UserError: The file cannot be written.
+        """
+        if candidate.i in self._by_index:
+            raise ValueError(f"Candidate {candidate.i} is recorded already.")
+        line = (candidate.to_json() + "\n").encode()
+        # Never through a link, which may lead out of the work_dir.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(self.path, flags, 0o666)
+            try:
+                written = os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _cannot("write", self.path, error) from None
+        if written < len(line):
+            raise UserError(
+                f"Cannot write record {str(self.path)!r}: the disk is full. "
+                "Free some space and start the same command again."
+            )
+        self._by_index[candidate.i] = candidate
+
+
+def write_best(
+    path: str | pathlib.Path,
+    architecture: Architecture,
+    candidate: Candidate,
+    **further: object,
+) -> None:
+    """Writes `best.json`: an architecture file with costs and accuracy.
+
+    The file appears whole or not at all.
+
+    Args:
+        path: Where to; an old file is replaced.
+        architecture: The named form of the candidate's encoding.
+        candidate: Whose costs and accuracy go in.
+        **further: Other JSON values of the file.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    path = pathlib.Path(path)
+    data = {
+        **further,
+        **architecture.to_dict(),
+        "costs": dict(candidate.costs),
+        "accuracy": candidate.accuracy,
+    }
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+    try:
+        with unfinished(path) as temporary:
+            temporary.write_text(text, "utf-8")
+    except OSError as error:
+        raise _cannot("write", path, error) from None
+
+
+def _read(path: str | pathlib.Path) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise _cannot("read", path, error) from None
+
+
+def _cannot(verb: str, path: str | pathlib.Path, error: OSError) -> UserError:
+    return UserError(f"Cannot {verb} {str(path)!r}: {error.strerror}.")
+
+
+def _whole_lines(path: str | pathlib.Path, text: bytes) -> bytes:
+    whole = text[: text.rfind(b"\n") + 1]
+    rest = text[len(whole) :]
+    if rest[: len(_LINE_START)] != _LINE_START[: len(rest)]:
+        raise UserError(
+            f"A record has one candidate a line; {str(path)!r} ends with "
+            "something else. Give another path or move the file away."
+        )
+    return whole
+
+
+def _parse(path: str | pathlib.Path, text: bytes) -> list[Candidate]:
+    candidates: dict[int, Candidate] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            one = Candidate.from_json(line.decode())
+            if one.i in candidates:
+                raise ValueError(f"candidate {one.i} is there already")
+        except ValueError as error:
+            raise UserError(
+                f"A record has one candidate a line; line {number} of "
+                f"{str(path)!r} is none: {error}. Restore the file or move "
+                "it away."
+            ) from None
+        candidates[one.i] = one
+    return [candidates[i] for i in sorted(candidates)]

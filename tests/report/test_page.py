@@ -1,0 +1,382 @@
+"""The whole page: of a full work_dir, of half ones, of damaged ones."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from made_up_work_dir import write_work_dir
+from page_reader import Page
+from spos_tf.report.page import report_page
+from spos_tf.report.work_dir import read_work_dir
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.front import front_of
+
+SECTIONS = {
+    "summary",
+    "network",
+    "search",
+    "choices",
+    "training",
+    "correlation",
+    "latency",
+    "export",
+    "limits",
+    "repeat",
+}
+
+
+def source(folder):
+    return report_page(read_work_dir(folder, Candidate.from_json), front_of)
+
+
+def page(folder):
+    found = Page(source(folder))
+    # Every link of the contents leads somewhere, once.
+    assert len(found.ids) == len(set(found.ids))
+    assert {a[1:] for a in found.addresses if a[0] == "#"} <= set(found.ids)
+    return found
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A full work_dir; leave it as it is."""
+    folder = tmp_path_factory.mktemp("full") / "work"
+    made = write_work_dir(folder)
+    return folder, made
+
+
+@pytest.fixture
+def work_dir(full, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(full[0], tmp_path / "work")
+
+
+def test_everything_is_shown(full):
+    folder, made = full
+    found = page(folder)
+    assert set(found.ids) - {"network-1", "network-2"} == SECTIONS
+    for text in (
+        # Summary and networks.
+        "75.00 %",
+        f"{100 * made.winner.accuracy:.2f} %",
+        " ".join(made.winner.choices.values()),
+        "search/evolution, subnet/winner, export/winner",
+        "stage2.block3",
+        # Searches and limits.
+        "evolution: best so far",
+        "random: best so far",
+        "60 candidates",
+        "max_macs",
+        "evolution, top 50",
+        "macs<=42e6",
+        # Training, correlation, latency, export.
+        "accuracy of fixed paths [%]",
+        "0.625 (0.500 to 0.750)",
+        "40% (by chance 20%)",
+        "3.12 to 3.5",
+        "61,928",
+        "ab12ab12ab12",
+        "3.5e-06",
+        "(deploy form)",
+        "keras 3.15.1",
+        # To repeat it.
+        "--search_name=evolution",
+    ):
+        assert text in found.text, text
+    assert "None" not in found.text
+
+
+def test_the_first_network_is_the_retrained_one(full):
+    text = page(full[0]).text
+    assert text.index("search/evolution, subnet") < text.index("search/random")
+
+
+def test_commands_are_in_the_order_of_the_pipeline(full):
+    text = page(full[0]).text
+    tools = re.findall(r"python tools/(\w+)\.py --flagfile=", text)
+    order = ["train_supernet", "search", "search", "search_limits"]
+    assert tools == [*order, "train_subnet", "export", "correlate"]
+
+
+def test_it_needs_nothing_else(full):
+    found = page(full[0])
+    assert found.addresses
+    for address in found.addresses:
+        assert address.startswith(("#", "data:image/png;base64,"))
+    assert not {"script", "link", "iframe", "object", "base"} & set(found.tags)
+    assert found.handlers == []
+    for word in ("url(", "@import", "http:", "https:", "//cdn"):
+        assert word not in found.source
+
+
+def test_the_same_work_dir_gives_the_same_text(full, tmp_path):
+    folder = full[0]
+    assert source(folder) == source(folder)
+    # But for its path, which the commands have.
+    copy = shutil.copytree(folder, tmp_path / "elsewhere" / "work")
+    again = source(copy).replace(str(copy), str(folder))
+    assert again == source(folder)
+
+
+def test_reading_changes_nothing(work_dir):
+    def state():
+        return {
+            path: (
+                path.stat().st_mtime_ns,
+                path.is_file() and path.read_bytes(),
+            )
+            for path in work_dir.rglob("*")
+        }
+
+    before = state()
+    source(work_dir)
+    assert state() == before
+
+
+GONE = {
+    "supernet": ("", "supernet/ is not there"),
+    "search": ("search", "search/ is not there"),
+    "subnet": ("", "subnet/ is not there"),
+    "export": ("export", "export/ is not there"),
+    "correlate": ("correlation", "tools/correlate.py --work_dir="),
+    "search_limits": ("limits", "tools/search_limits.py --work_dir="),
+    "search/random": ("", ""),
+    "search/evolution/best.json": ("", "search/evolution is not finished"),
+    "search/evolution/record.jsonl": ("", ""),
+    "search/evolution/search.flags": ("", ""),
+    "supernet/default/events": ("", ""),
+    "supernet/default/checkpoints": ("", "supernet/default is not finished"),
+    "subnet/winner/metrics.json": ("", "subnet/winner is not finished"),
+    "subnet/winner/architecture.json": ("", ""),
+    "export/winner/manifest.json": ("", "export/winner is not finished"),
+    "correlate/default/correlation.json": ("", "correlate/default is not"),
+    "correlate/default/scatter.png": ("", ""),
+    "search_limits/default/table.json": ("", "search_limits/default is not"),
+    "latency.yaml.report.json": ("", ""),
+}
+
+
+@pytest.mark.parametrize(("part", "expected"), GONE.items(), ids=GONE)
+def test_a_part_is_missing(work_dir, part, expected):
+    section, sentence = expected
+    path = work_dir / part
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = page(work_dir)
+    assert sentence in found.text
+    assert section not in found.ids
+    assert "unreadable" not in found.ids
+    # The others are there; a table of latencies may be all of its section.
+    gone = {section, "latency"} | ({"choices"} if part == "search" else set())
+    assert SECTIONS - gone <= set(found.ids)
+
+
+def test_only_a_supernet_that_is_being_trained(work_dir):
+    for path in work_dir.iterdir():
+        if path.name != "supernet":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    flags = work_dir / "supernet/default/train_supernet.flags"
+    flags.write_text("--dataset=digits\n--steps=900\n", "utf-8")
+    found = page(work_dir)
+    assert "No network has been found yet." in found.text
+    assert "step 300 of 900" in found.text
+    assert f"tools/search.py --work_dir={work_dir} --dataset=digits" in (
+        found.text
+    )
+
+
+def test_a_search_that_is_at_work(work_dir):
+    folder = work_dir / "search" / "evolution"
+    (folder / "best.json").unlink()
+    record = folder / "record.jsonl"
+    lines = record.read_bytes().splitlines(keepends=True)
+    record.write_bytes(b"".join(lines[:30]) + lines[30][:50])
+    found = page(work_dir)
+    assert "30 candidates" in found.text
+    assert "unreadable" not in found.ids
+
+
+BROKEN = {
+    "half JSON": ("search/evolution/best.json", b'{"accuracy": '),
+    "a list": ("subnet/winner/metrics.json", b"[1]"),
+    "a number": ("export/winner/manifest.json", b"5"),
+    "no text": ("correlate/default/correlation.json", b"\xff\xfe\x00"),
+    "no picture": ("correlate/default/scatter.png", b"<svg/>"),
+    "no list": ("search_limits/default/table.json", b'{"a": 1}'),
+    "no rows": ("search_limits/default/table.json", b"[1, 2]"),
+    "no record": ("search/random/record.jsonl", b"hello\n\x00\n[]\n"),
+    "no report": ("latency.yaml.report.json", b"{"),
+    "another space": (
+        "search/random/best.json",
+        b'{"schema": 1, "search_space": "of tomorrow", "choices": {}}',
+    ),
+    "no schema": (
+        "search/random/best.json",
+        b'{"search_space": "shufflenet_blocks", "choices": {"a": {}}}',
+    ),
+    "no space": ("search/random/best.json", b'{"choices": {"a": 1}}'),
+    "odd arguments": (
+        "search/random/best.json",
+        b'{"schema": 1, "search_space": "shufflenet_blocks", "choices": {},'
+        b'"space_arguments": {"preset": [1], "stage_widths": "x"}}',
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "content"), BROKEN.values(), ids=BROKEN)
+def test_a_file_is_damaged(work_dir, path, content):
+    (work_dir / path).write_bytes(content)
+    found = page(work_dir)
+    assert "unreadable" in found.ids
+    place = path.rpartition("/")[0] or "latency.yaml"
+    problem = found.text[found.text.index("Not readable") :]
+    assert place in problem
+    assert "could not be" in problem
+
+
+WRONG = [
+    "search/evolution/best.json",
+    "subnet/winner/metrics.json",
+    "subnet/winner/architecture.json",
+    "export/winner/manifest.json",
+    "correlate/default/correlation.json",
+    "latency.yaml.report.json",
+]
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_values_of_other_types_break_nothing(work_dir, path):
+    """Every top field, and every field of an object in it, in turn."""
+    file = work_dir / path
+    right = json.loads(file.read_text("utf-8"))
+    others = ("text", -1, True, [None, "x"], {"a": {"b": []}})
+    # Small: what is beside the file does not matter here.
+    for folder in ("supernet", "search/random", "subnet/winner/events"):
+        shutil.rmtree(work_dir / folder)
+    record = work_dir / "search/evolution/record.jsonl"
+    record.write_bytes(record.read_bytes().splitlines(keepends=True)[0])
+    for number, name in enumerate(right):
+        wrong = {**right, name: others[number % len(others)]}
+        file.write_text(json.dumps(wrong), "utf-8")
+        assert "</html>" in source(work_dir)
+        if isinstance(right[name], dict):
+            inner = {
+                key: others[(number + index) % len(others)]
+                for index, key in enumerate(right[name])
+            }
+            file.write_text(json.dumps({**right, name: inner}), "utf-8")
+            assert "</html>" in source(work_dir)
+
+
+EVIL = "<script>alert('x')</script>\"&"
+
+
+def test_nothing_becomes_markup(work_dir):
+    """Names, flags, options and texts are shown as they are."""
+    for stage in ("subnet", "export"):
+        (work_dir / stage / "winner").rename(work_dir / stage / '<b o="1">&')
+    with (work_dir / "supernet/default/train_supernet.flags").open("a") as file:
+        file.write(f"--augmentation={EVIL}\n")
+    search = work_dir / "search" / "random"
+    for name in ("record.jsonl", "best.json"):
+        text = (search / name).read_text("utf-8")
+        evil = json.dumps(EVIL).strip('"')
+        (search / name).write_text(text.replace("xception", evil), "utf-8")
+    correlation = work_dir / "correlate/default/correlation.json"
+    data = json.loads(correlation.read_text("utf-8"))
+    data |= {"accuracy_column": EVIL, "supernet": "\ud800"}
+    correlation.write_text(json.dumps(data), "utf-8")
+    manifest = work_dir / "export" / '<b o="1">&' / "manifest.json"
+    data = json.loads(manifest.read_text("utf-8"))
+    data["files"] = {EVIL: {**data["files"]["tflite"], "path": EVIL}}
+    manifest.write_text(json.dumps(data), "utf-8")
+    found = page(work_dir)
+    assert "script" not in found.tags and found.handlers == []
+    assert "<script" not in found.source and "<b o=" not in found.source
+    assert found.text.count(EVIL) >= 4
+    assert '<b o="1">&' in found.text
+    # A copied command runs the tool, not what a flag says.
+    assert "'--augmentation=<script>alert('\"'\"'x'\"'\"')" in found.text
+
+
+def evil(value, keys):
+    """Every text of parsed JSON made evil; or every key."""
+    if isinstance(value, dict):
+        return {
+            f"{key}{EVIL}" if keys else key: evil(inner, keys)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [evil(inner, keys) for inner in value]
+    return f"{value}{EVIL}" if isinstance(value, str) and not keys else value
+
+
+@pytest.mark.parametrize("keys", [False, True], ids=["texts", "keys"])
+def test_no_text_of_any_file_becomes_markup(work_dir, keys):
+    """In tables, in SVG and its titles, in attributes, in commands."""
+    for path in sorted(work_dir.rglob("*.json*")):
+        lines = path.read_text("utf-8").splitlines()
+        whole = path.suffix == ".json"
+        texts = ["\n".join(lines)] if whole else lines
+        spoilt = []
+        for text in filter(None, texts):
+            data = json.loads(text)
+            # The fields that are read stay what they are called.
+            some = data if isinstance(data, list) else [data]
+            for one in some:
+                for name in one:
+                    one[name] = evil(one[name], keys)
+            spoilt.append(json.dumps(data))
+        path.write_text("\n".join([*spoilt, ""]), "utf-8")
+    for path in work_dir.rglob("*.flags"):
+        text = path.read_text("utf-8").replace("digits", f"digits{EVIL}")
+        path.write_text(text, "utf-8")
+    found = page(work_dir)
+    assert "script" not in found.tags and found.handlers == []
+    assert "<script" not in found.source
+    assert found.text.count("<script>alert('") > 10
+    for address in found.addresses:
+        assert address.startswith(("#", "data:image/png;base64,"))
+
+
+def test_a_space_in_a_file_that_is_gone(work_dir):
+    for path in work_dir.glob("*/*/best.json"):
+        data = json.loads(path.read_text("utf-8"))
+        data["search_space"] = "no/such/space.py:mine"
+        path.write_text(json.dumps(data), "utf-8")
+    found = page(work_dir)
+    assert "It could not be drawn: The search space is" in found.text
+    assert "evolution, top 50" in found.text
+
+
+def test_a_front_over_the_objective_of_nsga2(work_dir):
+    flags = work_dir / "search" / "random" / "search.flags"
+    flags.write_text(
+        "--dataset=digits\n--strategy=nsga2\n--objective=latency_ms\n", "utf-8"
+    )
+    text = page(work_dir).text
+    assert "random: accuracy over predicted latency [ms]" in text
+    assert "evolution: accuracy over multiply-adds" in text
+
+
+def test_searches_of_other_supernets_have_charts_of_their_own(work_dir):
+    together = page(work_dir).text
+    flags = work_dir / "search" / "random" / "search.flags"
+    flags.write_text("--supernet_name=other\n", "utf-8")
+    apart = page(work_dir).text
+    both = r"evolution and random|random and evolution"
+    assert re.search(both, together)
+    assert not re.search(both, apart)
+
+
+def test_the_architecture_that_a_supernet_learned(work_dir):
+    source_file = work_dir / "search" / "random" / "best.json"
+    shutil.copy(source_file, work_dir / "supernet" / "default" / "best.json")
+    assert "supernet/default, search/random" in page(work_dir).text
+
+
+def test_a_flat_correlation(work_dir):
+    path = work_dir / "correlate" / "default" / "correlation.json"
+    path.write_text('{"kendall_tau": 0.5, "low": 0.25, "high": 0.75}', "utf-8")
+    assert "0.500 (0.250 to 0.750)" in page(work_dir).text
