@@ -18,11 +18,11 @@ import zipfile
 import hypothesis
 import numpy as np
 import pytest
+import run_folder
 import yaml
 from hypothesis import strategies as st
 
 import official_files
-import run_folder
 from build_latency_table import _Partial
 from file_mutations import Trap, mutate
 from made_up_latencies import write_table

@@ -18,10 +18,10 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import program
 import tqdm
 from absl import flags, logging
 
-import program
 import shared_flags
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError

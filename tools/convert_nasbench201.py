@@ -24,10 +24,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import program
 import tqdm
 from absl import flags, logging
 
-import program
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 

@@ -28,13 +28,13 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import program
+import run_folder
 import tqdm
 from absl import flags, logging
 
 import correlation_judge
 import correlation_results
-import program
-import run_folder
 import scoring
 import shared_flags
 import trained_supernet

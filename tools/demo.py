@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 
+import program
 from absl import flags
 
-import program
 from spos_tf.errors import Preempted, UserError
 from spos_tf.strict_json import parse_json
 

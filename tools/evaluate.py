@@ -11,9 +11,9 @@ format in work_dir/export/<name>/. Prints one JSON object on stdout.
 import json
 import pathlib
 
+import program
 from absl import flags
 
-import program
 import shared_flags
 import trained_subnet
 from spos_tf.errors import UserError

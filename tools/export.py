@@ -16,10 +16,10 @@ import pathlib
 from collections.abc import Iterable
 
 import numpy as np
-from absl import flags, logging
-
 import program
 import run_folder
+from absl import flags, logging
+
 import shared_flags
 import trained_subnet
 from spos_tf.errors import UserError

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import program
 from absl import flags, logging
 
-import program
 from spos_tf.errors import UserError
 from spos_tf.search.driver import Evaluation
 

@@ -15,9 +15,9 @@ nobody, so it may run while training and searches do. See docs/report.md.
 
 import pathlib
 
+import program
 from absl import flags, logging
 
-import program
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 

@@ -12,8 +12,9 @@ shared with other searches of the same supernet in work_dir/search/scores.jsonl.
 """
 
 import program
-import ray_workers
 import run_folder
+
+import ray_workers
 import search_judge
 import search_run
 

@@ -18,12 +18,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import program
+import run_folder
 from absl import flags, logging
 
 import limits
-import program
 import ray_workers
-import run_folder
 import search_judge
 import search_run
 from spos_tf.atomic_write import unfinished

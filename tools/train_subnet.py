@@ -18,10 +18,10 @@ import pathlib
 import time
 
 import numpy as np
-from absl import flags, logging
-
 import program
 import run_folder
+from absl import flags, logging
+
 import shared_flags
 import trained_subnet
 import trained_supernet

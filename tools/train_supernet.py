@@ -14,14 +14,14 @@ import json
 import sys
 
 import numpy as np
+import program
+import run_folder
 from absl import flags, logging
 
 import algorithms
 import architecture_learner
 import limits
 import pins
-import program
-import run_folder
 import shared_flags
 import training_flags
 import training_run

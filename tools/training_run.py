@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import program
+import run_folder
 from absl import flags, logging
 
 import architecture_learner
-import program
-import run_folder
 import training_flags
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import Preempted, UserError
-from spos_tf.training.preemption import StopSignal
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.step import StepResult
 
 

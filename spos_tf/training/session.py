@@ -14,6 +14,7 @@ from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError, said_of
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.checkpoints import (
     Checkpoint,
     checkpoint_path,
@@ -22,7 +23,6 @@ from spos_tf.training.checkpoints import (
     write_checkpoint,
 )
 from spos_tf.training.loop import LoopOptions, Reporter, run_loop
-from spos_tf.training.preemption import StopSignal
 from spos_tf.training.reporting import Silent, TrainingReporter
 from spos_tf.training.run_state import RunState
 from spos_tf.training.step import StepResult

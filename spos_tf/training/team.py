@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import Stop
-from spos_tf.training.preemption import StopSignal
 from spos_tf.training.task import Task
 
 # What TensorFlow says where a peer does not answer any more.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spos_tf.errors import Preempted, UserError
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import LoopOptions, run_loop
-from spos_tf.training.preemption import StopSignal
 from spos_tf.training.step import StepResult
 
 

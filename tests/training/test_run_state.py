@@ -10,10 +10,10 @@ import tensorflow as tf
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import Preempted, UserError
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.checkpoints import write_checkpoint
 from spos_tf.training.loop import LoopOptions
 from spos_tf.training.path_optimizer import path_optimizer
-from spos_tf.training.preemption import StopSignal
 from spos_tf.training.run_state import RunState
 from spos_tf.training.session import run_training
 from spos_tf.training.step import StepResult

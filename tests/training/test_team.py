@@ -124,7 +124,7 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.training.preemption import StopSignal
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.task import read_task
 from spos_tf.training.team import Team
 

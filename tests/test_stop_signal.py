@@ -3,7 +3,7 @@
 import pytest
 
 from spos_tf.errors import Preempted
-from spos_tf.training.preemption import StopSignal
+from spos_tf.stop_signal import StopSignal
 
 
 def test_a_program_that_never_asks_ends_at_once():

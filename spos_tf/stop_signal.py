@@ -68,3 +68,8 @@ class StopSignal:
     def _raise(self) -> None:
         self.has_raised = True
         raise Preempted
+
+
+# Whether SIGTERM came to this process. The command line installs its handler;
+# a library call leaves signal handlers as it found them.
+stop = StopSignal()

@@ -1,0 +1,105 @@
+"""Blueprints and networks that flags name."""
+
+import dataclasses
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from spos_tf.errors import UserError, said_of
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.options import NetworkOptions, SpaceOptions
+from spos_tf.space import Architecture
+from spos_tf.space.search_space import parse_encoding
+from spos_tf.spaces import (
+    at_its_place,
+    build_blueprint,
+    named_network,
+    stored_blueprint,
+    uniform_network,
+)
+
+DEFAULT_SPACE = "shufflenet_blocks"
+
+
+class Network(NamedTuple):
+    """One network of a family.
+
+    Attributes:
+        blueprint: The family.
+        encoding: int32 `[num_choices]`.
+    """
+
+    blueprint: Blueprint
+    encoding: np.ndarray
+
+
+def blueprint_of(space: SpaceOptions) -> Blueprint:
+    """The blueprint that the options name."""
+    return build_blueprint(
+        space.search_space or DEFAULT_SPACE, **space.arguments
+    )
+
+
+def network_of(path: str | pathlib.Path, space: SpaceOptions) -> Network:
+    """Reads an architecture file; the space is the file's.
+
+    Options that say the same as the file are welcome, others are refused.
+
+    Raises:
+        UserError: The file is none, or contradicts the options.
+    """
+    architecture = Architecture.read(path)
+    arguments = {**architecture.space_arguments, **space.arguments}
+    name = space.search_space
+    with said_of(path):
+        if name is None:
+            found = stored_blueprint(architecture.search_space, arguments)
+        else:
+            found = build_blueprint(name, **arguments)
+            stored = architecture.search_space
+            architecture = dataclasses.replace(
+                architecture, search_space=at_its_place(stored, name)
+            )
+        return Network(found, found.encode(architecture))
+
+
+def chosen_network(
+    space: SpaceOptions, network: NetworkOptions
+) -> Network | None:
+    """The network that the options name; None if they name none.
+
+    Raises:
+        UserError: It is unknown, two are named, or the space is another.
+    """
+    named = [
+        one.name
+        for one in network.described()
+        if getattr(network, one.name) is not None
+    ]
+    if len(named) > 1:
+        raise UserError(f"Give `{named[0]}` or `{named[1]}`, not both.")
+    if network.encoding is not None:
+        found = blueprint_of(space)
+        encoding = found.search_space.check(parse_encoding(network.encoding))
+        return Network(found, encoding)
+    if network.architecture is not None:
+        return network_of(network.architecture, space)
+    if network.uniform_bits is not None:
+        return Network(
+            *uniform_network(
+                space.search_space or DEFAULT_SPACE,
+                network.uniform_bits,
+                **space.arguments,
+            )
+        )
+    if network.network is None:
+        return None
+    known = Network(*named_network(network.network, **space.arguments))
+    own = known.blueprint.search_space.name
+    if space.search_space not in (None, own):
+        raise UserError(
+            f"Network {network.network!r} is of space {own!r}; got "
+            f"`search_space={space.search_space}`. Leave that out."
+        )
+    return known

@@ -1,0 +1,71 @@
+"""What a job sets in its process, and puts back when it ends."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework import config as framework_config
+
+_LOGGER = logging.getLogger("spos_tf")
+
+
+def tell(message: str) -> None:
+    """Says a line for people, once, at the level of a note.
+
+    Where nobody has set up logging, as in a notebook, it goes to standard
+    error by itself.
+    """
+    _set_up()
+    _LOGGER.info(message)
+
+
+def warn(message: str) -> None:
+    """Says a line that people should not miss."""
+    _set_up()
+    _LOGGER.warning(message)
+
+
+def _set_up() -> None:
+    if _LOGGER.hasHandlers():
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _LOGGER.addHandler(handler)
+    _LOGGER.setLevel(logging.INFO)
+
+
+def threads() -> int | None:
+    """CPU threads that TensorFlow was told to use; None: all cores."""
+    return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+
+@contextlib.contextmanager
+def process_settings(
+    *, deterministic: bool, dtype_policy: str = "float32"
+) -> Iterator[None]:
+    """Sets determinism and precision, and leaves them as they were found.
+
+    Args:
+        deterministic: Whether TensorFlow's operations have to be.
+        dtype_policy: Keras's name of a precision.
+    """
+    policy = keras.config.dtype_policy()
+    was_deterministic = framework_config.is_op_determinism_enabled()
+    keras.config.set_dtype_policy(dtype_policy)
+    _set_determinism(deterministic)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        _set_determinism(was_deterministic)
+
+
+def _set_determinism(wanted: bool) -> None:
+    # TensorFlow has no public function that ends it.
+    if wanted:
+        framework_config.enable_op_determinism()
+    else:
+        framework_config.disable_op_determinism()

@@ -1,0 +1,358 @@
+"""A run's folder: its lock, its `run.json`, and what a resume may change."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import spos_tf
+from spos_tf.atomic_write import unfinished
+from spos_tf.errors import UserError
+from spos_tf.options import (
+    Option,
+    Options,
+    flag_lines,
+    names_with_effect,
+)
+from spos_tf.run_lock import hold_lock
+from spos_tf.strict_json import parse_json
+
+_SCHEMA = 1
+RUN_FILE = "run.json"
+# Releases decide last bits, so a result says with which it was made.
+_RECORDED = ("tensorflow", "keras", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPlan:
+    """What a run is, before it has begun.
+
+    Attributes:
+        tool: Name of the command that does the same.
+        stage: Folder of this kind of result in the work_dir.
+        options: All options by name, JSON values.
+        described: Of the options, in the order in which a flag file has them.
+        recipe: Name of the recipe and the values that it gave; None where
+            no recipe was asked.
+    """
+
+    tool: str
+    stage: str
+    options: Mapping[str, Any]
+    described: tuple[Option, ...]
+    recipe: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        tool: str,
+        stage: str,
+        *given: Options,
+        recipe: Mapping[str, Any] | None = None,
+        **further: Any,
+    ) -> "RunPlan":
+        """The plan of a job that takes some options.
+
+        Args:
+            tool: Name of the command.
+            stage: Folder of its results.
+            *given: Options objects; of a name that two have, the last counts.
+            recipe: See the class.
+            **further: Values that replace the objects'.
+        """
+        described = {
+            one.name: one for each in given for one in each.described()
+        }
+        options: dict[str, Any] = {}
+        for each in given:
+            options |= each.to_dict()
+        return cls(
+            tool, stage, {**options, **further}, (*described.values(),), recipe
+        )
+
+    @property
+    def result_options(self) -> dict[str, Any]:
+        """Those that decide the result."""
+        left_out = names_with_effect("place") | names_with_effect("free")
+        return {
+            name: value
+            for name, value in sorted(self.options.items())
+            if name not in left_out
+        }
+
+    def fingerprint(self) -> int:
+        """A number that two processes share if they do the same run."""
+        text = json.dumps(self.result_options, sort_keys=True)
+        return zlib.crc32(text.encode())
+
+
+class Run:
+    """A run that is at work in its folder; made by `open_run`.
+
+    Attributes:
+        folder: Where its results go.
+        plan: What it is.
+        resumed: Whether the folder held the same run before.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, plan: RunPlan, *, writes: bool
+    ) -> None:
+        self.folder = folder
+        self.plan = plan
+        self._writes = writes
+        self._inputs: dict[str, str] = {}
+        self._before = _read(folder / RUN_FILE) if writes else None
+        self.resumed = self._before is not None
+        if self._before is not None:
+            self._refuse_others(self._before)
+
+    def _refuse_others(self, before: Mapping[str, Any]) -> None:
+        if before["tool"] != self.plan.tool:
+            raise UserError(
+                f"{str(self.folder)!r} holds a run of {before['tool']}. "
+                "Choose another `name`."
+            )
+        now = self.plan.result_options
+        then = {
+            name: value
+            for name, value in before["options"].items()
+            if name in now
+        }
+        different = [
+            name
+            for name in sorted(now)
+            if name in then and then[name] != _as_json(now[name])
+        ]
+        if different:
+            raise UserError(
+                f"{str(self.folder)!r} holds a run with other values of "
+                f"{', '.join(f'`{name}`' for name in different)} (see "
+                f"{RUN_FILE}). Use the same values to resume it, or choose "
+                "another `name`."
+            )
+
+    def check_inputs(self, **inputs: str) -> None:
+        """Keeps fingerprints of what the run reads; others are refused.
+
+        Args:
+            **inputs: By the name of the argument, such as `train`.
+
+        Raises:
+            UserError: The run that is resumed had other inputs.
+        """
+        then = {} if self._before is None else self._before["inputs"]
+        for name, value in inputs.items():
+            if then.get(name, value) != value:
+                raise UserError(
+                    f"{str(self.folder)!r} holds a run on other images: "
+                    f"`{name}` has changed since it began (see {RUN_FILE}). "
+                    "Give the same images to resume it, or choose another "
+                    "`name`."
+                )
+        self._inputs |= inputs
+        self.write()
+
+    def write(self) -> None:
+        """Writes `run.json` and the flag file that repeats the run."""
+        if not self._writes:
+            return
+        plan = self.plan
+        data = {
+            "schema": _SCHEMA,
+            "tool": plan.tool,
+            "version": spos_tf.__version__,
+            "options": dict(plan.options),
+            "recipe": plan.recipe,
+            "inputs": self._inputs,
+            "versions": _versions(),
+        }
+        write_json(self.folder / RUN_FILE, data)
+        lines = [
+            "".join(f"# {line}\n" for line in self._not_flags()),
+            *(f"{line}\n" for line in flag_lines(plan.options, plan.described)),
+        ]
+        with unfinished(self.flags_file) as temporary:
+            temporary.write_text("".join(lines), "utf-8")
+
+    def _not_flags(self) -> list[str]:
+        """What was given from Python and no flag can say."""
+        known = {one.name for one in self.plan.described}
+        return [
+            f"From Python: {name}={value}"
+            for name, value in self.plan.options.items()
+            if name not in known and value is not None
+        ]
+
+    @property
+    def flags_file(self) -> pathlib.Path:
+        """The flag file that repeats the run; for people."""
+        return self.folder / f"{self.plan.tool}.flags"
+
+
+@contextlib.contextmanager
+def open_run(
+    work_dir: str | pathlib.Path,
+    name: str,
+    plan: RunPlan,
+    *,
+    writes: bool = True,
+) -> Iterator[Run]:
+    """Locks `work_dir/stage/name` and says in it what the run is.
+
+    Args:
+        work_dir: Folder of all results.
+        name: Of this run.
+        plan: What it is.
+        writes: False for a process that takes part in another one's run: it
+            only reads.
+
+    Yields:
+        The run.
+
+    Raises:
+        UserError: The folder cannot be written, another run is in it, or it
+            holds a run with other options.
+    """
+    if name in ("", "..") or pathlib.Path(name).name != name:
+        raise UserError(f"`name` is a plain folder name; got {name!r}.")
+    folder = pathlib.Path(work_dir) / plan.stage / name
+    refuse_links_out(folder, pathlib.Path(work_dir))
+    if not writes:
+        yield Run(folder, plan, writes=False)
+        return
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    present = list(folder.iterdir()) if folder.is_dir() else []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write to {str(folder)!r}: {error.strerror}. Choose "
+            "another `work_dir`."
+        ) from None
+    first = True
+    try:
+        with hold_lock(folder):
+            run = Run(folder, plan, writes=True)
+            first = not run.resumed
+            if first:
+                run.write()
+            yield run
+            # Options that may change are as they were last.
+            run.write()
+    except BaseException:
+        if first:
+            _remove_traces(folder, plan, made, present)
+        raise
+
+
+def write_json(path: pathlib.Path, data: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    with unfinished(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    """A `run.json`; None where there is none.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    try:
+        data = parse_json(path.read_bytes())
+        if not (
+            isinstance(data["tool"], str)
+            and isinstance(data["options"], dict)
+            and isinstance(data["inputs"], dict)
+        ):
+            raise TypeError(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{str(path)!r} is damaged: it does not say which run is in its "
+            "folder. Restore it, or choose another `name`."
+        ) from None
+    found: dict[str, Any] = data
+    return found
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _RECORDED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _remove_traces(
+    folder: pathlib.Path,
+    plan: RunPlan,
+    made: list[pathlib.Path],
+    present: list[pathlib.Path],
+) -> None:
+    """Leaves nothing behind where a first run failed before any result."""
+    # What a run writes before it has a result.
+    names = (
+        RUN_FILE,
+        f"{plan.tool}.flags",
+        ".lock",
+        "events",
+        "architecture.json",
+        "labels.json",
+    )
+    own = {folder / name for name in names} - set(present)
+    if not folder.is_dir() or set(folder.iterdir()) - own - set(present):
+        return
+    for path in own:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in made:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def refuse_links_out(folder: pathlib.Path, work_dir: pathlib.Path) -> None:
+    """Looks at a run's folder, what is in it, and the files beside it.
+
+    Args:
+        folder: `work_dir/stage/name`; may be missing.
+        work_dir: May itself be a link, or be reached through one.
+
+    Raises:
+        UserError: One of them is a link that leads out of the work_dir.
+    """
+    root = work_dir.resolve()
+    looked_at = [folder.parent, folder]
+    for parent in (folder.parent, folder):
+        if parent.is_dir():
+            looked_at += [path for path in parent.iterdir() if path != folder]
+    for path in looked_at:
+        # A run beside this one is its own tool's matter.
+        if path.parent == folder.parent and path.is_dir() and path != folder:
+            continue
+        if path.is_symlink() and not _resolved(path).is_relative_to(root):
+            raise UserError(
+                f"A run writes within `work_dir` only; {str(path)!r} is a link "
+                "to elsewhere. Remove it, or give the place itself as "
+                "`work_dir`."
+            )
+
+
+def _resolved(path: pathlib.Path) -> pathlib.Path:
+    try:
+        return path.resolve()
+    # Links in a circle, before Python 3.13.
+    except RuntimeError:
+        return path.absolute()
