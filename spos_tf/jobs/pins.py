@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spos_tf.errors import UserError, said_of
-from spos_tf.jobs.process import tell
+from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import PinOptions
 from spos_tf.space import Architecture

@@ -1,40 +1,11 @@
 """What a job sets in its process, and puts back when it ends."""
 
 import contextlib
-import logging
-import sys
 from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
-
-_LOGGER = logging.getLogger("spos_tf")
-
-
-def tell(message: str) -> None:
-    """Says a line for people, once, at the level of a note.
-
-    Where nobody has set up logging, as in a notebook, it goes to standard
-    error by itself.
-    """
-    _set_up()
-    _LOGGER.info(message)
-
-
-def warn(message: str) -> None:
-    """Says a line that people should not miss."""
-    _set_up()
-    _LOGGER.warning(message)
-
-
-def _set_up() -> None:
-    if _LOGGER.hasHandlers():
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    _LOGGER.addHandler(handler)
-    _LOGGER.setLevel(logging.INFO)
 
 
 def threads() -> int | None:
