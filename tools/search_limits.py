@@ -18,11 +18,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import limits
 import program
 import run_folder
 from absl import flags, logging
 
-import limits
 import ray_workers
 import search_judge
 import search_run

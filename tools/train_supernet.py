@@ -13,15 +13,15 @@ architecture found. Start it again to go on where it stopped.
 import json
 import sys
 
+import limits
 import numpy as np
+import pins
 import program
 import run_folder
 from absl import flags, logging
 
 import algorithms
 import architecture_learner
-import limits
-import pins
 import shared_flags
 import training_flags
 import training_run
