@@ -7,9 +7,10 @@ Paths, costs and all of a search's record but its accuracies are exact. The
 rest comes from float32 kernels, whose last bits differ between processors and
 versions of TensorFlow, and training enlarges them:
 
-see `TOLERANCES`. Rounding to a few bits jumps: a change of 1e-6 of the
-initial weights moved losses of `resnet18_bits` by 0.06 of 1 + loss, weights by
-0.05, statistics by 0.37 and scores by 0.13, hence `BITS_TOLERANCES`.
+see `TOLERANCES`. A change of 1e-6 of the initial weights moved, as shares of
+1 + value, losses by 0.06, weights by 0.05 and scores by 0.13 (statistics of
+`resnet18_bits` by 0.37), hence `LOOSE_TOLERANCES` for it and `nasbench201`.
+That of `shufflenet_blocks` was not measured; its tolerance is a guess.
 
 On one machine they are equal to the last bit: renewing says so.
 """
@@ -33,7 +34,7 @@ TOLERANCES = {
     "statistics": 0.05,
     "scores": 0.1,
 }
-BITS_TOLERANCES = {
+LOOSE_TOLERANCES = {
     "losses": 0.15,
     "weights": 0.15,
     "statistics": 0.75,
@@ -144,8 +145,8 @@ def test_search(request, space, trained, committed, tmp_path):
 def _assert_close(
     space: str, kind: str, computed: Values, wanted: Values
 ) -> None:
-    bits = space == "resnet18_bits"
-    tolerance = (BITS_TOLERANCES if bits else TOLERANCES)[kind]
+    loose = space != "shufflenet_blocks"
+    tolerance = (LOOSE_TOLERANCES if loose else TOLERANCES)[kind]
     assert computed.keys() == wanted.keys()
     for name, values in computed.items():
         np.testing.assert_allclose(
