@@ -17,12 +17,12 @@ import tensorflow as tf
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.counts import network_cost
 from spos_tf.cost.table import cost_names, cost_table
+from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet
 from spos_tf.search.driver import run_search
-from spos_tf.search.evaluator import Evaluator
 from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.record import Record
+from spos_tf.space.record import Record
 from spos_tf.spaces.registry import build_blueprint
 from spos_tf.training.optimization import LearningRate, make_optimizer
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2
