@@ -134,7 +134,10 @@ def reachable_sums(cost: CostTable) -> ReachableSums | None:
     if fractions or (real and most >= 2**53):
         return None
     least = [int(min(row)) for row in values]
-    added = [[int(v) - low for v in row] for row, low in zip(values, least)]
+    added = [
+        [int(v) - low for v in row]
+        for row, low in zip(values, least, strict=True)
+    ]
     step = math.gcd(*itertools.chain(*added)) or 1
     rows = [[index // step for index in row] for row in added[:-1]]
     sizes = itertools.accumulate(map(max, rows), initial=1)
