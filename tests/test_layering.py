@@ -46,6 +46,7 @@ GROUND = (
     "errors",
     "atomic_write",
     "plain_arrays",
+    "run_lock",
     "strict_json",
     "user_module",
 )

@@ -71,9 +71,8 @@ def sample_feasible(
     Uniform wherever that can be had: by rejection of uniform proposals, and
     where these miss by listing a small space, or exactly through the sums of
     a single `CostTable`. With several limits that proposals miss, the solver's
-    architecture and the nearest proposals walk by mutation to what is legal
-    and on among that; these are not uniform. Every
-    way is bounded.
+    architecture and random ones walk by mutation to what is legal and on among
+    that; these are not uniform. Every way is bounded.
 
     Args:
         space: What can be chosen.
@@ -92,15 +91,12 @@ def sample_feasible(
     """
     merged = merge_constraints(constraints)
     found = _Found(space, merged, count, avoid)
-    nearest: Encodings = np.zeros((0, space.num_choices), np.int32)
     tried = hits = 0
     for turn in range(ROUNDS):
-        proposals = space.sample(rng, ROUND)
+        hits += found.add(space.sample(rng, ROUND))
         tried += ROUND
-        hits += found.add(proposals)
         if found.full:
             return found.encodings
-        nearest = _nearest(merged, np.concatenate([nearest, proposals]))
         # Give up where the rest of the rounds will not yield enough.
         expected = hits / (turn + 1) * (ROUNDS - turn - 1)
         if turn >= 3 and expected < found.missing:
@@ -114,26 +110,29 @@ def sample_feasible(
         return found.encodings
     if _draw_by_sums(merged, rng, found):
         return found.encodings
-    solved = find_nearest(space, merged)
+    starts = found.encodings[:WALKERS]
+    solved = None if len(starts) else find_nearest(space, merged)
     if solved is not None:
         found.add(solved.encodings)
         if found.full:
             return found.encodings
-        if solved.exact:
+        if solved.exact and not found.any_legal:
             tables = [c for c in merged if isinstance(c.cost, CostTable)]
             raise UserError(_impossible(tables, solved.encodings))
-        nearest = np.concatenate([solved.encodings, nearest])[:WALKERS]
+        starts = solved.encodings
     for _ in range(WALKS):
-        nearest = _walk(space, merged, rng, nearest, found)
+        anywhere = space.sample(rng, WALKERS - len(starts))
+        ends = _walk(
+            space, merged, rng, np.concatenate([starts, anywhere]), found
+        )
         tried += WALKERS * NEIGHBOURS * STEPS
         if found.any_legal:
             break
         # All may have ended in one hollow: again, from anywhere.
-        anywhere = space.sample(rng, WALKERS - 1)
-        nearest = np.concatenate([nearest[:1], anywhere])
+        starts = ends[:1]
     if not found.any_legal and not avoid:
         effort = f"a bounded search tried {tried} architectures"
-        raise UserError(_impossible(merged, nearest, effort))
+        raise UserError(_impossible(merged, ends, effort))
     return found.encodings
 
 
@@ -200,13 +199,6 @@ def _draw_by_sums(
         if found.full:
             break
     return found.any_legal
-
-
-def _nearest(
-    constraints: Sequence[Constraint], encodings: Encodings
-) -> Encodings:
-    order = np.argsort(_violation(constraints, encodings), kind="stable")
-    return encodings[order[:WALKERS]]
 
 
 def _violation(
@@ -303,7 +295,7 @@ def _neighbours(below: float, above: float) -> str:
 def _impossible(
     constraints: Sequence[Constraint], tried: Encodings, effort: str = ""
 ) -> str:
-    nearest = _nearest(constraints, tried)[:1]
+    nearest = tried[[np.argmin(_violation(constraints, tried))]]
     costs = ", ".join(
         f"{constraint.cost.name} {format_cost(constraint.values(nearest)[0])}"
         for constraint in constraints
