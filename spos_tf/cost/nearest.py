@@ -62,7 +62,7 @@ def find_nearest(
         if isinstance(constraint.cost, CostTable) and math.isfinite(limit)
     ]
     # Tables of one blueprint have the same slots, and no choice is in two.
-    if len({cost.reads for cost, *_ in limits}) != 1:
+    if len({(cost.reads, *map(bytes, cost.legal)) for cost, *_ in limits}) != 1:
         return None
     table = limits[0][0]
     slots = np.repeat(np.arange(len(table.legal)), [*map(len, table.legal)])
@@ -88,19 +88,21 @@ def find_nearest(
         weights.append(step / (abs(limit) or 1.0))
     # In units in which no limit is broken by less than one step.
     unit = min(weights)
+    variables = [len(slots), len(limits)]
     once = (slots == np.arange(len(table.legal))[:, None]).astype(float)
-    outside = np.eye(len(limits))
+    ones, zeros = np.ones(len(once)), np.zeros((len(once), len(limits)))
     with _without_output():
         result = milp(
             np.concatenate([np.zeros(len(slots)), np.array(weights) / unit]),
-            integrality=np.repeat([1, 0], [len(slots), len(limits)]),
-            bounds=Bounds(0, np.repeat([1, np.inf], [len(slots), len(limits)])),
-            constraints=[
-                LinearConstraint(
-                    np.hstack([once, np.zeros((len(once), len(limits)))]), 1, 1
+            integrality=np.repeat([1, 0], variables),
+            bounds=Bounds(0, np.repeat([1, np.inf], variables)),
+            constraints=LinearConstraint(
+                np.block(
+                    [[once, zeros], [np.array(rows), -np.eye(len(limits))]]
                 ),
-                LinearConstraint(np.hstack([rows, -outside]), -np.inf, most),
-            ],
+                np.append(ones, np.full(len(limits), -np.inf)),
+                np.append(ones, most),
+            ),
             options={"node_limit": MAX_NODES, "mip_rel_gap": 0},
         )
     if result.x is None:
