@@ -28,8 +28,10 @@ def read_record(path: str | pathlib.Path) -> list[Candidate]:
 class Record:
     """The record of one search, open for more candidates.
 
-    See `Record.open`. The file is the record: every `append` is on its way to
-    the disk before it returns, as one write.
+    See `Record.open`. The file is the record: every `append` is with the
+    system before it returns, as one write. That outlives a kill. It does not
+    wait for the disk: a power loss may take the last lines, which costs one
+    evaluation each.
     """
 
     def __init__(
