@@ -37,8 +37,6 @@ from spos_tf.report.event_scalars import read_scalars
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import read_work_dir
 from spos_tf.space import Architecture
-from spos_tf.space.candidate import Candidate
-from spos_tf.space.front import front_of
 from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import blueprint_of, build_blueprint
 from spos_tf.training.checkpoints import (
@@ -46,6 +44,7 @@ from spos_tf.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from unwritten_charts import leave_unwritten
 
 DEMO = build_blueprint("shufflenet_blocks", preset="demo")
 SPACE = DEMO.search_space
@@ -312,8 +311,9 @@ def test_a_spoilt_file_is_refused_or_says_what_is_read(right, tmp_path, name):
     assert not (tmp_path / Trap.path).exists()
 
 
-def test_a_report_of_spoilt_files_is_whole(tmp_path):
+def test_a_report_of_spoilt_files_is_whole(tmp_path, monkeypatch):
     """It is made whatever the files hold, and says which it cannot read."""
+    leave_unwritten(monkeypatch)
     folder = tmp_path / "work"
     write_work_dir(folder)
     for part in ("supernet", "search/random"):
@@ -333,8 +333,7 @@ def test_a_report_of_spoilt_files_is_whole(tmp_path):
         _, spoilt = mutate(right[path], rng, kind=kind)
         path.write_bytes(spoilt)
         try:
-            work_dir = read_work_dir(folder, Candidate.from_json)
-            page = report_page(work_dir, front_of)
+            page = report_page(read_work_dir(folder))
         finally:
             path.write_bytes(right[path])
         assert "</html>" in page and "<script" not in page
