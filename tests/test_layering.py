@@ -175,7 +175,7 @@ RULES = (
 def test_the_tree_keeps(rule):
     broken = [
         f"{module.path}:{line}: {what}"
-        for module in modules("spos_tf", "tools", "benchmarks")
+        for module in modules("spos_tf", "tools", "benchmarks", "qa")
         for line, what in rule(module)
     ]
     assert not broken, f"{rule.__doc__}\n" + "\n".join(broken)

@@ -23,7 +23,7 @@ DISTRIBUTIONS = {
 # Files outside the library are imported by their bare names.
 OURS = {"spos_tf"} | {
     pathlib.PurePath(module.path).stem
-    for module in modules("tools", "tests", "benchmarks")
+    for module in modules("tools", "tests", "benchmarks", "qa")
 }
 
 
@@ -74,7 +74,7 @@ def test_imports_are_declared():
     requirements = declared()
     needed = imported("spos_tf", "tools")
     assert needed <= set(requirements[""]) | set(requirements["ray"])
-    needed = imported("tests", "benchmarks")
+    needed = imported("tests", "benchmarks", "qa")
     # pytest itself requires packaging. What the package is compared with has
     # an environment of its own (`make torch-env`).
     allowed = {"packaging", "torch"}
@@ -84,7 +84,7 @@ def test_imports_are_declared():
 def test_torch_is_for_the_peer_alone():
     users = [
         module.path
-        for module in modules("spos_tf", "tools", "tests", "benchmarks")
+        for module in modules("spos_tf", "tools", "tests", "benchmarks", "qa")
         if any(name.split(".")[0] == "torch" for _, name in module.imports())
     ]
     assert users == ["benchmarks/peer_torch.py"]

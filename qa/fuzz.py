@@ -1,9 +1,9 @@
 r"""Gives the tools thousands of spoilt files and looks at what they do.
 
 Examples:
-  python benchmarks/fuzz.py --output=runs/fuzz.json
-  python benchmarks/fuzz.py --files=200 --seed=1
-  python benchmarks/fuzz.py --only=1234 --keep
+  python qa/fuzz.py --output=runs/fuzz.json
+  python qa/fuzz.py --files=200 --seed=1
+  python qa/fuzz.py --only=1234 --keep
 
 Right files of every sort are made with the tools themselves: architecture
 files, records, latency and benchmark tables, flag files, checkpoints, networks

@@ -1,8 +1,8 @@
 r"""Kills the tools at random moments and compares what they come to.
 
 Example:
-  python benchmarks/kill_sweep.py --folder=runs/sweep
-  python benchmarks/kill_sweep.py --folder=runs/sweep --tools=search --kills=5
+  python qa/kill_sweep.py --folder=runs/sweep
+  python qa/kill_sweep.py --folder=runs/sweep --tools=search --kills=5
 
 Supernet training, search, retraining, latency table and export run on
 scikit-learn's digits. Each is killed (SIGKILL) at --kills moments: two thirds
