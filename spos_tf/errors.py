@@ -14,6 +14,23 @@ class UserError(ValueError):
     """
 
 
+def missing_extra(package: str, extra: str) -> UserError:
+    """The error for a package that only an extra installs.
+
+    No name of ours is on the package index, so the message names the checkout
+    and the wheel.
+
+    Args:
+        package: As people know it, for example `Ray`.
+        extra: Of setup.cfg, for example `ray`.
+    """
+    return UserError(
+        f"{package} is not installed; it comes with the extra {extra!r}. In a "
+        f"checkout run: pip install -e '.[{extra}]'. With the wheel: pip "
+        f"install 'WHEEL[{extra}]', where WHEEL is the path of the .whl file."
+    )
+
+
 class Preempted(BaseException):
     """The machine is wanted back: SIGTERM came.
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, missing_extra
 
 _KNOCK_SECONDS = 5.0
 # Encodings and accuracies are all that is exchanged.
@@ -57,10 +57,7 @@ def connected(options: PoolOptions) -> Iterator[Any]:
         import ray
         import ray.exceptions
     except ImportError:
-        raise UserError(
-            "Workers are Ray's, which is not installed. Run: "
-            "pip install 'spos_tf[ray]'."
-        ) from None
+        raise missing_extra("Ray", "ray") from None
     with _own_signals():
         _connect(ray, options)
     try:

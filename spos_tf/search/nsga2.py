@@ -6,16 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
-from pymoo.core.duplicate import DuplicateElimination
-from pymoo.core.mutation import Mutation
-from pymoo.core.population import Population
-from pymoo.core.problem import Problem
-from pymoo.core.termination import NoTermination
-from pymoo.operators.crossover.ux import UniformCrossover
 
 from spos_tf.cost.constraint import Constraint, CostFunction, all_allow
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, missing_extra
 from spos_tf.search.generations import (
     Encoding,
     GenerationSearch,
@@ -23,6 +16,17 @@ from spos_tf.search.generations import (
     as_key,
 )
 from spos_tf.space import SearchSpace
+
+try:
+    from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
+    from pymoo.core.duplicate import DuplicateElimination
+    from pymoo.core.mutation import Mutation
+    from pymoo.core.population import Population
+    from pymoo.core.problem import Problem
+    from pymoo.core.termination import NoTermination
+    from pymoo.operators.crossover.ux import UniformCrossover
+except ImportError:
+    raise missing_extra("pymoo", "nsga2") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
