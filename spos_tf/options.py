@@ -436,6 +436,8 @@ class SourceOptions(Options):
         "imagenet2012",
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
         "any TFDS image-classification set.",
+        # What it holds decides, not how it is spelled.
+        effect=_PLACE,
     )
     data_dir: str | None = option(
         None, "Folder in which TFDS has prepared its sets.", effect=_PLACE
