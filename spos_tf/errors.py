@@ -14,23 +14,6 @@ class UserError(ValueError):
     """
 
 
-def missing_extra(package: str, extra: str) -> UserError:
-    """The error for a package that only an extra installs.
-
-    No name of ours is on the package index, so the message names the checkout
-    and the wheel.
-
-    Args:
-        package: As people know it, for example `Ray`.
-        extra: Of setup.cfg, for example `ray`.
-    """
-    return UserError(
-        f"{package} is not installed; it comes with the extra {extra!r}. In a "
-        f"checkout run: pip install -e '.[{extra}]'. With the wheel: pip "
-        f"install 'WHEEL[{extra}]', where WHEEL is the path of the .whl file."
-    )
-
-
 class Preempted(BaseException):
     """The machine is wanted back: SIGTERM came.
 
@@ -60,3 +43,18 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
         if os.fspath(path) in str(error):
             raise
         raise UserError(f"{os.fspath(path)!r}: {error}") from None
+
+
+def missing_extra(what: str, extra: str) -> UserError:
+    """The error of what needs packages that are not installed.
+
+    Args:
+        what: What needs them.
+        extra: Name of the extra that they belong to.
+    """
+    return UserError(
+        f"{what} needs the packages of the extra {extra!r}, which are not "
+        f"installed. In the checkout run: pip install -e '.[{extra}]'; with "
+        f"the wheel: pip install 'PATH/TO/spos_tf-VERSION-py3-none-any.whl"
+        f"[{extra}]'."
+    )

@@ -180,7 +180,7 @@ def test_the_absence_of_an_extra_is_explained_where_it_is_imported(extra):
     explained = [
         path
         for path, source in users.items()
-        if re.search(rf'missing_extra\("[\w-]+", "{extra}"\)', source)
+        if re.search(rf'missing_extra\("[^"]+", "{extra}"\)', source)
     ]
     assert explained
     # Ray is handed on as a module; whoever imports it too comes after that.
@@ -204,8 +204,8 @@ def test_nobody_is_told_to_install_ours_from_the_index():
 
 
 def test_a_missing_extra_says_two_ways_out():
-    message = str(missing_extra("Ray", "ray"))
-    assert "Ray is not installed" in message
+    message = str(missing_extra("A search", "ray"))
+    assert message.startswith("A search needs")
     assert "pip install -e '.[ray]'" in message
     assert ".whl" in message
     assert "\n" not in message

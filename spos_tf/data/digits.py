@@ -15,12 +15,12 @@ def load_digits_source() -> Source:
     and the same on every machine and version.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        UserError: scikit-learn, which has the images, is not installed.
     """
     try:
         from sklearn.datasets import load_digits  # Late: slow to import.
     except ImportError:
-        raise missing_extra("scikit-learn", "digits") from None
+        raise missing_extra("Data set 'digits'", "digits") from None
 
     digits = load_digits()
     gray = np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8)

@@ -57,7 +57,7 @@ def connected(options: PoolOptions) -> Iterator[Any]:
         import ray
         import ray.exceptions
     except ImportError:
-        raise missing_extra("Ray", "ray") from None
+        raise missing_extra("A search with Ray's workers", "ray") from None
     with _own_signals():
         _connect(ray, options)
     try:

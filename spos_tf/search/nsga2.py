@@ -26,7 +26,7 @@ try:
     from pymoo.core.termination import NoTermination
     from pymoo.operators.crossover.ux import UniformCrossover
 except ImportError:
-    raise missing_extra("pymoo", "nsga2") from None
+    raise missing_extra("Strategy 'nsga2'", "nsga2") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
