@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -250,24 +250,3 @@ def _other_files(folder: pathlib.Path, formats: Iterable[str]) -> list[str]:
         for name, known in FORMATS.items()
         if name not in formats and (folder / known.file_name).exists()
     ]
-
-
-def table(manifest: Mapping[str, Any]) -> str:
-    """What a manifest says of every file, as lines for people."""
-    lines = [
-        f"{'format':15} {'bytes':>12} {'difference':>11} {'agreement':>10} "
-        f"{'accuracy':>9} {'near ties':>10}"
-    ]
-    rows = {
-        name: (f"{entry['bytes']:,d}", entry)
-        for name, entry in manifest["files"].items()
-    }
-    if "deploy_form" in manifest:
-        rows["(deploy form)"] = "", manifest["deploy_form"]
-    lines += [
-        f"{name:15} {size:>12} {entry['max_abs_difference']:11.2e} "
-        f"{entry['top1_agreement']:10.2%} {entry['accuracy']:9.2%} "
-        f"{entry['near_ties']:10d}"
-        for name, (size, entry) in rows.items()
-    ]
-    return "\n".join(lines)
