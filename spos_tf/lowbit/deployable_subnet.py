@@ -22,7 +22,8 @@ from spos_tf.lowbit.integer_nodes import (
     Mean,
 )
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.subnet import KerasOps, assemble
+from spos_tf.networks.subnet import assemble
+from spos_tf.ops.keras_ops import KerasOps
 from spos_tf.quantization import GridQuantizer, QuantizedFeatures
 
 

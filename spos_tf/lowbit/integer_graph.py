@@ -165,6 +165,9 @@ class _Reader(Ops[Any]):
         self._path = path
         self._placed = placed
 
+    def refuse(self, operation: str) -> NoReturn:
+        _refuse(f"the operation {operation!r}")
+
     def _layer(self, name: str) -> Any:
         return self._layers[f"{self._path}.{name}"]
 
@@ -217,12 +220,6 @@ class _Reader(Ops[Any]):
     def max_pool(self, x: Any, size: int, *, strides: int) -> Any:
         return MaxPool(x, size, strides)
 
-    def avg_pool(self, x: Any, size: int, *, strides: int) -> Any:
-        _refuse("an average pool")
-
-    def zeros(self, x: Any) -> Any:
-        _refuse("zeros")
-
     def add(self, x: Any, y: Any) -> Any:
         return Add(x, y)
 
@@ -245,21 +242,3 @@ class _Reader(Ops[Any]):
         if not isinstance(x, Mean) or not use_bias:
             _refuse("a classifier without a mean before it or without bias")
         return Classifier(x, self._layer(name))
-
-    def depthwise(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        _refuse("a depthwise convolution")
-
-    def split_halves(self, x: Any) -> Any:
-        _refuse("a split")
-
-    def split_even_odd(self, x: Any) -> Any:
-        _refuse("a split")
-
-    def interleave(self, x: Any, y: Any) -> Any:
-        _refuse("a shuffle")
-
-    def concat(self, xs: Any) -> Any:
-        _refuse("a concatenation")
-
-    def channels(self, x: Any) -> int:
-        _refuse("a number of channels asked for")

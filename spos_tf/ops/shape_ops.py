@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from spos_tf.ops.protocol import (
     Bits,
+    Ops,
     Precision,
     Width,
     clip_levels,
@@ -42,7 +43,7 @@ class Count:
     bias_adds: int = 0
 
 
-class ShapeOps:
+class ShapeOps(Ops[Shape]):
     """The `Ops` of shapes; `counts` lists what has been applied.
 
     Conventions: MACs are those of convolution and dense kernels only, one

@@ -22,7 +22,6 @@ from spos_tf.networks.blueprint import (
     Blueprint,
     Segment,
 )
-from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.ops.protocol import (
     MOST_BITS,
     Bits,
@@ -31,7 +30,8 @@ from spos_tf.ops.protocol import (
     Precision,
 )
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro, check_positive, with_arguments
+from spos_tf.spaces._macro import Macro, check_positive, with_arguments
+from spos_tf.spaces._registry import NamedNetwork
 
 WIDTHS = (0.5, 1.0, 1.5)
 PRECISIONS = ((1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4))

@@ -135,7 +135,7 @@ class _Block:
     [
         ("norm", "'stage1.block1.conv'.*without batch norm"),
         ("relu", "a ReLU between"),
-        ("depthwise", "a depthwise convolution"),
+        ("depthwise", "the operation 'depthwise'"),
         ("float", "a convolution .'float'. in float"),
     ],
 )
