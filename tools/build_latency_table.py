@@ -316,13 +316,8 @@ def main() -> None:
     if FLAGS.check_architectures == 1:
         raise UserError("--check_architectures is 0 or at least 2; got 1.")
     blueprint = shared_flags.blueprint()
-    from spos_tf.export.timing import RUNTIMES, set_tensorflow_threads
+    from spos_tf.export.timing import set_tensorflow_threads
 
-    if RUNTIMES[FLAGS.runtime] not in blueprint.export_formats:
-        raise UserError(
-            f"Networks of space {blueprint.search_space.name!r} cannot be "
-            f"exported to {FLAGS.runtime!r}. Choose another --runtime."
-        )
     if FLAGS.runtime == "tensorflow":
         set_tensorflow_threads(FLAGS.threads)
     settings = _settings(blueprint)

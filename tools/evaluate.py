@@ -17,7 +17,7 @@ import program
 import shared_flags
 import trained_subnet
 from spos_tf.errors import UserError
-from spos_tf.networks.blueprint import FLOAT_FORMATS, LOW_BIT_FORMATS
+from spos_tf.export.formats import FORMATS
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +27,7 @@ trained_subnet.define_subnet()
 flags.DEFINE_enum(
     "format",
     "keras",
-    ["keras", *dict.fromkeys(FLOAT_FORMATS + LOW_BIT_FORMATS)],
+    ["keras", *FORMATS],
     "keras: the network itself. Others: the exported file, in its runtime.",
 )
 flags.DEFINE_enum(
@@ -40,7 +40,7 @@ flags.DEFINE_integer("batch_size", 256, "Images at once.", lower_bound=1)
 
 
 def _predictor(subnet):
-    from spos_tf.export import FORMATS, keras_predictor, load
+    from spos_tf.export import keras_predictor, load
 
     if FLAGS.format == "keras":
         return keras_predictor(subnet.model)

@@ -23,20 +23,13 @@ import run_folder
 import shared_flags
 import trained_subnet
 from spos_tf.errors import UserError
+from spos_tf.export.formats import DEPLOY_FORM, FORMATS
 
 FLAGS = flags.FLAGS
 
-# As in spos_tf/export/formats.py, which takes seconds to import.
 _LEAST = {
-    "saved_model": 0.999,
-    "tflite": 0.999,
-    "onnx": 0.999,
-    "tflite_float16": 0.99,
-    "tflite_int8": 0.95,
-    "deploy_form": 0.99,
-    "tflite_lowbit": 0.999,
-    "onnx_qdq": 0.999,
-    "onnx_deploy": 0.999,
+    name: known.min_agreement
+    for name, known in {**FORMATS, DEPLOY_FORM.name: DEPLOY_FORM}.items()
 }
 
 shared_flags.define_run()
@@ -46,10 +39,10 @@ trained_subnet.define_subnet()
 flags.DEFINE_list(
     "formats",
     None,
-    "Of saved_model, tflite, tflite_float16, tflite_int8, onnx and, for "
-    "networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy. If unset all "
-    "that can hold the network; tflite_lowbit and onnx_deploy only after "
-    "train_subnet.py --deploy_form.",
+    "; ".join(f"{name}: {known.help}" for name, known in FORMATS.items())
+    + ". If unset all that can hold the network; "
+    + " and ".join(n for n, known in FORMATS.items() if known.is_deploy_form)
+    + " only after train_subnet.py --deploy_form.",
 )
 flags.DEFINE_list(
     "min_agreement",
@@ -121,8 +114,6 @@ def _some(split, count):
 
 def _other_files(folder: pathlib.Path, formats: Iterable[str]) -> list[str]:
     """Files there of formats that are not asked for now."""
-    from spos_tf.export import FORMATS
-
     return [
         known.file_name
         for name, known in FORMATS.items()
@@ -165,8 +156,8 @@ def main() -> None:
     )
     from spos_tf.networks.int8_subnet import is_int8
 
-    possible = possible_formats(subnet.model, blueprint)
-    formats = FLAGS.formats or default_formats(subnet.model, blueprint)
+    possible = possible_formats(subnet.model)
+    formats = FLAGS.formats or default_formats(subnet.model)
     targets = check_formats(
         formats, space=blueprint.search_space.name, allowed=possible
     )
@@ -193,6 +184,7 @@ def main() -> None:
         others = _other_files(folder, formats)
         manifest = export_model(
             subnet.model,
+            blueprint=blueprint,
             architecture=subnet.architecture,
             formats=formats,
             folder=folder,

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from spos_tf.errors import UserError
 from spos_tf.ops.protocol import (
     Bits,
     Ops,
@@ -118,12 +119,12 @@ class ShapeOps(Ops[Shape]):
 
     def add(self, x: Shape, y: Shape) -> Shape:
         if x != y:
-            raise ValueError(f"A sum has terms of one shape; got {x}, {y}.")
+            raise UserError(f"A sum has terms of one shape; got {x}, {y}.")
         return x
 
     def split_halves(self, x: Shape) -> tuple[Shape, Shape]:
         if x[-1] % 2:
-            raise ValueError(f"Halves need even channels; got {x[-1]}.")
+            raise UserError(f"Halves need even channels; got {x[-1]}.")
         half = (*x[:-1], x[-1] // 2)
         return half, half
 
@@ -133,7 +134,7 @@ class ShapeOps(Ops[Shape]):
     def split_even_odd(self, x: Shape) -> tuple[Shape, Shape]:
         # The official shuffle asserts this, for two groups of two.
         if x[-1] % 4:
-            raise ValueError(
+            raise UserError(
                 f"A channel shuffle needs channels divisible by 4; got {x[-1]}."
             )
         half = (*x[:-1], x[-1] // 2)

@@ -17,8 +17,6 @@ from spos_tf.blocks.residual import (
 )
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import (
-    FLOAT_FORMATS,
-    LOW_BIT_FORMATS,
     Blueprint,
     Segment,
 )
@@ -174,7 +172,6 @@ def _resnet(
         num_classes=macro.num_classes,
         segments=(Segment("stem", (stem,)), *body, Segment("head", (head,))),
         stage_widths=macro.stage_widths,
-        export_formats=LOW_BIT_FORMATS if precisions else FLOAT_FORMATS,
     )
 
 
