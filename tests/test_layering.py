@@ -212,7 +212,7 @@ SNIPPETS = [
     (reads_flags, "cost/a.py", "import sys\nprint(sys.argv)"),
     (imports_tensor_libraries, "space/a.py", "import tensorflow as tf"),
     (imports_tensor_libraries, "search/evolution.py", "from keras import ops"),
-    (imports_tensor_libraries, "search/random_search.py", "import keras.ops"),
+    (imports_tensor_libraries, "search/a.py", "import keras.ops"),
     (has_a_name_without_subject, "ops/utils.py", ""),
     (has_a_name_without_subject, "helpers/a.py", ""),
     (is_too_long, "ops/a.py", "\n" * (MAX_LINES + 1)),

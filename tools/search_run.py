@@ -147,8 +147,11 @@ def plan(blueprint: "Blueprint") -> Plan:
         UserError: A number or a cost is wrong, or no architecture keeps the
             limits.
     """
-    from spos_tf.search.evolution import Evolution, EvolutionOptions
-    from spos_tf.search.random_search import RandomSearch
+    from spos_tf.search.evolution import (
+        Evolution,
+        EvolutionOptions,
+        RandomSearch,
+    )
 
     measuring.check()
     _check_asynchronous()

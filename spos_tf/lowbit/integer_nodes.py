@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from spos_tf.lowbit.integer_grids import Grid
+from spos_tf.lowbit.ranges import Grid
 from spos_tf.quantization import QuantizedKernel
 
 
@@ -34,7 +34,7 @@ class Image:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Conv:
-    """Convolution, `"same"` padding, batch norm; on `Levels` a ReLU.
+    """Convolution, `"same"` padding, batch norm; on `ClipRange` a ReLU.
 
     Attributes:
         source: Where features come from.
@@ -44,7 +44,7 @@ class Conv:
         grid: A `Grid`, of the result; None as long as it is not known.
         rounding: The network's own layer that puts the result on a grid, for a
             sum; None in a network that does not.
-        rectified: Whether a ReLU follows, which clipping to `Levels` is.
+        rectified: Whether a ReLU follows, which clipping to `ClipRange` is.
     """
 
     source: Any

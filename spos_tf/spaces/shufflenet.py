@@ -9,7 +9,7 @@ from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import ElasticWidth, Width
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import WidenedMacro, with_arguments
+from spos_tf.spaces._macro import WidenedMacro, with_arguments
 
 OPS = ("3x3", "5x5", "7x7", "xception")
 WIDTHS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)

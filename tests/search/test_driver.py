@@ -7,8 +7,11 @@ from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
 from spos_tf.search.driver import Evaluation, run_search
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.random_search import RandomSearch
+from spos_tf.search.evolution import (
+    Evolution,
+    EvolutionOptions,
+    RandomSearch,
+)
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import build_blueprint

@@ -6,9 +6,12 @@ import pytest
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.search.evolution import Evolution, EvolutionOptions
+from spos_tf.search.evolution import (
+    Evolution,
+    EvolutionOptions,
+    RandomSearch,
+)
 from spos_tf.search.generations import SearchOptions
-from spos_tf.search.random_search import RandomSearch
 from spos_tf.space.search_space import format_encoding
 from spos_tf.spaces import build_blueprint
 

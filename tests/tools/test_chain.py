@@ -12,8 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from spos_tf.export.formats import FORMATS
-from spos_tf.networks.blueprint import FLOAT_FORMATS
+from spos_tf.export.formats import FORMATS, formats_of
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import read_record
 
@@ -37,7 +36,7 @@ SEARCH = [
     f"--recalibration_images={TRAINED_ON}",
     "--max_macs=200e3",
 ]
-FILES = [FORMATS[name].file_name for name in FLOAT_FORMATS]
+FILES = [FORMATS[name].file_name for name in formats_of("float")]
 # Loads a network where this package cannot be imported, writes its weights
 # and prints what it is made of and what it computes.
 LOAD = """
@@ -209,7 +208,7 @@ def test_the_network_loads_without_this_package(subnet, tmp_path):
         np.testing.assert_array_equal(arrays[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["keras", *FLOAT_FORMATS])
+@pytest.mark.parametrize("name", ["keras", *formats_of("float")])
 def test_evaluate_agrees_with_what_was_written(subnet, export, tool, name):
     done = tool(
         "evaluate",

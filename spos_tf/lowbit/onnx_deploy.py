@@ -4,23 +4,17 @@ Between QuantizeLinear and DequantizeLinear, runtimes fuse every operation into
 one of integers.
 """
 
-import os
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
-from spos_tf.export.integer_arrays import (
+from spos_tf.lowbit.integer_arrays import (
     as_array,
     classifier_arrays,
     conv_arrays,
 )
-from spos_tf.export.onnx_graph import (
-    OnnxGraph,
-    channels_first,
-    write_graph,
-)
-from spos_tf.lowbit.integer_grids import Grid, Levels
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
@@ -29,20 +23,22 @@ from spos_tf.lowbit.integer_nodes import (
     IntegerGraph,
     MaxPool,
 )
+from spos_tf.lowbit.onnx_graph import (
+    OnnxGraph,
+    channels_first,
+)
+from spos_tf.lowbit.ranges import ClipRange, Grid
 
 
-def write_onnx_deploy(
-    graph: IntegerGraph, path: str | os.PathLike[str]
-) -> None:
-    """Writes a deploy form: int8 weights, uint8 features, int32 biases.
+def onnx_deploy_model(graph: IntegerGraph) -> onnx.ModelProto:
+    """A deploy form: int8 weights, uint8 features, int32 biases.
 
-    Input and output are those of `write_onnx`.
+    Input and output are those of the format onnx.
 
     Args:
         graph: From `integer_graph`.
-        path: The file to make; replaced if it is there.
     """
-    write_graph(_Deploy(graph), path)
+    return _Deploy(graph).model()
 
 
 class _Deploy(OnnxGraph):
@@ -80,10 +76,10 @@ class _Deploy(OnnxGraph):
         step, zero = (
             (1.0, -128.0)
             if grid is None
-            else (as_array(one) for one in grid.grid())
+            else (as_array(one) for one in grid.scale_and_zero_point())
         )
         # uint8: clipped features are the small integers 0 to 2^bits - 1.
-        zero = 0 if isinstance(grid, Levels) else zero + 128
+        zero = 0 if isinstance(grid, ClipRange) else zero + 128
         return (
             self.constant(np.float32(step), f"{name}.step"),
             self.constant(zero, f"{name}.zero", TensorProto.UINT8),
@@ -91,7 +87,7 @@ class _Deploy(OnnxGraph):
 
     def _on_grid(self, grid: Grid, x: str, name: str) -> str:
         step, zero_point = self._grid(grid, name)
-        if not isinstance(grid, Levels):
+        if not isinstance(grid, ClipRange):
             return self.op("QuantizeLinear", [x, step, zero_point], name)
         x = self.op("QuantizeLinear", [x, step, zero_point], f"{name}.levels")
         top = self.constant(grid.top, f"{name}.top", TensorProto.UINT8)

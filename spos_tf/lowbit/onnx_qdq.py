@@ -1,19 +1,13 @@
 """A low-bit network as ONNX, as it was trained: weights on few integers."""
 
-import os
 from typing import Any
 
 import numpy as np
+import onnx
 import tensorflow as tf
 from onnx import TensorProto
 
-from spos_tf.export.integer_arrays import as_array
-from spos_tf.export.onnx_graph import (
-    OnnxGraph,
-    channels_first,
-    write_graph,
-)
-from spos_tf.lowbit.integer_grids import Grid, Levels, Placed
+from spos_tf.lowbit.integer_arrays import as_array
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
@@ -23,27 +17,29 @@ from spos_tf.lowbit.integer_nodes import (
     MaxPool,
     Mean,
 )
+from spos_tf.lowbit.onnx_graph import (
+    OnnxGraph,
+    channels_first,
+)
+from spos_tf.lowbit.ranges import ClipRange, Grid, StoredRange
 from spos_tf.quantization.rounding import dorefa
 
 
-def write_onnx_qdq(
-    graph: IntegerGraph,
-    path: str | os.PathLike[str],
-    weight_bits: int = 4,
-) -> None:
-    """Writes the network as it was trained, its weights as integers.
+def onnx_qdq_model(
+    graph: IntegerGraph, weight_bits: int = 4
+) -> onnx.ModelProto:
+    """The network as it was trained, its weights as integers.
 
     A runtime that fuses quantization into integer operations rounds biases
     to a grid that is coarse for so small integers: in onnxruntime set
-    `session.disable_quant_qdq` to `1`, or take `write_onnx_deploy`'s.
+    `session.disable_quant_qdq` to `1`, or take `onnx_deploy_model`'s.
 
     Args:
         graph: From `integer_graph`.
-        path: The file to make; replaced if it is there.
         weight_bits: 4 stores weights of up to 4 bits as int4, and others as
             int8; 8 stores all as int8.
     """
-    write_graph(_Trained(graph, weight_bits), path)
+    return _Trained(graph, weight_bits).model()
 
 
 class _Trained(OnnxGraph):
@@ -67,7 +63,7 @@ class _Trained(OnnxGraph):
             y = self._conv(node, inputs[0], name)
         else:
             y = self.op("Add", inputs, f"{name}.sum")
-        if isinstance(node.grid, Levels):
+        if isinstance(node.grid, ClipRange):
             return self._on_levels(node.grid, y, name)
         if isinstance(node, Add):
             y = self.op("Relu", [y], f"{name}.relu")
@@ -75,9 +71,11 @@ class _Trained(OnnxGraph):
 
     def _rounded(self, grid: Grid, x: str, name: str) -> str:
         """On the grid, if the network itself rounds to it."""
-        if not isinstance(grid, Placed):
+        if not isinstance(grid, StoredRange):
             return x
-        step, zero_point = (as_array(one) for one in grid.grid())
+        step, zero_point = (
+            as_array(one) for one in grid.scale_and_zero_point()
+        )
         places = [
             self.constant(step, f"{name}.step"),
             self.constant(zero_point, f"{name}.zero", TensorProto.INT8),
@@ -148,12 +146,16 @@ class _Trained(OnnxGraph):
             "Add", [halves, self.constant(unit, f"{name}.unit")], name
         )
 
-    def _on_levels(self, grid: Levels, x: str, name: str) -> str:
+    def _on_levels(self, grid: ClipRange, x: str, name: str) -> str:
         low, alpha = (
             self.constant(np.float32(end), f"{name}.{kind}")
-            for kind, end in zip(("low", "alpha"), grid.ends(), strict=True)
+            for kind, end in zip(
+                ("low", "alpha"), grid.value_range(), strict=True
+            )
         )
-        step = self.constant(as_array(grid.grid()[0]), f"{name}.step")
+        step = self.constant(
+            as_array(grid.scale_and_zero_point()[0]), f"{name}.step"
+        )
         zero = self.constant(0, f"{name}.zero", TensorProto.UINT8)
         x = self.op("Clip", [x, low, alpha], f"{name}.clipped")
         x = self.op("QuantizeLinear", [x, step, zero], f"{name}.levels")

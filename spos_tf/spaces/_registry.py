@@ -5,20 +5,33 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.space import Architecture
 from spos_tf.space.search_space import format_encoding, parse_encoding
-from spos_tf.spaces import user_file
+from spos_tf.spaces import _user_file
 
-# Beside the families of spaces.
-_NO_FAMILIES = ("macro", "mobile_blueprint", "registry", "user_file")
+
+class NamedNetwork(NamedTuple):
+    """A published network: one encoding of one space, a baseline to train.
+
+    Attributes:
+        search_space: Name of the space that it is part of.
+        encoding: In that space; None for the only network that a space has
+            with these arguments.
+        arguments: Of the space, where they differ from its published size's.
+        always: Arguments of the space at every size.
+    """
+
+    search_space: str
+    encoding: tuple[int, ...] | None
+    arguments: Mapping[str, Any] = {}
+    always: Mapping[str, Any] = {}
 
 
 @functools.cache
@@ -28,7 +41,7 @@ def _modules() -> tuple[Any, ...]:
     return tuple(
         importlib.import_module(f"spos_tf.spaces.{name}")
         for name in names
-        if name not in _NO_FAMILIES
+        if not name.startswith("_")
     )
 
 
@@ -58,8 +71,8 @@ def network_names() -> tuple[str, ...]:
 
 def _family(name: str) -> tuple[Any, str]:
     """The module of a space, and its name there."""
-    if user_file.is_in_file(name):
-        return user_file.load_family(name)
+    if _user_file.is_in_file(name):
+        return _user_file.load_family(name)
     if name not in _families():
         raise UserError(
             f"Unknown search space {name!r}. "
@@ -118,8 +131,8 @@ def build_blueprint(name: str, /, **arguments: Any) -> Blueprint:
             f"Space {name!r} has no preset {preset!r}. "
             f"Its presets are: {', '.join(family.PRESETS)}."
         )
-    if user_file.is_in_file(name):
-        return user_file.build(name, key, factory, given)
+    if _user_file.is_in_file(name):
+        return _user_file.build(name, key, factory, given)
     return factory(**given)
 
 
@@ -208,8 +221,8 @@ def stored_blueprint(name: str, arguments: Mapping[str, Any]) -> Blueprint:
         UserError: Space or arguments are unknown here, or nobody named the
             space's file.
     """
-    if user_file.is_in_file(name):
-        user_file.check_loaded(name)
+    if _user_file.is_in_file(name):
+        _user_file.check_loaded(name)
     return build_blueprint(name, **arguments)
 
 
@@ -264,8 +277,8 @@ def at_its_place(stored: str, asked: str) -> str:
     Raises:
         UserError: There is no such file or space.
     """
-    if not user_file.may_be_same(stored, asked):
+    if not _user_file.may_be_same(stored, asked):
         return stored
     _, key = _family(asked)
-    full = user_file.full_name(asked, key)
-    return full if user_file.may_be_same(stored, full) else stored
+    full = _user_file.full_name(asked, key)
+    return full if _user_file.may_be_same(stored, full) else stored

@@ -3,7 +3,6 @@
 tf2onnx has neither int4 nor a quantizer for each channel.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from spos_tf.atomic_write import unfinished
-from spos_tf.export.integer_arrays import same_padding
-from spos_tf.export.onnx_model import check_onnx
+from spos_tf.lowbit.integer_arrays import same_padding
 from spos_tf.lowbit.integer_nodes import (
     IntegerGraph,
     MaxPool,
@@ -23,23 +20,6 @@ from spos_tf.lowbit.integer_nodes import (
 OPSET = 21
 # Opset 21 came with it; onnxruntime refuses newer ones that it does not know.
 _IR_VERSION = 10
-
-
-def write_graph(graph: "OnnxGraph", path: str | os.PathLike[str]) -> None:
-    """Writes a network as a graph has it.
-
-    Args:
-        graph: What is written.
-        path: The file to make; replaced if it is there. Nothing is left of it
-            when writing fails.
-
-    Raises:
-        UserError: The result breaks ONNX's rules.
-    """
-    model = graph.model()
-    check_onnx(model)
-    with unfinished(path) as temporary:
-        onnx.save(model, str(temporary))
 
 
 def channels_first(kernel: np.ndarray) -> np.ndarray:
@@ -148,8 +128,8 @@ class OnnxGraph:
         y = self.op("GlobalAveragePool", [x], f"{name}.map")
         return self.op("Flatten", [y], name)
 
-    def model(self) -> Any:
-        """The whole, as an `onnx.ModelProto`."""
+    def model(self) -> onnx.ModelProto:
+        """The whole network."""
         for node in self._graph.nodes:
             self._add(node)
         size = self._graph.image_size

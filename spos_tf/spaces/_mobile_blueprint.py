@@ -12,7 +12,7 @@ from spos_tf.blocks.mobile import (
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import Block
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import WidenedMacro
+from spos_tf.spaces._macro import WidenedMacro
 
 # Of (width of the output, stride): one block an option; None for the option
 # that only a block of stride 1 and equal widths has.

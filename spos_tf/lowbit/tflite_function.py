@@ -1,27 +1,20 @@
-"""A deploy form as a TFLite file that computes on integers.
+"""A deploy form as a function that TFLite converts to one on integers.
 
 The converter reads the grids from TensorFlow's own fake quantization, which
 stands wherever the file has a tensor; all numbers are constants by then.
 """
 
-import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.atomic_write import unfinished
-from spos_tf.export.integer_arrays import (
+from spos_tf.lowbit.integer_arrays import (
     as_array,
     classifier_arrays,
     conv_arrays,
     same_padding,
 )
-from spos_tf.export.silence import silenced
-from spos_tf.export.tflite import convert
-from spos_tf.export.tflite_operations import check_builtin, check_integer
-from spos_tf.export.tflite_weights import with_int8_matrix
-from spos_tf.lowbit.integer_grids import Grid, Levels
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
@@ -31,42 +24,25 @@ from spos_tf.lowbit.integer_nodes import (
     MaxPool,
     Mean,
 )
+from spos_tf.lowbit.ranges import ClipRange, Grid
 from spos_tf.quantization.integers import MOST_INTEGER
 
 
-def write_lowbit_tflite(
-    graph: IntegerGraph, path: str | os.PathLike[str]
-) -> None:
-    """Writes a deploy form as TFLite: int8 features, weights and sums.
-
-    Input `image`, float32 `[batch, height, width, 3]`, and output `logits`,
-    float32 `[batch, classes]`, are as in other TFLite files. The classifier
-    multiplies dequantized integers.
+def tflite_function(graph: IntegerGraph) -> Any:
+    """A deploy form as the function that TFLite's converter takes.
 
     Args:
         graph: From `integer_graph`.
-        path: The file to make; replaced if it is there. Nothing is left of it
-            when writing fails.
 
-    Raises:
-        UserError: The converter refuses the network, or left something but
-            the classifier in float.
+    Returns:
+        A concrete function from `image`, float32 `[batch, height, width, 3]`,
+        to `{"logits": float32 [batch, classes]}`.
     """
     shape = (None, graph.image_size, graph.image_size, 3)
     spec = tf.TensorSpec(shape, tf.float32, "image")
-    function = tf.function(
+    return tf.function(
         lambda image: {"logits": _run(graph, image)}, input_signature=[spec]
     ).get_concrete_function()
-    with silenced():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        content = convert(converter)
-    kernel, step, _ = classifier_arrays(graph.classifier)
-    content = with_int8_matrix(content, kernel.T, float(step))
-    check_builtin(content)
-    check_integer(content, "tflite_lowbit", float_classifier=True)
-    with unfinished(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def _run(graph: IntegerGraph, image: tf.Tensor) -> tf.Tensor:
@@ -79,9 +55,11 @@ def _run(graph: IntegerGraph, image: tf.Tensor) -> tf.Tensor:
 
 def _on_grid(grid: Grid, x: tf.Tensor) -> tf.Tensor:
     with tf.init_scope():
-        step, zero_point = (float(as_array(one)) for one in grid.grid())
+        step, zero_point = (
+            float(as_array(one)) for one in grid.scale_and_zero_point()
+        )
     return tf.quantization.fake_quant_with_min_max_args(
-        tf.nn.relu(x) if isinstance(grid, Levels) else x,
+        tf.nn.relu(x) if isinstance(grid, ClipRange) else x,
         min=(-128 - zero_point) * step,
         max=(127 - zero_point) * step,
     )
