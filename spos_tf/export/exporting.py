@@ -20,6 +20,7 @@ from spos_tf.export.formats import (
     check_weight_bits,
     formats_of,
 )
+from spos_tf.export.labels import put_labels
 from spos_tf.export.manifest import (
     FILE_NAME,
     build_manifest,
@@ -52,6 +53,7 @@ def export_model(
     representative_images: Iterable[np.ndarray] | None = None,
     min_agreement: Mapping[str, float] | None = None,
     stored_weight_bits: int | None = None,
+    class_names: Sequence[str] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -76,6 +78,8 @@ def export_model(
             absent.
         stored_weight_bits: What onnx_qdq stores low-bit weights in, 4 or 8;
             None for 4.
+        class_names: In the order of the outputs; they go into the manifest
+            and into the files that have a place for them.
         batch_size: Images at once.
         progress: Called as (format name, `"convert"`, `"check"` or `"done"`,
             index of the format) when a step begins.
@@ -123,6 +127,8 @@ def export_model(
             report(target.name, "convert", index)
             path = scratch / target.file_name
             levels = target.load_writer()(network, path)
+            if class_names is not None:
+                put_labels(path, class_names)
             report(target.name, "check", index)
             logits = predict(path, target.name, images, batch_size)
             of = deployed if target.is_deploy_form else reference
@@ -132,7 +138,11 @@ def export_model(
             files[target.name] = file_entry(path, parity, levels)
             report(target.name, "done", index)
         manifest = build_manifest(
-            architecture, blueprint.image_size, files, deploy_parity
+            architecture,
+            blueprint.image_size,
+            files,
+            deploy_parity,
+            class_names,
         )
         # A manifest never speaks of files other than those beside it.
         (target_folder / FILE_NAME).unlink(missing_ok=True)
