@@ -30,7 +30,7 @@ STYLES = (
 GREY = "#8A939C"
 # More dots than this become one bitmap within the SVG.
 MANY = 1500
-PNG_SIZE, PAGE_SIZE, SMALL_SIZE = (8.0, 5.5), (5.4, 3.7), (4.2, 2.9)
+PNG_SIZE, PAGE_SIZE, SMALL_SIZE = (8.0, 5.5), (5.4, 3.7), (3.8, 2.7)
 
 _SETTINGS: dict[Any, Any] = {
     # Names may hold dollars and need not be formulas.

@@ -209,19 +209,16 @@ def _count(value: float | None) -> str:
 
 
 def _large(value: float) -> str:
-    """Three or four digits, with k, M or G.
+    """Short, with k, M or G from ten thousand.
 
     >>> _large(318729024), _large(177792), _large(6.3164), _large(9500)
-    ('318.7 M', '177.8 k', '6.316', '9,500')
+    ('318.7 M', '177.8 k', '6.3164', '9,500')
     """
-    for least, unit, letter in (
-        (1e9, 1e9, "G"),
-        (1e6, 1e6, "M"),
-        (1e4, 1e3, "k"),
-    ):
-        if abs(value) >= least:
-            return f"{value / unit:.1f} {letter}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    from matplotlib.ticker import EngFormatter
+
+    if abs(value) < 1e4:
+        return _count(value)
+    return EngFormatter(places=1)(value)
 
 
 def _size(value: float | None) -> str:

@@ -13,10 +13,10 @@ _TITLES = {
     "subnet": "Retrained network",
     "export": "Exported files",
 }
-# Further results, and what they would add.
+# Further tools, and what they are for.
 _OPTIONAL = {
-    "correlate": "how well the supernet ranks networks, by a benchmark's table",
-    "search_limits": "searches under several limits in one table",
+    "correlate": "compare the ranking with a table of a benchmark",
+    "search_limits": "search under several limits and compare the results",
 }
 
 
