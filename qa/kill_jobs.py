@@ -7,8 +7,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 
 _SPACE = (
     "--preset=demo",
-    '--space_arguments={"stage_widths": [16], "stage_repeats": [3], '
-    '"stage_strides": [2]}',
+    '--space_arguments={"stem_width": 8, "stage_widths": [16], '
+    '"stage_repeats": [3], "stage_strides": [2], "last_width": 64}',
 )
 _DIGITS = ("--dataset=digits", "--holdout_per_class=20")
 _TRAINING = (

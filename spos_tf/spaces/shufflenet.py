@@ -42,15 +42,17 @@ PRESETS = {
         dropout=0.1,
         input_kind="standard",
     ),
+    # 8 px allow one full convolution; blocks at 4 and 2 px are wide for their
+    # cost, and a pool over 2 x 2 keeps where a stroke was.
     "demo": WidenedMacro(
         image_size=8,
         num_classes=10,
-        stem_width=8,
+        stem_width=16,
         stem_stride=1,
-        stage_widths=(16, 32),
+        stage_widths=(36, 72),
         stage_repeats=(2, 3),
-        stage_strides=(1, 2),
-        last_width=64,
+        stage_strides=(2, 2),
+        last_width=128,
         dropout=0.0,
         input_kind="standard",
     ),

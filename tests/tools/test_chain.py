@@ -34,7 +34,7 @@ SEARCH = [
     "--generations=2",
     "--top_k=2",
     f"--recalibration_images={TRAINED_ON}",
-    "--max_macs=200e3",
+    "--max_macs=210e3",
 ]
 FILES = [FORMATS[name].file_name for name in formats_of("float")]
 # Loads a network where this package cannot be imported, writes its weights
@@ -133,7 +133,7 @@ def test_files_are_where_the_contract_says(supernet, search, subnet, export):
     assert contents(export) == {*FILES, "manifest.json", "export.flags"}
     best, metrics = read(search / "best.json"), read(subnet / "metrics.json")
     architecture = read(subnet / "architecture.json")
-    assert best["costs"]["macs"] == metrics["macs"] <= 200e3
+    assert best["costs"]["macs"] == metrics["macs"] <= 210e3
     assert {name: best[name] for name in architecture} == architecture
     assert read(export / "manifest.json")["architecture"] == architecture
 
