@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from spos_tf.data.examples import StreamSplit
-from spos_tf.data.randomness import Purpose, random_words, shuffled
+from spos_tf.data.randomness import random_words, shuffled
 
 
 def shuffled_records(

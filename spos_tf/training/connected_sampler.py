@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.space import SearchSpace
 from spos_tf.training.samplers import Draw, step_seed
 
@@ -31,7 +32,7 @@ class ConnectedSampler:
         *,
         seed: int,
     ) -> None:
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.CONNECTED_PATH)
         legal = [list(options) for options in space.legal_options]
         groups: list[tuple[list[int], int]] = []
         grouped: set[int] = set()

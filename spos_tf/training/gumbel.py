@@ -9,6 +9,7 @@ falls over the run.
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
     ArchitectureParameters,
@@ -62,11 +63,12 @@ class GumbelSoftmax:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         """See `ArchitectureSampler`; weights of a choice sum to 1."""
-        return Draw(self._weights(step, self._seed), tf.constant(False))
+        weights = self._weights(step, Purpose.GUMBEL_WEIGHTS)
+        return Draw(weights, tf.constant(False))
 
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """See `ArchitectureSampler`; noise of its own."""
-        weights = self._weights(step, self._seed + 1)
+        weights = self._weights(step, Purpose.GUMBEL_ARCHITECTURE)
         return ArchitectureDraw(
             weights, weights, tf.constant(self.parameters.legal)
         )
@@ -78,7 +80,8 @@ class GumbelSoftmax:
         del before, moved
         return after
 
-    def _weights(self, step: tf.Tensor, seed: int) -> tf.Tensor:
-        noise = gumbel_noise(self.parameters.legal.shape, step_seed(seed, step))
+    def _weights(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
+        seed = step_seed(derive_seed(self._seed, purpose), step)
+        noise = gumbel_noise(self.parameters.legal.shape, seed)
         noisy = self.parameters.logits() + noise
         return tf.nn.softmax(noisy / self.temperature(step))

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.space import SearchSpace
 from spos_tf.training.samplers import Draw, step_seed
 
@@ -64,7 +65,7 @@ class PathDropoutSampler:
         self._rate = keep_rate
         self._linear = schedule == "linear"
         self._last = max(steps - 1, 1)
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.PATH_DROPOUT)
 
     def keep_rate(self, step: tf.Tensor) -> tf.Tensor:
         """The probability in int64 scalar `step`, float32 scalar."""
