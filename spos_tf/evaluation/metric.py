@@ -10,11 +10,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.space.candidate import ACCURACY, Direction
 
 LabelForm = Literal["sparse", "one_hot"]
-Direction = Literal["max", "min"]
-
-ACCURACY = "accuracy"
 
 # They are what is counted where no metric is given.
 _ACCURACIES = (
