@@ -188,7 +188,9 @@ def test_a_tree_scores_by_a_metric_like_single_paths(metric):
         ),
     ]
     found = collections.defaultdict(set)
-    for scorer, order in zip(scorers, (CANDIDATES, CANDIDATES[::-1])):
+    for scorer, order in zip(
+        scorers, (CANDIDATES, CANDIDATES[::-1]), strict=True
+    ):
         scorer.submit(order)
         for result in scorer.results():
             found[order[result.position]].add(result.score)

@@ -150,9 +150,8 @@ def test_where_less_is_better_the_search_goes_the_other_way(
     )
     assert least.score == -most.score and least.merit == most.merit
     records = [read_record(tmp_path / name) for name in ("most", "least")]
-    assert [[one.encoding for one in record] for record in records][0] == [
-        one.encoding for one in records[1]
-    ]
+    up, down = ([one.encoding for one in record] for record in records)
+    assert up == down
     assert {(one.metric, one.direction) for one in records[1]} == {
         ("loss", "min")
     }
