@@ -436,6 +436,8 @@ class SourceOptions(Options):
         "imagenet2012",
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
         "any TFDS image-classification set.",
+        # What it holds decides, not how it is spelled.
+        effect=_PLACE,
     )
     data_dir: str | None = option(
         None, "Folder in which TFDS has prepared its sets.", effect=_PLACE
@@ -1202,7 +1204,7 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     @property
     def num_random(self) -> int:
-        """Candidates of an asynchronous search before the first with parents."""
+        """Candidates that an asynchronous search begins with, all random."""
         return min(max(self.population, self.most_under_way), self.budget)
 
 
