@@ -36,11 +36,28 @@ def write_events(folder, steps, *, validation=False):
             reporter.validation(max(steps), {"accuracy": 0.5, "path0": 0.4})
 
 
-def write_training(folder, tool, steps, **flags):
-    """Flags, a checkpoint's name and events."""
-    flags = {"dataset": "digits", "steps": steps, **flags}
-    lines = [f"--{name}={value}\n" for name, value in flags.items()]
+def write_run(folder, tool, **options):
+    """The flags and the options of a run."""
+    options = {"dataset": "digits", **options}
+    lines = [f"--{name}={value}\n" for name, value in options.items()]
     _write(folder / f"{tool}.flags", "".join(lines))
+    _write(
+        folder / "run.json",
+        {
+            "schema": 1,
+            "tool": tool,
+            "version": "0.2.0",
+            "options": options,
+            "recipe": None,
+            "inputs": {},
+            "versions": {},
+        },
+    )
+
+
+def write_training(folder, tool, steps, **options):
+    """Options, a checkpoint's name and events."""
+    write_run(folder, tool, steps=steps, **options)
     _write(folder / "checkpoints" / f"step-{steps:08d}.npz", "")
 
 
@@ -69,10 +86,12 @@ def candidates(blueprint, count, seed):
 
 def write_search(folder, blueprint, *, strategy, seed, count=60):
     """A finished search; returns its winner."""
-    _write(
-        folder / "search.flags",
-        f"--dataset=digits\n--strategy={strategy}\n--max_macs=42e6\n"
-        "--supernet_name=default\n",
+    write_run(
+        folder,
+        "search",
+        strategy=strategy,
+        max_macs=42e6,
+        supernet_name="default",
     )
     record = Record.open(folder / "record.jsonl")
     for one in candidates(blueprint, count, seed):
@@ -139,7 +158,7 @@ def write_work_dir(folder, preset="demo", name="winner"):
     _write(subnet / "architecture.json", architecture)
     metrics = {"macs": winner.costs["macs"], "params": 7, "test_accuracy": 0.75}
     _write(subnet / "metrics.json", {**metrics, "steps": 500, "seconds": 42.0})
-    _write(folder / "export" / name / "export.flags", "--dataset=digits\n")
+    write_run(folder / "export" / name, "export")
     figures = {
         "max_abs_difference": 3.5e-06,
         "top1_agreement": 1.0,
@@ -158,7 +177,7 @@ def write_work_dir(folder, preset="demo", name="winner"):
         },
     )
     correlate = folder / "correlate" / "default"
-    _write(correlate / "correlate.flags", "--dataset=digits\n")
+    write_run(correlate, "correlate")
     _write(
         correlate / "correlation.json",
         {
@@ -176,7 +195,7 @@ def write_work_dir(folder, preset="demo", name="winner"):
     figure.add_subplot().scatter([1, 2, 3], [1, 3, 2])
     figure.savefig(correlate / "scatter.png", metadata={"Software": None})
     limits = folder / "search_limits" / "default"
-    _write(limits / "search_limits.flags", "--dataset=digits\n")
+    write_run(limits, "search_limits")
     row = {"limit": "macs<=42e6", "costs": {"macs": 41_000_000}}
     _write(
         limits / "table.json",

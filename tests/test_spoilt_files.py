@@ -37,8 +37,6 @@ from spos_tf.report.event_scalars import read_scalars
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import read_work_dir
 from spos_tf.space import Architecture
-from spos_tf.space.candidate import Candidate
-from spos_tf.space.front import front_of
 from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import blueprint_of, build_blueprint
 from spos_tf.training.checkpoints import (
@@ -333,8 +331,7 @@ def test_a_report_of_spoilt_files_is_whole(tmp_path):
         _, spoilt = mutate(right[path], rng, kind=kind)
         path.write_bytes(spoilt)
         try:
-            work_dir = read_work_dir(folder, Candidate.from_json)
-            page = report_page(work_dir, front_of)
+            page = report_page(read_work_dir(folder))
         finally:
             path.write_bytes(right[path])
         assert "</html>" in page and "<script" not in page

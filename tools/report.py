@@ -55,21 +55,19 @@ def main() -> None:
         raise UserError(f"--output is a file; {str(output)!r} is a folder.")
     from spos_tf.report.page import report_page
     from spos_tf.report.work_dir import TOOLS, read_work_dir
-    from spos_tf.space.candidate import Candidate
-    from spos_tf.space.front import front_of
     from spos_tf.spaces import preset_names
 
     for space in FLAGS.search_space:
         # Loads the file; nothing that the work_dir names is.
         preset_names(space)
-    work_dir = read_work_dir(folder, Candidate.from_json)
+    work_dir = read_work_dir(folder)
     if not work_dir.all_runs():
         raise UserError(
             f"There is nothing to report in {str(folder)!r}: it has no run in "
             f"{', '.join(f'{stage}/' for stage in TOOLS)}. Start with "
             "tools/train_supernet.py, or name another --work_dir."
         )
-    page = report_page(work_dir, front_of)
+    page = report_page(work_dir)
     try:
         with unfinished(output) as path:
             # Names of files and texts of JSON may hold half characters.

@@ -3,20 +3,26 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from spos_tf.analysis.correlation import RankCorrelation
 from spos_tf.errors import UserError
-from spos_tf.report.plots import STYLES, save_png
+from spos_tf.report.drawing import (
+    MANY,
+    PNG_SIZE,
+    STYLES,
+    add_legend,
+    label,
+    write_png,
+)
+from spos_tf.report.scores import Metric
 
-# More are drawn as one cloud without outlines.
-_FEW = 2000
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,23 +66,26 @@ def plot_scatter(
     theirs = np.asarray(accuracies, np.float64)
     if not len(percent):
         raise UserError("A scatter plot needs at least one architecture.")
-    figure = Figure(figsize=(11, 5.5), dpi=120, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    best = percent == percent.max()
-    _dots(left, percent, theirs, best)
-    left.set_xlabel("supernet accuracy [%]")
-    left.set_ylabel(accuracy_label)
-    ranks = scipy.stats.rankdata(percent), scipy.stats.rankdata(theirs)
-    _dots(right, *ranks, best)
-    right.set_xlabel("rank by supernet accuracy")
-    right.set_ylabel(f"rank by {accuracy_label}")
-    figure.suptitle(title, fontsize="medium")
-    handles = left.get_legend_handles_labels()
-    _finish(figure, [left, right], 2, path, handles)
+
+    def draw(figure: "Figure") -> None:
+        from scipy.stats import rankdata
+
+        left, right = figure.subplots(1, 2)
+        best = percent == percent.max()
+        _dots(left, percent, theirs, best)
+        left.set_xlabel(Metric().label)
+        left.set_ylabel(accuracy_label)
+        _dots(right, rankdata(percent), rankdata(theirs), best)
+        right.set_xlabel("rank by supernet accuracy")
+        right.set_ylabel(f"rank by {accuracy_label}")
+        figure.suptitle(title, fontsize="medium")
+        add_legend(figure)
+
+    write_png(draw, path, size=(11, 5.5))
 
 
 def _dots(
-    axes: Axes,
+    axes: "Axes",
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
     best: npt.NDArray[np.bool_],
@@ -84,7 +93,7 @@ def _dots(
     axes.scatter(
         x,
         y,
-        s=14 if len(x) <= _FEW else 3,
+        s=14 if len(x) <= MANY else 3,
         c=STYLES[1][0],
         alpha=0.45,
         linewidths=0,
@@ -133,25 +142,29 @@ def plot_over_training(
             "A plot over training needs at least one point where tau is "
             "defined; there is none."
         )
-    figure = Figure(figsize=(8, 5.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, points) in enumerate(drawn.items()):
-        color, marker, line = STYLES[number % len(STYLES)]
-        amounts = [one.amount for one in points]
-        low, high = zip(*(_ends(one.kendall) for one in points), strict=True)
-        axes.fill_between(amounts, low, high, color=color, alpha=0.15, lw=0)
-        axes.plot(
-            amounts,
-            [one.kendall.tau or 0.0 for one in points],
-            color=color,
-            marker=marker,
-            linestyle=line,
-            label=f"{name}, last {points[-1].kendall}",
-        )
-    axes.axhline(0, color="0.6", linewidth=1)
-    axes.set_xlabel(amount_label)
-    axes.set_ylabel("Kendall tau")
-    _finish(figure, [axes], 1, path)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        for number, (name, points) in enumerate(drawn.items()):
+            color, marker, line = STYLES[number % len(STYLES)]
+            amounts = [one.amount for one in points]
+            ends = [_ends(one.kendall) for one in points]
+            low, high = zip(*ends, strict=True)
+            axes.fill_between(amounts, low, high, color=color, alpha=0.15, lw=0)
+            axes.plot(
+                amounts,
+                [one.kendall.tau or 0.0 for one in points],
+                color=color,
+                marker=marker,
+                linestyle=line,
+                label=f"{label(name)}, last {points[-1].kendall}",
+            )
+        axes.axhline(0, color="0.6", linewidth=1)
+        axes.set_xlabel(amount_label)
+        axes.set_ylabel("Kendall tau")
+        add_legend(figure)
+
+    write_png(draw, path)
 
 
 def plot_beside(
@@ -168,30 +181,30 @@ def plot_beside(
     """
     if not runs:
         raise UserError("A comparison needs at least one run.")
-    height = 1.4 + 0.45 * len(runs)
-    figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    color, marker, _ = STYLES[1]
-    for place, kendall in enumerate(runs.values()):
-        if kendall.tau is None:
-            axes.annotate("not defined", (0, place), va="center")
-            continue
-        low, high = _ends(kendall)
-        axes.plot([low, high], [place, place], color=color, linewidth=2)
-        axes.plot([kendall.tau], [place], color=color, marker=marker)
-        axes.annotate(
-            f"{kendall.tau:.3f}",
-            (kendall.tau, place),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize="small",
-        )
-    axes.axvline(0, color="0.6", linewidth=1)
-    axes.set_yticks(range(len(runs)), list(runs))
-    axes.set_ylim(len(runs) - 0.4, -0.6)
-    axes.set_xlabel("Kendall tau, 95 % interval over architectures")
-    _finish(figure, [axes], 0, path)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        color, marker, _ = STYLES[1]
+        for place, kendall in enumerate(runs.values()):
+            if kendall.tau is None:
+                axes.annotate("not defined", (0, place), va="center")
+                continue
+            axes.plot(_ends(kendall), [place, place], color=color, linewidth=2)
+            axes.plot([kendall.tau], [place], color=color, marker=marker)
+            axes.annotate(
+                f"{kendall.tau:.3f}",
+                (kendall.tau, place),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+            )
+        axes.axvline(0, color="0.6", linewidth=1)
+        axes.set_yticks(range(len(runs)), list(runs))
+        axes.set_ylim(len(runs) - 0.4, -0.6)
+        axes.set_xlabel("Kendall tau, 95 % interval over architectures")
+
+    write_png(draw, path, size=(PNG_SIZE[0], 1.4 + 0.45 * len(runs)))
 
 
 def _ends(kendall: RankCorrelation) -> tuple[float, float]:
@@ -201,24 +214,3 @@ def _ends(kendall: RankCorrelation) -> tuple[float, float]:
         middle if kendall.low is None else kendall.low,
         middle if kendall.high is None else kendall.high,
     )
-
-
-def _finish(
-    figure: Figure,
-    drawn: Sequence[Axes],
-    columns: int,
-    path: str | pathlib.Path,
-    handles: tuple[list[Any], list[Any]] | None = None,
-) -> None:
-    for axes in drawn:
-        axes.grid(color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    if columns:
-        figure.legend(
-            *(handles or ()),
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-        )
-    save_png(figure, pathlib.Path(path))

@@ -1,14 +1,12 @@
-"""Files of a work_dir read with patience: what cannot be read is said."""
+"""Reads files of a work_dir and collects what could not be read."""
 
 import base64
 import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from spos_tf.strict_json import parse_json
-
-T = TypeVar("T")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -153,35 +151,6 @@ def read_object(path: pathlib.Path, problems: list[str]) -> Fields:
         )
         value = None
     return Fields(value or {}, path.name, problems)
-
-
-def read_lines(
-    path: pathlib.Path, parse: Callable[[str], T], problems: list[str]
-) -> list[T]:
-    """What the whole lines of a file say.
-
-    A last line without its newline is one that is being written: left out.
-
-    Args:
-        path: May be missing.
-        parse: A line -> its value; raises ValueError with the reason.
-        problems: Gets one line for all that could not be read.
-    """
-    data = read_bytes(path, problems) or b""
-    lines = data[: data.rfind(b"\n") + 1].splitlines()
-    found: list[T] = []
-    bad: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(parse(line.decode("utf-8")))
-        except (ValueError, OverflowError) as error:
-            bad.append(f"line {number}: {error}")
-    if bad:
-        problems.append(
-            f"{path.name}: {len(bad)} of {len(lines)} lines could not be "
-            f"read; {bad[0]}."
-        )
-    return found
 
 
 def png_uri(path: pathlib.Path, problems: list[str]) -> str | None:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spos_tf.cost.description import describe
-from spos_tf.report.files import Fields, shortened
+from spos_tf.report.files import Fields
+from spos_tf.report.network import draw_network
+from spos_tf.report.scores import Metric, best_score
 from spos_tf.report.statistics import option_text
 from spos_tf.report.work_dir import Run, WorkDir
 from spos_tf.space import Architecture
@@ -23,7 +26,8 @@ class Network:
             be built here.
         problem: Why not.
         runs: Whose it is, as `stage/name`.
-        search_accuracy: As a path of the supernet, on the search split.
+        search_score: Score as a path of the supernet, on the search split.
+        metric: What that score measures.
         test_accuracy: Retrained.
         costs: By name.
         measured_ms: Median of its latency.
@@ -33,10 +37,23 @@ class Network:
     described: Mapping[str, Any] | None
     problem: str | None
     runs: list[str] = dataclasses.field(default_factory=list)
-    search_accuracy: float | None = None
+    search_score: float | None = None
+    metric: Metric = dataclasses.field(default_factory=Metric)
     test_accuracy: float | None = None
     costs: dict[str, int | float] = dataclasses.field(default_factory=dict)
     measured_ms: float | None = None
+
+    @property
+    def search_rank(self) -> float:
+        """Higher for better scores, lowest without one."""
+        score = self.search_score
+        return -math.inf if score is None else self.metric.rank(score)
+
+    @property
+    def drawing(self) -> dict[str, Any] | None:
+        """For the template; None if the network could not be built."""
+        described = self.described
+        return None if described is None else draw_network(described)
 
     @property
     def title(self) -> str:
@@ -54,7 +71,7 @@ def find_networks(work_dir: WorkDir) -> list[Network]:
             only if the user has named that file; see `stored_blueprint`.
 
     Returns:
-        The one with the highest test accuracy first, then by accuracy in the
+        The one with the highest test accuracy first, then by the score in the
         supernet.
     """
     found: dict[str, Network] = {}
@@ -70,7 +87,7 @@ def find_networks(work_dir: WorkDir) -> list[Network]:
         found.values(),
         key=lambda one: (
             -(one.test_accuracy or 0.0),
-            -(one.search_accuracy or 0.0),
+            -one.search_rank,
         ),
     )
 
@@ -116,52 +133,48 @@ def _described(architecture: Mapping[str, Any]) -> Network:
 def _add(network: Network, run: Run) -> None:
     network.runs.append(f"{run.stage}/{run.name}")
     if run.stage in ("search", "supernet"):
-        accuracy = run.best.number("accuracy")
-        network.search_accuracy = _highest(network.search_accuracy, accuracy)
+        score, metric = best_score(run.best)
+        if score is not None and metric.rank(score) > network.search_rank:
+            network.search_score, network.metric = score, metric
         network.costs = {**run.best.numbers("costs"), **network.costs}
         for row in measured_rows(run)[:1]:
             # The first is the search's result.
             network.measured_ms = row["median_ms"]
     if run.stage == "subnet":
         accuracy = run.metrics.number("test_accuracy")
-        network.test_accuracy = _highest(network.test_accuracy, accuracy)
+        known = [network.test_accuracy, accuracy]
+        network.test_accuracy = max(
+            (one for one in known if one is not None), default=None
+        )
         for name in ("macs", "params", "bit_ops"):
             value = run.metrics.number(name)
             if value is not None:
                 network.costs.setdefault(name, value)
 
 
-def _highest(old: float | None, new: float | None) -> float | None:
-    return max((v for v in (old, new) if v is not None), default=None)
-
-
 def measured_rows(run: Run) -> list[dict[str, Any]]:
     """The candidates of a search that were measured, the best first."""
-    rows = []
-    for one in run.best.fields("measured").rows("candidates"):
-        median = one.number("median_ms")
-        if median is not None:
-            rows.append(
-                {
-                    "encoding": _encoding(one),
-                    "accuracy": one.number("accuracy"),
-                    "median_ms": median,
-                    "low_ms": one.number("low_ms"),
-                    "high_ms": one.number("high_ms"),
-                    "predicted_ms": _predicted(run, one),
-                }
-            )
-    return rows
+    costs: dict[object, Mapping[str, float]] = {
+        one.i: one.costs for one in run.record
+    }
+    _, metric = best_score(run.best)
+    return [
+        {
+            "encoding": encoding_text(one),
+            "score": metric.text(one.number("accuracy")),
+            "predicted_ms": costs.get(one.number("i"), {}).get("latency_ms"),
+            "median_ms": one.number("median_ms"),
+            "low_ms": one.number("low_ms"),
+            "high_ms": one.number("high_ms"),
+        }
+        for one in run.best.fields("measured").rows("candidates")
+        if one.number("median_ms") is not None
+    ]
 
 
-def _encoding(one: Fields) -> str:
+def encoding_text(one: Fields) -> str:
+    """An encoding as the option of a command."""
     return ",".join(map(option_text, one.values_of("encoding"))) or "-"
-
-
-def _predicted(run: Run, one: Fields) -> float | None:
-    index = one.number("i")
-    costs = next((c.costs for c in run.record if c.i == index), {})
-    return costs.get("latency_ms")
 
 
 def plain_settings(data: Fields, leave_out: Sequence[str]) -> str:
@@ -176,13 +189,5 @@ def plain_settings(data: Fields, leave_out: Sequence[str]) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(map(str, value.values()))
-    return (
-        option_text(value)
-        if not isinstance(value, str)
-        else shortened_text(value)
-    )
-
-
-def shortened_text(text: str) -> str:
-    """A text that is not too long for a line."""
-    return text if len(text) <= 60 else shortened(text)
+    text = option_text(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,7 +1,4 @@
-"""A network as a drawing: boxes, a cell's graph, or a grid of options.
-
-Geometry only; the template turns it into SVG.
-"""
+"""A network as a drawing: boxes, a cell's graph, or a grid of options."""
 
 import itertools
 import re
@@ -10,9 +7,6 @@ from typing import Any
 
 from spos_tf.report.statistics import option_text
 
-BOX_WIDTH, BOX_HEIGHT, GAP = 216, 74, 16
-# Length of the bar of the largest share.
-BAR = 130
 CELL_WIDTH, CELL_HEIGHT = 620, 300
 # Options beyond these share colours; the label always says which it is.
 COLOURS = 10
@@ -22,7 +16,7 @@ _EDGE = re.compile(r"edge(\d)(\d)")
 
 
 def draw_network(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Places the parts of one network.
+    """Arranges the parts of one network for the template.
 
     Args:
         described: What `tools/describe.py --format=json` prints of it.
@@ -99,23 +93,9 @@ def _stages(slots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     largest = max((slot["share"] for slot in slots), default=0) or 1.0
     stages = []
     for shape, group in itertools.groupby(slots, key=lambda one: one["shape"]):
-        boxes = [
-            {
-                **slot,
-                "y": row * (BOX_HEIGHT + GAP),
-                "bar": round(BAR * slot["share"] / largest, 1),
-            }
-            for row, slot in enumerate(group)
-        ]
-        stages.append(
-            {
-                "title": shape,
-                "share": sum(box["share"] for box in boxes),
-                "width": BOX_WIDTH,
-                "height": len(boxes) * (BOX_HEIGHT + GAP) - GAP,
-                "boxes": boxes,
-            }
-        )
+        boxes = [{**slot, "bar": slot["share"] / largest} for slot in group]
+        share = sum(box["share"] for box in boxes)
+        stages.append({"title": shape, "share": share, "boxes": boxes})
     return stages
 
 
@@ -158,22 +138,18 @@ def _cell(slots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _cells(slots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Where the cell stands: one row a resolution."""
-    rows = []
-    for shape, group in itertools.groupby(
-        slots, key=lambda slot: slot["shape"]
-    ):
-        some = list(group)
-        names = list(
-            dict.fromkeys(slot["name"].rpartition(".")[0] for slot in some)
-        )
-        rows.append(
-            {
-                "cells": names,
-                "shape": shape,
-                "share": sum(slot["share"] for slot in some),
-            }
-        )
-    return rows
+    return [
+        {
+            "cells": list(
+                dict.fromkeys(
+                    box["name"].rpartition(".")[0] for box in stage["boxes"]
+                )
+            ),
+            "shape": stage["title"],
+            "share": stage["share"],
+        }
+        for stage in _stages(slots)
+    ]
 
 
 def _grid(slots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import jinja2
 
 from spos_tf.report import pipeline, results, search_results
 from spos_tf.report.found import Network, find_networks
-from spos_tf.report.network import draw_network
+from spos_tf.report.plots import COSTS
 from spos_tf.report.work_dir import Run, WorkDir
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -30,15 +30,13 @@ _SECTIONS = {
 }
 
 
-def report_page(work_dir: WorkDir, front_of: search_results.FrontOf) -> str:
+def report_page(work_dir: WorkDir) -> str:
     """The page; the same work_dir gives the same text.
 
     Args:
         work_dir: What was read; it has a run.
-        front_of: Candidates and a cost -> those that none beats in both, by
-            rising cost.
     """
-    page = _contents(work_dir, front_of)
+    page = _contents(work_dir)
     return _environment().get_template("report.html.j2").render(page)
 
 
@@ -57,11 +55,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _contents(
-    work_dir: WorkDir, front_of: search_results.FrontOf
-) -> dict[str, Any]:
+def _contents(work_dir: WorkDir) -> dict[str, Any]:
     networks = find_networks(work_dir)
-    searches = search_results.by_accuracy(work_dir.runs["search"])
+    searches = search_results.by_score(work_dir.runs["search"])
     newest = results.newest_first
     subnets = sorted(
         newest(work_dir.runs["subnet"]),
@@ -69,36 +65,30 @@ def _contents(
     )
     exports = newest(work_dir.runs["export"])
     correlations = newest(work_dir.runs["correlate"])
-    fronts = [search_results.search_front(run, front_of) for run in searches]
+    fronts = [search_results.search_front(run) for run in searches]
     choices = [search_results.search_choices(run, networks) for run in searches]
     trainings = [
         results.training_curves(run)
         for run in (*newest(work_dir.runs["supernet"]), *subnets)
     ]
-    measured = [results.measured(run) for run in searches]
-    page: dict[str, Any] = {
-        "name": work_dir.folder.resolve().name,
-        "folder": str(work_dir.folder),
-        "newest": _date(max(run.newest for run in work_dir.all_runs())),
-        "stages": pipeline.stages(work_dir),
-        "cards": _cards(networks, exports, correlations),
-        "networks": [_network(one) for one in networks],
-        "cost_names": _cost_names(networks),
-        "any_measured": any(one.measured_ms is not None for one in networks),
-        "curves": search_results.search_curves(searches),
-        "fronts": [one for one in fronts if one],
+    latencies = [results.measured(run) for run in searches]
+    tables = [results.latency_table(one) for one in work_dir.latency_tables]
+    sections: dict[str, Any] = {
+        "summary": _cards(networks, exports, correlations),
+        "network": networks,
+        "search": [
+            *search_results.search_curves(searches),
+            *(one for one in fronts if one),
+        ],
         "choices": [one for one in choices if one],
-        "trainings": [
+        "training": [
             one
             for one in trainings
             if one["charts"] or one["test_accuracy"] is not None
         ],
-        "correlations": [results.correlation(r) for r in correlations],
-        "measured": [one for one in measured if one],
-        "latency_tables": [
-            results.latency_table(one) for one in work_dir.latency_tables
-        ],
-        "exports": [results.exported(run) for run in exports],
+        "correlation": [results.correlation(run) for run in correlations],
+        "latency": [one for one in (*latencies, *tables) if one],
+        "export": [results.exported(run) for run in exports],
         "limits": [
             results.limits_table(run)
             for run in newest(work_dir.runs["search_limits"])
@@ -107,25 +97,21 @@ def _contents(
         "missing": pipeline.missing(work_dir, searches),
     }
     # Last: reading a field may add to it.
-    page["unreadable"] = _problems(work_dir, networks)
-    there = {
-        "summary": True,
-        "network": networks,
-        "search": page["curves"] or page["fronts"],
-        "choices": page["choices"],
-        "training": page["trainings"],
-        "correlation": page["correlations"],
-        "latency": page["measured"] or page["latency_tables"],
-        "export": page["exports"],
-        "limits": page["limits"],
-        "repeat": page["repeat"],
-        "missing": page["missing"],
-        "unreadable": page["unreadable"],
+    sections["unreadable"] = _problems(work_dir, networks)
+    return {
+        **sections,
+        "name": work_dir.folder.resolve().name,
+        "folder": str(work_dir.folder),
+        "newest": _date(max(run.newest for run in work_dir.all_runs())),
+        "stages": pipeline.stages(work_dir),
+        "cost_names": _cost_names(networks),
+        "any_measured": any(one.measured_ms is not None for one in networks),
+        "contents": [
+            (anchor, title)
+            for anchor, title in _SECTIONS.items()
+            if sections[anchor] or anchor == "summary"
+        ],
     }
-    page["contents"] = [
-        (anchor, title) for anchor, title in _SECTIONS.items() if there[anchor]
-    ]
-    return page
 
 
 def _cards(
@@ -141,20 +127,14 @@ def _cards(
             cards.append(
                 ("Test accuracy", _percent(best.test_accuracy), "retrained")
             )
-        if best.search_accuracy is not None:
-            cards.append(
-                (
-                    "In the supernet",
-                    _percent(best.search_accuracy),
-                    "search split",
-                )
-            )
-        for name, title in search_results.TITLES.items():
-            if name in best.costs:
-                value = best.costs[name]
-                short, full = _large(value), _count(value)
-                note = "" if short == full else full
-                cards.append((title[:1].upper() + title[1:], short, note))
+        if best.search_score is not None:
+            score = best.metric.text(best.search_score)
+            note = f"{best.metric.name}, search split"
+            cards.append(("In the supernet", score, note))
+        for name in (name for name in COSTS if name in best.costs):
+            short, full = _large(best.costs[name]), _count(best.costs[name])
+            title = COSTS[name][:1].upper() + COSTS[name][1:]
+            cards.append((title, short, "" if short == full else full))
         if best.measured_ms is not None:
             cards.append(
                 ("Measured latency", f"{best.measured_ms:.3g} ms", "median")
@@ -177,33 +157,11 @@ def _cards(
     return cards
 
 
-def _network(network: Network) -> dict[str, Any]:
-    drawing = None
-    if network.described is not None:
-        drawing = draw_network(network.described)
-    return {
-        "title": network.title,
-        "space": network.architecture["search_space"],
-        "arguments": ", ".join(
-            f"{name} {value}"
-            for name, value in network.architecture["space_arguments"].items()
-        ),
-        "choices": network.architecture["choices"],
-        "runs": network.runs,
-        "problem": network.problem,
-        "drawing": drawing,
-        "search_accuracy": network.search_accuracy,
-        "test_accuracy": network.test_accuracy,
-        "measured_ms": network.measured_ms,
-        "costs": network.costs,
-    }
-
-
 def _cost_names(networks: Sequence[Network]) -> list[tuple[str, str]]:
     known = dict.fromkeys(name for one in networks for name in one.costs)
-    names = [name for name in search_results.TITLES if name in known]
+    names = [name for name in COSTS if name in known]
     names += [name for name in known if name not in names]
-    return [(name, search_results.TITLES.get(name, name)) for name in names]
+    return [(name, COSTS.get(name, name)) for name in names]
 
 
 def _problems(
@@ -251,19 +209,16 @@ def _count(value: float | None) -> str:
 
 
 def _large(value: float) -> str:
-    """Three or four digits, with k, M or G.
+    """Short, with k, M or G from ten thousand.
 
     >>> _large(318729024), _large(177792), _large(6.3164), _large(9500)
-    ('318.7 M', '177.8 k', '6.316', '9,500')
+    ('318.7 M', '177.8 k', '6.3164', '9,500')
     """
-    for least, unit, letter in (
-        (1e9, 1e9, "G"),
-        (1e6, 1e6, "M"),
-        (1e4, 1e3, "k"),
-    ):
-        if abs(value) >= least:
-            return f"{value / unit:.1f} {letter}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    from matplotlib.ticker import EngFormatter
+
+    if abs(value) < 1e4:
+        return _count(value)
+    return EngFormatter(places=1)(value)
 
 
 def _size(value: float | None) -> str:

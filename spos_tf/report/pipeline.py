@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from spos_tf.report.statistics import option_text
 from spos_tf.report.work_dir import TOOLS, Run, WorkDir
 
 _TITLES = {
@@ -12,18 +13,17 @@ _TITLES = {
     "subnet": "Retrained network",
     "export": "Exported files",
 }
-# Further results, and what they would add.
+# Further tools, and what they are for.
 _OPTIONAL = {
-    "correlate": "how well the supernet ranks networks, by a benchmark's table",
-    "search_limits": "searches under several limits in one table",
+    "correlate": "compare the ranking with a table of a benchmark",
+    "search_limits": "search under several limits and compare the results",
 }
 
 
 def finished(run: Run) -> bool:
     """Whether a run has its result."""
     if run.stage == "supernet":
-        wanted = run.flag("steps") or ""
-        return run.step is not None and str(run.step) == wanted
+        return run.step is not None and run.step == run.options.number("steps")
     result = {
         "search": run.best,
         "subnet": run.metrics,
@@ -61,60 +61,48 @@ def _detail(runs: Sequence[Run]) -> str:
     (run,) = runs
     if run.stage in ("supernet", "subnet"):
         step = run.step if run.step is not None else 0
-        return f"{run.name}: step {step} of {run.flag('steps') or '?'}"
+        steps = run.options.number("steps")
+        return f"{run.name}: step {step} of {'?' if steps is None else steps}"
     if run.stage == "search":
         return f"{run.name}: {len(run.record):,} candidates"
     count = len(run.manifest.fields("files").values)
     return f"{run.name}: {count} file{'' if count == 1 else 's'}"
 
 
-def missing(work_dir: WorkDir, order: Sequence[Run]) -> list[dict[str, Any]]:
+def missing(work_dir: WorkDir, order: Sequence[Run]) -> list[tuple[str, str]]:
     """What is not there, and the command that would make it.
 
     Args:
         work_dir: What was read.
         order: Searches, the best first.
-
-    Returns:
-        `what`, `command` and whether it is `optional`, a row each.
     """
     rows = [
-        {
-            "what": f"{run.stage}/{run.name} is not finished",
-            "command": flagfile_command(work_dir, run),
-            "optional": False,
-        }
+        (
+            f"{run.stage}/{run.name} is not finished",
+            flagfile_command(work_dir, run),
+        )
         for run in work_dir.all_runs()
-        if not finished(run) and run.flags
+        if not finished(run) and run.flags_file
     ]
-    for stage, title in _TITLES.items():
-        if not work_dir.runs[stage]:
-            rows.append(
-                {
-                    "what": f"{title}: {stage}/ is not there",
-                    "command": _command(work_dir, stage, order),
-                    "optional": False,
-                }
-            )
-    for stage, gain in _OPTIONAL.items():
-        if not work_dir.runs[stage]:
-            rows.append(
-                {
-                    "what": gain,
-                    "command": _command(work_dir, stage, order),
-                    "optional": True,
-                }
-            )
-    return rows
+    steps = {
+        **{s: f"{title}: {s}/ is not there" for s, title in _TITLES.items()},
+        **{s: f"Optional: {gain}" for s, gain in _OPTIONAL.items()},
+    }
+    return rows + [
+        (what, _command(work_dir, stage, order))
+        for stage, what in steps.items()
+        if not work_dir.runs[stage]
+    ]
 
 
 def _command(work_dir: WorkDir, stage: str, order: Sequence[Run]) -> str:
     """A first command; data and names are those of the runs before."""
-    words = ["python", f"tools/{TOOLS[stage]}.py"]
-    words.append(f"--work_dir={work_dir.folder}")
-    before = work_dir.all_runs()
+    words = ["spos", TOOLS[stage], f"--work_dir={work_dir.folder}"]
+    before = [run.options.values for run in work_dir.all_runs()]
     for name in ("dataset", "data_dir", "augmentation", "holdout_per_class"):
-        values = [v for v in (run.flag(name) for run in before) if v]
+        values = [
+            one[name] for one in before if one.get(name) not in (None, "")
+        ]
         if name == "dataset":
             words.append(f"--dataset={values[0] if values else 'DATASET'}")
         elif values and (stage, name) != ("export", "holdout_per_class"):
@@ -137,33 +125,30 @@ def _command(work_dir: WorkDir, stage: str, order: Sequence[Run]) -> str:
 
 
 def flagfile_command(work_dir: WorkDir, run: Run) -> str:
-    """The short command that repeats a run, or goes on with it."""
-    path = run.folder / f"{run.tool}.flags"
+    """The command that repeats a run, or resumes it if it is unfinished."""
     return shlex.join(
         [
-            "python",
-            f"tools/{run.tool}.py",
-            f"--flagfile={path}",
+            "spos",
+            run.tool,
+            f"--flagfile={run.flags_file}",
             # The folder may have been moved since.
             f"--work_dir={work_dir.folder}",
         ]
     )
 
 
-def repeat(work_dir: WorkDir) -> list[dict[str, str]]:
-    """The commands of all runs in the order of the pipeline."""
-    rows = []
-    for run in work_dir.all_runs():
-        if not run.flags:
-            continue
-        lines = [f"python tools/{run.tool}.py"]
-        lines += [f"    {shlex.quote(flag)}" for flag in run.flags]
-        rows.append(
-            {
-                "name": f"{run.stage}/{run.name}",
-                "command": flagfile_command(work_dir, run),
-                "flags": " \\\n".join(lines),
-                "count": str(len(run.flags)),
-            }
-        )
-    return rows
+def repeat(work_dir: WorkDir) -> list[dict[str, Any]]:
+    """The commands of all runs in the order of the pipeline, with options."""
+    return [
+        {
+            "name": f"{run.stage}/{run.name}",
+            "command": flagfile_command(work_dir, run),
+            "options": [
+                (name, option_text(value))
+                for name, value in run.options.values.items()
+                if value is not None
+            ],
+        }
+        for run in work_dir.all_runs()
+        if run.flags_file
+    ]

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from spos_tf.report.charts import Series, chart, scalar_chart
+from spos_tf.report.drawing import SMALL_SIZE, draw_svg
 from spos_tf.report.files import Fields
-from spos_tf.report.found import measured_rows, plain_settings
+from spos_tf.report.found import encoding_text, measured_rows, plain_settings
+from spos_tf.report.plots import draw_latency
+from spos_tf.report.training_curves import draw_curves
 from spos_tf.report.work_dir import LatencyTable, Run
 
 _CURVES = {
@@ -41,20 +43,11 @@ def training_curves(run: Run) -> dict[str, Any]:
     speed = figures.get("images_per_second", {}).get("training", {})
     names = [name for name in _CURVES if name in figures]
     names += [name for name in figures if name not in (*_CURVES, *_NO_CURVES)]
-    charts = [
-        scalar_chart(
-            figures[name],
-            title=f"{name} of {run.stage}/{run.name} over steps",
-            y_label=_CURVES.get(name, name),
-            percent=name in ("accuracy", "paths"),
-        )
-        for name in names
-    ]
     return {
         "name": f"{run.stage}/{run.name}",
-        "charts": [one for one in charts if one is not None],
+        "charts": [_curves(run, name, figures[name]) for name in names],
         "step": run.step,
-        "steps": run.flag("steps"),
+        "steps": run.options.number("steps"),
         "images_per_second": float(np.median(list(speed.values())))
         if speed
         else None,
@@ -62,6 +55,21 @@ def training_curves(run: Run) -> dict[str, Any]:
         "test_accuracy": run.metrics.number("test_accuracy"),
         "deploy_form": run.metrics.number("deploy_form_accuracy"),
     }
+
+
+def _curves(
+    run: Run, name: str, series: Mapping[str, Mapping[int, float]]
+) -> str:
+    factor = 100 if name in ("accuracy", "paths") else 1
+    curves = {
+        split: [(step, factor * value) for step, value in values.items()]
+        for split, values in series.items()
+    }
+    return draw_svg(
+        lambda figure: draw_curves(figure, curves, _CURVES.get(name, name)),
+        title=f"{name} of {run.stage}/{run.name} over training steps",
+        size=SMALL_SIZE,
+    )
 
 
 def correlation(run: Run) -> dict[str, Any]:
@@ -85,14 +93,14 @@ def correlation(run: Run) -> dict[str, Any]:
             by_chance = "" if chance is None else f" (by chance {chance:.0%})"
             name = f"recall of the top {one.values.get('k', '?')}"
             rows.append((name, f"{recall:.0%}{by_chance}"))
-    for name in ("best_accuracy", "chosen_accuracy", "regret"):
-        value = data.number(name)
-        if value is not None:
-            rows.append((name.replace("_", " "), f"{value:.4g}"))
-    for name in ("num_architectures", "step", "images"):
-        value = data.number(name)
-        if value is not None:
-            rows.append((name.replace("_", " "), f"{value:,}"))
+    for names, form in (
+        (("best_accuracy", "chosen_accuracy", "regret"), ".4g"),
+        (("num_architectures", "step", "images"), ","),
+    ):
+        for name in names:
+            value = data.number(name)
+            if value is not None:
+                rows.append((name.replace("_", " "), f"{value:{form}}"))
     for name in ("accuracy_column", "statistics", "supernet", "search_space"):
         text = data.text(name)
         if text is not None:
@@ -106,15 +114,9 @@ def correlation(run: Run) -> dict[str, Any]:
 
 
 def kendall(data: Fields) -> tuple[float | None, float | None, float | None]:
-    """Tau and its interval, flat or in an object of their own."""
-    for name in ("kendall", "kendall_tau"):
-        if isinstance(data.values.get(name), dict):
-            inner = data.fields(name)
-            tau = inner.number("tau")
-            if tau is None:
-                tau = inner.number("kendall_tau")
-            return tau, inner.number("low"), inner.number("high")
-    return data.number("kendall_tau"), data.number("low"), data.number("high")
+    """Tau and the ends of its interval."""
+    inner = data.fields("kendall")
+    return inner.number("tau"), inner.number("low"), inner.number("high")
 
 
 def measured(run: Run) -> dict[str, Any] | None:
@@ -133,83 +135,56 @@ def measured(run: Run) -> dict[str, Any] | None:
 def latency_table(table: LatencyTable) -> dict[str, Any]:
     """What the report beside a latency table says of its predictions."""
     report = table.report
-    rows = []
-    for name in ("spread", "uniform"):
-        one = report.fields(name)
-        if one:
-            rows.append(
-                {
-                    "name": name,
-                    **{
-                        field: one.number(field)
-                        for field in (
-                            "architectures",
-                            "fastest_ms",
-                            "slowest_ms",
-                            "error_percent",
-                            "bias_percent",
-                            "tau",
-                            "repeatability_percent",
-                        )
-                    },
-                }
-            )
-    series = []
+    fields = (
+        *("architectures", "fastest_ms", "slowest_ms", "error_percent"),
+        *("bias_percent", "tau", "repeatability_percent"),
+    )
+    rows = [
+        {"name": name} | {field: one.number(field) for field in fields}
+        for name in ("spread", "uniform")
+        if (one := report.fields(name))
+    ]
     points: dict[str, list[tuple[float, float]]] = {}
     for one in report.rows("networks"):
         x, y = one.number("predicted_ms"), one.number("measured_ms")
         if x is not None and y is not None:
             points.setdefault(one.text("set") or "networks", []).append((x, y))
-    for number, (name, some) in enumerate(points.items()):
-        series.append(Series(f"{name}, {len(some)}", some, "dots", number))
-    every = [x for some in points.values() for x, _ in some]
-    if every:
-        ends = [(min(every), min(every)), (max(every), max(every))]
-        series.insert(0, Series("equal", ends, "line", -1))
+    chart = None
+    if points:
+        chart = draw_svg(
+            lambda figure: draw_latency(figure, points),
+            title=f"Measured over predicted latency, table {table.path}",
+        )
     return {
         "path": table.path,
         "settings": plain_settings(
             report, ("spread", "uniform", "marks", "networks")
         ),
         "rows": rows,
-        "chart": chart(
-            series,
-            title="Measured over predicted latency",
-            x_label="predicted [ms]",
-            y_label="measured [ms]",
-        ),
+        "chart": chart,
     }
 
 
 def exported(run: Run) -> dict[str, Any]:
     """The files of one export and how well each agrees."""
     files = run.manifest.fields("files")
-    names = ("bytes", "max_abs_difference", "top1_agreement", "accuracy")
-    rows = []
-    for name in files:
-        entry = files.fields(name)
-        rows.append(
-            {
-                "format": name,
-                "path": entry.text("path"),
-                "sha256": entry.text("sha256"),
-                "images": entry.number("images"),
-                "near_ties": entry.number("near_ties"),
-                **{field: entry.number(field) for field in names},
-            }
-        )
+    entries = [(name, files.fields(name)) for name in files]
     form = run.manifest.fields("deploy_form")
     if form:
-        rows.append(
-            {
-                "format": "(deploy form)",
-                "path": None,
-                "sha256": None,
-                "images": form.number("images"),
-                "near_ties": form.number("near_ties"),
-                **{field: form.number(field) for field in names},
-            }
-        )
+        entries.append(("(deploy form)", form))
+    names = (
+        *("bytes", "max_abs_difference", "top1_agreement"),
+        *("accuracy", "images", "near_ties"),
+    )
+    rows = [
+        {
+            "format": name,
+            "path": entry.text("path"),
+            "sha256": entry.text("sha256"),
+            **{field: entry.number(field) for field in names},
+        }
+        for name, entry in entries
+    ]
     versions = run.manifest.fields("versions").values
     return {
         "name": run.name,
@@ -235,8 +210,7 @@ def limits_table(run: Run) -> dict[str, Any]:
                 "costs": [row.numbers("costs").get(name) for name in costs],
                 "accuracy": row.number("accuracy"),
                 "test_accuracy": row.number("test_accuracy"),
-                "encoding": ",".join(map(str, row.values_of("encoding")))
-                or "-",
+                "encoding": encoding_text(row),
             }
             for row in run.table
         ],

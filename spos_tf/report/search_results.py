@@ -1,85 +1,66 @@
 """The report's part on searches: curves, fronts, chosen options."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spos_tf.report.charts import Mark, Series, chart
-from spos_tf.report.files import is_number
+from spos_tf.report.drawing import draw_svg
 from spos_tf.report.found import Network
+from spos_tf.report.plots import COSTS, draw_front, draw_search
+from spos_tf.report.scores import best_score, metric_of, score_of
 from spos_tf.report.statistics import (
-    best_so_far,
     option_shares,
     option_text,
     top_candidates,
 )
-from spos_tf.report.work_dir import Candidate, Run
-
-FrontOf = Callable[[Sequence[Any], str], Sequence[Candidate]]
-
-TITLES = {
-    "macs": "multiply-adds",
-    "params": "weights",
-    "bit_ops": "BitOps [Gi]",
-    "latency_ms": "predicted latency [ms]",
-}
-# More searches than this in one chart show their lines alone.
-_MOST_CLOUDS = 3
+from spos_tf.report.work_dir import Run
+from spos_tf.space.front import front_of
 
 
-def by_accuracy(runs: Sequence[Run]) -> list[Run]:
-    """Searches, the one that found the most accurate candidate first."""
+def by_score(runs: Sequence[Run]) -> list[Run]:
+    """Searches, the one that found the best candidate first."""
 
-    def accuracy(run: Run) -> float:
-        accuracies = [one.accuracy for one in run.record]
-        return max(accuracies, default=run.best.number("accuracy") or 0.0)
+    def rank(run: Run) -> float:
+        score, metric = best_score(run.best)
+        for one in top_candidates(run.record, 1):
+            score, metric = score_of(one), metric_of(run.record)
+        return -math.inf if score is None else metric.rank(score)
 
-    return sorted(runs, key=lambda run: (-accuracy(run), run.name))
+    return sorted(runs, key=lambda run: (-rank(run), run.name))
 
 
 def search_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Accuracy over evaluations: a chart for each supernet and space."""
-    groups: dict[object, list[Run]] = {}
+    """Scores over evaluations: a chart for what can be compared.
+
+    Searches stand in one chart if they share the supernet, the choices and
+    the metric.
+    """
+    groups: dict[object, dict[str, Run]] = {}
     for run in runs:
         if run.record:
-            key = run.flag("supernet_name"), tuple(run.record[0].choices)
-            groups.setdefault(key, []).append(run)
-    charts = []
-    for group in groups.values():
-        series = []
-        for number, run in enumerate(group):
-            best = best_so_far(run.record)
-            if len(group) <= _MOST_CLOUDS:
-                series.append(
-                    Series(
-                        None,
-                        [
-                            (n, 100 * one.accuracy)
-                            for n, one in enumerate(run.record, start=1)
-                        ],
-                        "dots",
-                        number,
-                        [f"{run.name}: {_told(one)}" for one in run.record],
-                    )
-                )
-            points = [(n, 100 * y) for n, y in enumerate(best, start=1)]
-            label = f"{run.name}: best so far, {100 * best[-1]:.2f} %"
-            series.append(Series(label, points, "steps", number))
-        drawn = chart(
-            sorted(series, key=lambda one: one.kind),
-            title="Supernet accuracy over evaluations, "
-            + ", ".join(run.name for run in group),
-            x_label="evaluations",
-            y_label="supernet accuracy [%]",
-        )
-        charts.append({"runs": group, "chart": drawn})
-    return charts
+            key = (
+                run.options.text("supernet_name"),
+                tuple(run.record[0].choices),
+                metric_of(run.record),
+            )
+            groups.setdefault(key, {})[run.name] = run
+    return [_curves(group) for group in groups.values()]
 
 
-def search_front(run: Run, front_of: FrontOf) -> dict[str, Any] | None:
-    """Accuracy over cost of one search; None without candidates or costs."""
-    objective = run.flag("objective") or "macs"
-    if run.flag("strategy") != "nsga2":
-        objective = "macs"
+def _curves(group: Mapping[str, Run]) -> dict[str, Any]:
+    records = {name: run.record for name, run in group.items()}
+    svg = draw_svg(
+        lambda figure: draw_search(figure, records),
+        title=f"Scores over evaluations, {', '.join(group)}",
+    )
+    return {"caption": " and ".join(group), "chart": svg, "rows": []}
+
+
+def search_front(run: Run) -> dict[str, Any] | None:
+    """Scores over cost of one search; None without candidates or costs."""
+    objective = "macs"
+    if run.options.text("strategy") == "nsga2":
+        objective = run.options.text("objective") or objective
     known = dict.fromkeys(name for one in run.record for name in one.costs)
     name = objective.rpartition(":")[2]
     cost = next((one for one in (objective, name, *known) if one in known), "")
@@ -87,70 +68,30 @@ def search_front(run: Run, front_of: FrontOf) -> dict[str, Any] | None:
     if not priced:
         return None
     front = front_of(priced, cost)
-    winner = top_candidates(priced, 1)
-
-    def points(candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
-        return [(one.costs[cost], 100 * one.accuracy) for one in candidates]
-
-    series = [
-        Series(
-            f"{len(priced)} candidates",
-            points(priced),
-            "dots",
-            -1,
-            list(map(_told, priced)),
-        ),
-        Series(
-            f"front, {len(front)}",
-            points(front),
-            "front",
-            1,
-            list(map(_told, front)),
-        ),
-        Series(
-            f"best, {100 * winner[0].accuracy:.2f} %",
-            points(winner),
-            "winner",
-            3,
-            list(map(_told, winner)),
-        ),
-    ]
-    title = TITLES.get(cost, cost)
-    return {
-        "name": run.name,
-        "cost": title,
-        "chart": chart(
-            series,
-            title=f"Supernet accuracy over {title}, search {run.name}",
-            x_label=title,
-            y_label="supernet accuracy [%]",
-            marks=_limits(run, cost),
-        ),
+    metric = metric_of(priced)
+    title = COSTS.get(cost, cost)
+    limits = {
+        name: value
+        for name in (f"max_{cost}", f"min_{cost}")
+        if (value := run.options.number(name)) is not None
     }
-
-
-def _limits(run: Run, cost: str) -> list[Mark]:
-    marks = []
-    for side in ("max", "min"):
-        text = run.flag(f"{side}_{cost}")
-        try:
-            value = float(text or "")
-        except ValueError:
-            continue
-        if is_number(value):
-            marks.append(Mark(value, f"{side}_{cost}"))
-    return marks
-
-
-def _told(one: Candidate) -> str:
-    costs = ", ".join(
-        f"{name} {value:,.6g}"
-        if isinstance(value, float)
-        else f"{name} {value:,}"
-        for name, value in one.costs.items()
-    )
-    options = " ".join(map(option_text, one.choices.values()))
-    return f"{100 * one.accuracy:.2f} %, {costs}; number {one.i}: {options}"
+    return {
+        "caption": f"{run.name}: {metric.name} over {title}",
+        "titles": (metric.name, title),
+        "chart": draw_svg(
+            lambda figure: draw_front(figure, priced, front, cost, limits),
+            title=f"Scores over {title}, search {run.name}",
+        ),
+        "rows": [
+            {
+                "score": metric.text(score_of(one)),
+                "cost": one.costs[cost],
+                "number": one.i,
+                "choices": " ".join(map(option_text, one.choices.values())),
+            }
+            for one in reversed(front)
+        ],
+    }
 
 
 def search_choices(

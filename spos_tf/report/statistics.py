@@ -1,10 +1,10 @@
 """Figures of a search that its record holds between the lines."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spos_tf.report.work_dir import Candidate
+from spos_tf.report.scores import metric_of, score_of
+from spos_tf.space.candidate import Candidate
 
 TOP = 50
 
@@ -45,13 +45,18 @@ def option_text(option: Any) -> str:
 def top_candidates(
     record: Sequence[Candidate], count: int = TOP
 ) -> list[Candidate]:
-    """The most accurate; of equals those proposed first."""
-    return sorted(record, key=lambda one: (-one.accuracy, one.i))[:count]
+    """Those with the best scores; of equals those proposed first."""
+    rank = metric_of(record).rank
+    return sorted(record, key=lambda one: (-rank(score_of(one)), one.i))[:count]
 
 
 def best_so_far(record: Sequence[Candidate]) -> list[float]:
-    """The highest accuracy among the first 1, 2, ... candidates."""
-    return list(itertools.accumulate((one.accuracy for one in record), max))
+    """The best score among the first 1, 2, ... candidates."""
+    rank = metric_of(record).rank
+    best: list[float] = []
+    for score in map(score_of, record):
+        best.append(max([*best[-1:], score], key=rank))
+    return best
 
 
 def option_shares(

@@ -2,12 +2,20 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from spos_tf.errors import UserError
+from spos_tf.report.drawing import (
+    STYLES,
+    add_legend,
+    drawable,
+    label,
+    write_png,
+)
 from spos_tf.report.event_scalars import read_scalars
-from spos_tf.report.plots import STYLES, save_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # (step, value), by rising step.
 Curve = Sequence[tuple[int, float]]
@@ -58,24 +66,39 @@ def plot_curves(
     """
     if not any(curves.values()):
         raise UserError("A plot of training curves needs at least one value.")
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    percent = {
+        name: [(step, 100 * value) for step, value in curve]
+        for name, curve in curves.items()
+    }
+    write_png(
+        lambda figure: draw_curves(figure, percent, f"{y_label} [%]"), path
+    )
+
+
+def draw_curves(
+    figure: "Figure", curves: Mapping[str, Curve], y_label: str
+) -> None:
+    """Draws figures over training steps.
+
+    Args:
+        figure: An empty one.
+        curves: By what they are of.
+        y_label: With the unit.
+    """
     axes = figure.add_subplot()
     for number, (name, curve) in enumerate(curves.items()):
         color, marker, line = STYLES[number % len(STYLES)]
         axes.plot(
             [step for step, _ in curve],
-            [100 * value for _, value in curve],
+            [drawable(value) for _, value in curve],
             color=color,
             marker=marker,
             markersize=4,
+            markevery=max(1, len(curve) // 20),
             linestyle=line,
-            label=name,
+            label=label(name),
         )
     axes.set_xlabel("training steps")
-    axes.set_ylabel(f"{y_label} [%]")
+    axes.set_ylabel(label(y_label))
     axes.set_xlim(left=0)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    save_png(figure, pathlib.Path(path))
+    add_legend(figure)

@@ -2,19 +2,20 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
 
+from spos_tf.errors import UserError
 from spos_tf.report.event_scalars import Scalars, read_scalars
 from spos_tf.report.files import (
     Fields,
     objects,
     png_uri,
-    read_bytes,
     read_json,
-    read_lines,
     read_object,
+    shortened,
 )
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.record import read_record
 
 # Folders of a work_dir in the order of the pipeline, and the tool of each.
 TOOLS = {
@@ -25,42 +26,24 @@ TOOLS = {
     "export": "export",
     "correlate": "correlate",
 }
+# Of the run.json that this version reads.
+_SCHEMA = 1
 _PICTURES = {
     "scatter.png": "Score beside the benchmark's accuracy",
     "over_training.png": "Rank correlation over training",
 }
 
 
-class Candidate(Protocol):
-    """What a report needs of a candidate; see `search.candidate`."""
-
-    @property
-    def i(self) -> int:
-        """Order of proposal, from 0."""
-
-    @property
-    def choices(self) -> Mapping[str, Any]:
-        """`{choice name: option}`."""
-
-    @property
-    def costs(self) -> Mapping[str, int | float]:
-        """By name."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the scored images that were right."""
-
-
 @dataclasses.dataclass
 class Run:
-    """One `work_dir/<stage>/<name>/`; what it has not is empty.
+    """One `work_dir/<stage>/<name>/`; what is not there is empty.
 
     Attributes:
         stage: A key of `TOOLS`.
         name: Of the run.
-        folder: Where it is.
-        tool: That made it.
-        flags: Lines of its flags file.
+        tool: The command that made it.
+        flags_file: With which the command repeats it; None if there is none.
+        options: Those of `run.json`, by name.
         newest: When its newest file was changed, seconds since 1970.
         problems: What could not be read, a line each.
         step: Of the newest checkpoint.
@@ -77,27 +60,21 @@ class Run:
 
     stage: str
     name: str
-    folder: pathlib.Path
     tool: str
-    flags: Sequence[str] = ()
-    newest: float = 0.0
-    problems: list[str] = dataclasses.field(default_factory=list)
-    step: int | None = None
-    record: Sequence[Candidate] = ()
-    best: Fields = dataclasses.field(default_factory=lambda: _nothing())
-    architecture: Fields = dataclasses.field(default_factory=lambda: _nothing())
-    metrics: Fields = dataclasses.field(default_factory=lambda: _nothing())
-    manifest: Fields = dataclasses.field(default_factory=lambda: _nothing())
-    correlation: Fields = dataclasses.field(default_factory=lambda: _nothing())
-    table: Sequence[Fields] = ()
-    scalars: Scalars = dataclasses.field(default_factory=dict)
-    pictures: Sequence[tuple[str, str]] = ()
-
-    def flag(self, name: str) -> str | None:
-        """The value of a flag of the run; None if it was not set."""
-        start = f"--{name}="
-        values = [line for line in self.flags if line.startswith(start)]
-        return values[-1].removeprefix(start) if values else None
+    flags_file: pathlib.Path | None
+    options: Fields
+    newest: float
+    problems: list[str]
+    step: int | None
+    record: Sequence[Candidate]
+    best: Fields
+    architecture: Fields
+    metrics: Fields
+    manifest: Fields
+    correlation: Fields
+    table: Sequence[Fields]
+    scalars: Scalars
+    pictures: Sequence[tuple[str, str]]
 
 
 @dataclasses.dataclass
@@ -134,29 +111,16 @@ class WorkDir:
         return [run for runs in self.runs.values() for run in runs]
 
 
-def read_work_dir(
-    folder: pathlib.Path, parse_candidate: Callable[[str], Candidate]
-) -> WorkDir:
-    """Reads whatever there is, and changes nothing.
-
-    Args:
-        folder: The work_dir.
-        parse_candidate: A line of a record -> the candidate; raises
-            ValueError with the reason.
-    """
+def read_work_dir(folder: pathlib.Path) -> WorkDir:
+    """Reads whatever there is, and changes nothing."""
     runs = {
         stage: [
-            _read_run(stage, tool, path, parse_candidate)
-            for path in _folders(folder / stage)
+            _read_run(stage, tool, path) for path in _folders(folder / stage)
         ]
         for stage, tool in TOOLS.items()
     }
     everything = [run for some in runs.values() for run in some]
     return WorkDir(folder, runs, _latency_tables(folder, everything))
-
-
-def _nothing() -> Fields:
-    return Fields({}, "", [])
 
 
 def _folders(stage: pathlib.Path) -> list[pathlib.Path]:
@@ -178,51 +142,83 @@ def _changed(path: pathlib.Path) -> float:
         return 0.0
 
 
-def _read_run(
-    stage: str,
-    tool: str,
-    folder: pathlib.Path,
-    parse_candidate: Callable[[str], Candidate],
-) -> Run:
-    run = Run(stage, folder.name, folder, tool)
-    problems = run.problems
-    text = read_bytes(folder / f"{tool}.flags", problems) or b""
-    run.flags = text.decode("utf-8", "replace").splitlines()
-    run.newest = max(map(_changed, folder.iterdir()), default=0.0)
+def _read_run(stage: str, tool: str, folder: pathlib.Path) -> Run:
+    problems: list[str] = []
     steps = [
         path.stem.removeprefix("step-")
         for path in folder.glob("checkpoints/step-*.npz")
     ]
-    run.step = max(map(int, filter(str.isdecimal, steps)), default=None)
-    run.scalars = read_scalars(folder / "events", problems)
-    found = read_lines(folder / "record.jsonl", parse_candidate, problems)
-    run.record = sorted(found, key=lambda one: one.i)
-    run.best = read_object(folder / "best.json", problems)
-    run.metrics = read_object(folder / "metrics.json", problems)
-    run.manifest = read_object(folder / "manifest.json", problems)
-    run.correlation = read_object(folder / "correlation.json", problems)
-    run.architecture = read_object(folder / "architecture.json", problems)
-    if run.manifest:
-        run.architecture = run.manifest.fields("architecture")
-    if run.best:
-        run.architecture = run.best
-    rows = read_json(folder / "table.json", problems)
-    if isinstance(rows, list):
-        run.table = objects(rows, "table.json", problems)
-    elif rows is not None:
-        problems.append("table.json could not be read: it is not a list.")
+    flags_file = folder / f"{tool}.flags"
+    best, metrics, manifest, correlation, architecture = (
+        read_object(folder / f"{name}.json", problems)
+        for name in (
+            "best",
+            "metrics",
+            "manifest",
+            "correlation",
+            "architecture",
+        )
+    )
     pictures = (
         (title, png_uri(folder / name, problems))
         for name, title in _PICTURES.items()
     )
-    run.pictures = [(title, uri) for title, uri in pictures if uri]
-    return run
+    return Run(
+        stage=stage,
+        name=folder.name,
+        tool=tool,
+        flags_file=flags_file if flags_file.is_file() else None,
+        options=_read_options(folder / "run.json", problems),
+        newest=max(map(_changed, folder.iterdir()), default=0.0),
+        problems=problems,
+        step=max(map(int, filter(str.isdecimal, steps)), default=None),
+        record=_read_record(folder / "record.jsonl", problems),
+        best=best,
+        architecture=best or manifest.fields("architecture") or architecture,
+        metrics=metrics,
+        manifest=manifest,
+        correlation=correlation,
+        table=_read_table(folder / "table.json", problems),
+        scalars=read_scalars(folder / "events", problems),
+        pictures=[(title, uri) for title, uri in pictures if uri],
+    )
+
+
+def _read_table(path: pathlib.Path, problems: list[str]) -> list[Fields]:
+    rows = read_json(path, problems)
+    if rows is not None and not isinstance(rows, list):
+        problems.append(f"{path.name} could not be read: it is not a list.")
+        rows = None
+    return objects(rows or [], path.name, problems)
+
+
+def _read_options(path: pathlib.Path, problems: list[str]) -> Fields:
+    """The options with which a run was started."""
+    data = read_object(path, problems)
+    schema = data.values.get("schema")
+    if data and schema != _SCHEMA:
+        problems.append(
+            f"{path.name} could not be read: its schema is "
+            f"{shortened(schema)}; this version reads {_SCHEMA}."
+        )
+        return Fields({}, path.name, problems)
+    return data.fields("options")
+
+
+def _read_record(path: pathlib.Path, problems: list[str]) -> list[Candidate]:
+    if not path.exists():
+        return []
+    try:
+        return read_record(path)
+    except UserError as error:
+        problems.append(f"{path.name} could not be read: {error}")
+        return []
 
 
 def _latency_tables(
     folder: pathlib.Path, runs: Sequence[Run]
 ) -> list[LatencyTable]:
-    paths = {run.flag("latency_table") for run in runs} - {None, ""}
+    paths = {run.options.text("latency_table") for run in runs} - {None, ""}
     paths |= {
         str(path).removesuffix(".report.json")
         for path in folder.glob("*.report.json")

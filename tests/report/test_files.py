@@ -1,14 +1,11 @@
 """Reading with patience: what is wrong is said, the rest is there."""
 
-import json
-
 import pytest
 
 from spos_tf.report.files import (
     Fields,
     is_number,
     png_uri,
-    read_lines,
     read_object,
 )
 
@@ -89,25 +86,6 @@ def test_a_missing_file_is_no_problem_and_a_folder_is_one(tmp_path):
     assert problems == []
     assert not read_object(tmp_path, problems)
     assert "could not be read: Is a directory." in problems[0]
-
-
-def test_lines_that_are_whole(tmp_path):
-    path = tmp_path / "record.jsonl"
-    path.write_text('1\n2\n{"i": 3, "gen', "utf-8")
-    problems = []
-    assert read_lines(path, json.loads, problems) == [1, 2]
-    assert problems == []
-
-
-def test_bad_lines_are_counted_and_the_others_kept(tmp_path):
-    path = tmp_path / "record.jsonl"
-    path.write_bytes(b"1\n{\n\xff\n4\n")
-    problems = []
-    assert read_lines(path, json.loads, problems) == [1, 4]
-    (problem,) = problems
-    assert problem.startswith(
-        "record.jsonl: 2 of 4 lines could not be read; line 2: "
-    )
 
 
 def test_only_a_png_is_embedded(tmp_path):

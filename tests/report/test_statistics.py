@@ -2,6 +2,7 @@
 
 import types
 
+from spos_tf.report.scores import metric_of
 from spos_tf.report.statistics import (
     best_so_far,
     option_shares,
@@ -28,6 +29,18 @@ def test_top_candidates_in_order_of_accuracy_then_proposal():
 
 def test_best_so_far():
     assert best_so_far(RECORD) == [0.5, 0.9, 0.9, 0.9]
+
+
+def test_of_scores_where_less_is_better_the_least_is_the_best():
+    losses = [
+        types.SimpleNamespace(
+            i=i, accuracy=None, score=score, metric="loss", direction="min"
+        )
+        for i, score in enumerate([0.5, 2.0, 0.25])
+    ]
+    assert [one.i for one in top_candidates(losses)] == [2, 0, 1]
+    assert best_so_far(losses) == [0.5, 0.5, 0.25]
+    assert metric_of(losses).label == "supernet loss"
 
 
 def test_shares_add_up_and_the_chosen_is_marked():
