@@ -9,14 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.data.inputs import images_of
+from spos_tf.data.inputs import SplitBatches, images_of
 from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.jobs import data as job_data
-from spos_tf.jobs import training
+from spos_tf.jobs import limits, training
 from spos_tf.jobs.blueprints import check_registered
+from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pinned
 from spos_tf.jobs.process import process_settings
@@ -42,7 +43,9 @@ from spos_tf.options import (
 )
 from spos_tf.randomness import Purpose, generator
 from spos_tf.spaces import build_blueprint, space_names
+from spos_tf.training.architecture_learner import Learner, make_learner
 from spos_tf.training.objective import Objective
+from spos_tf.training.step import Forward
 from spos_tf.training.team import Team
 from spos_tf.training.trainer import Trainer
 
@@ -69,7 +72,7 @@ def train_supernet(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     fix: Sequence[str] | Mapping[str, Any] = (),
     fix_from: str | os.PathLike[str] | None = None,
-    **limits: Any,
+    **limited_by: Any,
 ) -> TrainedSupernet:
     """Trains a supernet, or resumes the training where it stopped.
 
@@ -103,7 +106,7 @@ def train_supernet(
         fix: Choices that are fixed, such as `["stage1.block1.op=3x3"]` or
             `{"stage1.block1.op": "3x3"}`.
         fix_from: Architecture file; fixes every choice that it has.
-        **limits: Limits that every trained path keeps, by the names of
+        **limited_by: Limits that every trained path keeps, by the names of
             `LimitOptions`: `max_macs=290e6`, `constraint=["params<=4e6"]`,
             `latency_table=["table.yaml"]`.
 
@@ -126,7 +129,7 @@ def train_supernet(
         fix=_as_texts(fix),
         fix_from=None if fix_from is None else os.fspath(fix_from),
     )
-    limited = LimitOptions(**limits)
+    limited = LimitOptions(**limited_by)
     full, recipe = training.completed(
         SupernetOptions,
         options,
@@ -294,8 +297,9 @@ class _Job:
 
         learner = None
         if sampling is None:
-            learner = self._learner(forward, images, search)
-            sampling = Sampling(learner.sampler, learner.costs)
+            learner = self._learner(forward, search)
+            used = [learner.cost] if learner.cost is not None else []
+            sampling = Sampling(learner.sampler, limits.fingerprints(used))
         evaluator = validate = None
         if search is not None and (learner or options.validate_every):
             metric = ScoreAndLoss(self._objective)
@@ -327,13 +331,43 @@ class _Job:
         if options.algorithm != "gumbel":
             self._tell_marginals(trainer.path_counts)
         if learner is not None and evaluator is not None:
-            self._write_best(learner, evaluator)
+            write_found(
+                self._run.folder / "best.json",
+                self._blueprint,
+                learner,
+                evaluator,
+                self._objective.metric,
+                options,
+                self._limited,
+            )
 
     def _sampling(self) -> Sampling | None:
         """How paths are drawn; None where architecture parameters draw."""
         if self._options.learns_architecture:
             return None
         return sampling_of(self._drawn, self._options, self._limited)
+
+    def _learner(self, forward: Forward, search: SearchData | None) -> Learner:
+        """Architecture parameters, which learn from the search images."""
+        if search is None:
+            raise UserError(
+                "Architecture parameters learn from images that the weights "
+                "do not see; `holdout_per_class=0` leaves none. Give some, or "
+                "`validation`."
+            )
+        return make_learner(
+            self._blueprint.search_space,
+            forward,
+            options=self._options,
+            objective=self._objective,
+            data=SplitBatches(
+                search.validation,
+                search.preprocessing,
+                self._blueprint.num_classes,
+            ),
+            cost=loss_cost(self._blueprint, self._options, self._limited),
+            team=self._team,
+        )
 
     def _supernet(self) -> Supernet:
         options, strategy = self._options, self._team.strategy
