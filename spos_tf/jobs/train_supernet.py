@@ -222,7 +222,7 @@ def _holdout(options: TrainingOptions, validation: Any) -> int | None:
             f"images of every class of `train`; got both, and {given} of a "
             "class. Leave one out."
         )
-    return 0
+    return None
 
 
 def _search_data(
