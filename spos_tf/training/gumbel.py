@@ -9,6 +9,7 @@ falls over the run.
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import BranchWeights
 from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
@@ -49,7 +50,7 @@ class GumbelSoftmax:
             ("final_temperature", final_temperature),
         ):
             if not 0 < value < float("inf"):
-                raise UserError(f"--{name} is above 0; got {value}.")
+                raise UserError(f"`{name}` is above 0; got {value}.")
         self.parameters = parameters
         self._first = temperature
         self._ratio = final_temperature / temperature
@@ -64,13 +65,13 @@ class GumbelSoftmax:
     def __call__(self, step: tf.Tensor) -> Draw:
         """See `ArchitectureSampler`; weights of a choice sum to 1."""
         weights = self._weights(step, Purpose.GUMBEL_WEIGHTS)
-        return Draw(weights, tf.constant(False))
+        return Draw(BranchWeights(weights), tf.constant(False))
 
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """See `ArchitectureSampler`; noise of its own."""
         weights = self._weights(step, Purpose.GUMBEL_ARCHITECTURE)
         return ArchitectureDraw(
-            weights, weights, tf.constant(self.parameters.legal)
+            BranchWeights(weights), weights, tf.constant(self.parameters.legal)
         )
 
     def settled(

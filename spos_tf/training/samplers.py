@@ -14,6 +14,7 @@ from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.feasible import sample_feasible
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import Path, Selection
 from spos_tf.randomness import Purpose, derive_seed, generator
 from spos_tf.space import SearchSpace
 
@@ -22,12 +23,11 @@ class Draw(NamedTuple):
     """What a step runs and how it came about.
 
     Attributes:
-        path: int32 `[num_choices]`; or float32 `[num_choices, max_options]`,
-            weights of the branches, of which 0 does not run.
+        path: A path, or weights of branches.
         fallback: bool scalar; True where the sampler gave up proposing.
     """
 
-    path: tf.Tensor
+    path: Selection
     fallback: tf.Tensor
 
 
@@ -77,7 +77,7 @@ class UniformSampler:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         path = _uniform(self._space, [], step_seed(self._seed, step))
-        return Draw(path, tf.constant(False))
+        return Draw(Path(path), tf.constant(False))
 
 
 class ConstraintSampler:
@@ -163,7 +163,7 @@ class ConstraintSampler:
             tf.gather(proposals, tf.argmax(inside)),
             tf.gather(self._fallbacks, index),
         )
-        return Draw(path, tf.logical_not(found))
+        return Draw(Path(path), tf.logical_not(found))
 
 
 class StrictFairnessSampler:
@@ -196,7 +196,7 @@ class StrictFairnessSampler:
             positions.append(group)
         inverse = np.argsort(np.concatenate(positions))
         path = tf.gather(tf.concat(drawn, axis=0), inverse)
-        return Draw(_legal(self._space, path), tf.constant(False))
+        return Draw(Path(_legal(self._space, path)), tf.constant(False))
 
 
 def _within(

@@ -7,6 +7,7 @@ Hardware", ICLR 2019, section 3.2.1 and equation 4.
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.selection import BranchWeights, Path
 from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
@@ -47,10 +48,10 @@ class TwoPath:
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        """See `ArchitectureSampler`; an int32 path."""
+        """See `ArchitectureSampler`; a path."""
         noise = self._noise(step, Purpose.TWO_PATH_WEIGHTS)
         path = tf.argmax(self.parameters.logits() + noise, 1, tf.int32)
-        return Draw(path, tf.constant(False))
+        return Draw(Path(path), tf.constant(False))
 
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """See `ArchitectureSampler`; gates of 1, `CLOSED` and 0."""
@@ -73,7 +74,7 @@ class TwoPath:
         every = tf.stop_gradient(tf.nn.softmax(logits))
         both = tf.reduce_sum(tf.where(two, every, 0.0), axis=1, keepdims=True)
         probabilities = tf.where(two, both * shares, every)
-        return ArchitectureDraw(selection, probabilities, two)
+        return ArchitectureDraw(BranchWeights(selection), probabilities, two)
 
     def settled(
         self, before: tf.Tensor, after: tf.Tensor, moved: tf.Tensor
