@@ -5,7 +5,7 @@ used.
 """
 
 import dataclasses
-import pkgutil
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -25,9 +25,9 @@ class Format:
         file_name: Of the file or folder within an export folder.
         help: What is in the file, in one line.
         kinds: Networks that the format can hold.
-        writer: Where its writer is, `module:function`; the function is one of
-            `spos_tf.export.writing`'s.
-        loader: Where its loader is; see `spos_tf.export.runtimes.load`.
+        loader: Name of the function in `spos_tf.export.runtimes` that loads
+            it; the one that writes it has the format's name in
+            `spos_tf.export.writing`.
         min_agreement: Share of the images whose top class has to be the
             reference's, unless a caller asks for another. Where the format is
             exact it is all of them.
@@ -42,7 +42,6 @@ class Format:
     file_name: str
     help: str
     kinds: tuple[Kind, ...]
-    writer: str
     loader: str
     min_agreement: float = 0.999
     is_exact: bool = False
@@ -50,12 +49,16 @@ class Format:
     is_deploy_form: bool = False
 
     def load_writer(self) -> Callable[..., dict[str, int]]:
-        """Imports the writer."""
-        return _imported(self.writer)
+        """Imports the writer, which takes a `Network` and a path."""
+        writing = importlib.import_module("spos_tf.export.writing")
+        writer: Callable[..., dict[str, int]] = getattr(writing, self.name)
+        return writer
 
     def load_loader(self) -> Callable[[str, int], Any]:
-        """Imports the loader."""
-        return _imported(self.loader)
+        """Imports the loader, which takes a path and a number of threads."""
+        runtimes = importlib.import_module("spos_tf.export.runtimes")
+        loader: Callable[[str, int], Any] = getattr(runtimes, self.loader)
+        return loader
 
     def for_kind(self, kind: Kind) -> "Format":
         """The format as it is for networks of a kind.
@@ -69,14 +72,10 @@ class Format:
         return dataclasses.replace(self, is_exact=False)
 
 
-def _imported(place: str) -> Any:
-    return pkgutil.resolve_name(f"spos_tf.export.{place}")
-
-
 # No file, but what two of them are compared with; compared itself with the
 # network.
 DEPLOY_FORM = Format(
-    "deploy_form", "", "the network as integers", ("low_bit",), "", "", 0.99
+    "deploy_form", "", "the network as integers", ("low_bit",), "", 0.99
 )
 FORMATS = {
     known.name: known
@@ -86,8 +85,7 @@ FORMATS = {
             "saved_model",
             "a SavedModel for TensorFlow and TensorFlow Serving",
             ("float", "low_bit", "int8"),
-            "writing:saved_model",
-            "runtimes:load_saved_model",
+            "load_saved_model",
             is_exact=True,
         ),
         Format(
@@ -95,8 +93,7 @@ FORMATS = {
             "model.tflite",
             "LiteRT in float32",
             ("float", "low_bit"),
-            "writing:tflite",
-            "runtimes:load_tflite",
+            "load_tflite",
             is_exact=True,
         ),
         Format(
@@ -105,8 +102,7 @@ FORMATS = {
             "LiteRT with float16 weights",
             # Half precision would move levels.
             ("float",),
-            "writing:tflite_float16",
-            "runtimes:load_tflite",
+            "load_tflite",
             0.99,
         ),
         Format(
@@ -114,8 +110,7 @@ FORMATS = {
             "model_int8.tflite",
             "LiteRT with 8-bit weights and features",
             ("float", "int8"),
-            "writing:tflite_int8",
-            "runtimes:load_tflite",
+            "load_tflite",
             0.95,
         ),
         Format(
@@ -123,8 +118,7 @@ FORMATS = {
             "model.onnx",
             "ONNX in float32",
             ("float", "low_bit"),
-            "writing:onnx",
-            "runtimes:load_onnx",
+            "load_onnx",
             is_exact=True,
         ),
         Format(
@@ -132,8 +126,7 @@ FORMATS = {
             "model_lowbit.tflite",
             "LiteRT in integers, weights on their few levels",
             ("low_bit",),
-            "writing:tflite_lowbit",
-            "runtimes:load_tflite",
+            "load_tflite",
             weight_bits=(8,),
             is_deploy_form=True,
         ),
@@ -142,8 +135,7 @@ FORMATS = {
             "model_qdq.onnx",
             "ONNX in float32 with few-bit weights stored as integers",
             ("low_bit",),
-            "writing:onnx_qdq",
-            "runtimes:load_onnx_qdq",
+            "load_onnx_qdq",
             weight_bits=(4, 8),
         ),
         Format(
@@ -151,8 +143,7 @@ FORMATS = {
             "model_deploy.onnx",
             "ONNX whose operations runtimes fuse into integer ones",
             ("low_bit",),
-            "writing:onnx_deploy",
-            "runtimes:load_onnx",
+            "load_onnx",
             weight_bits=(8,),
             is_deploy_form=True,
         ),

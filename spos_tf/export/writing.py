@@ -1,4 +1,4 @@
-"""One writer for each format, named by the table in `formats.py`.
+"""One writer for each format of `formats.py`, by the format's name.
 
 A writer takes the network and the path of the file or folder to make. It
 returns, for each layer whose weights the file has as low-bit integers, the
@@ -10,8 +10,10 @@ Raises:
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +28,6 @@ from spos_tf.export.tflite import (
     write_tflite_source,
 )
 from spos_tf.export.tflite_weights import convolution_kernels
-from spos_tf.lowbit.integer_nodes import IntegerGraph
 from spos_tf.lowbit.onnx_deploy import onnx_deploy_model
 from spos_tf.lowbit.onnx_qdq import onnx_qdq_model
 from spos_tf.lowbit.weight_levels import most_levels, onnx_kernels
@@ -39,21 +40,15 @@ class Network:
 
     Attributes:
         model: The network.
-        integer_graph: Its deploy form; None where no format needs it.
+        graph: Its `IntegerGraph`; None where no format needs one.
         representative_images: For tflite_int8; see `write_tflite`.
         stored_weight_bits: For onnx_qdq; None for the fewest.
     """
 
     model: keras.Model
-    integer_graph: IntegerGraph | None = None
+    graph: Any = None
     representative_images: Iterable[np.ndarray] | None = None
     stored_weight_bits: int | None = None
-
-    @property
-    def graph(self) -> IntegerGraph:
-        """The deploy form of a network that has one."""
-        assert self.integer_graph is not None
-        return self.integer_graph
 
 
 Levels = dict[str, int]
@@ -74,7 +69,7 @@ def onnx(network: Network, path: pathlib.Path) -> Levels:
 def tflite(
     network: Network, path: pathlib.Path, precision: Precision = "float32"
 ) -> Levels:
-    """Writes `tflite`."""
+    """Writes `tflite`, or by its precision one of the two below."""
     source = path.parent / "tflite_source"
     if not source.exists():
         write_tflite_source(network.model, source)
@@ -88,14 +83,8 @@ def tflite(
     return {}
 
 
-def tflite_float16(network: Network, path: pathlib.Path) -> Levels:
-    """Writes `tflite_float16`."""
-    return tflite(network, path, "float16")
-
-
-def tflite_int8(network: Network, path: pathlib.Path) -> Levels:
-    """Writes `tflite_int8`."""
-    return tflite(network, path, "int8")
+tflite_float16 = functools.partial(tflite, precision="float16")
+tflite_int8 = functools.partial(tflite, precision="int8")
 
 
 def tflite_lowbit(network: Network, path: pathlib.Path) -> Levels:

@@ -12,14 +12,8 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.lowbit.integer_graph import (
-    integer_graph,
-    rounding_name,
-)
-from spos_tf.lowbit.integer_nodes import (
-    Conv,
-    Mean,
-)
+from spos_tf.lowbit.integer_graph import integer_graph, rounding_name
+from spos_tf.lowbit.integer_nodes import Conv, Mean
 from spos_tf.lowbit.ranges import ClipRange
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import assemble

@@ -9,11 +9,7 @@ from spos_tf.lowbit.deploy_form import (
     feature_step,
     integer_weights,
 )
-from spos_tf.lowbit.integer_nodes import (
-    Classifier,
-    Conv,
-    Image,
-)
+from spos_tf.lowbit.integer_nodes import Classifier, Conv, Image
 
 
 class ConvArrays(NamedTuple):

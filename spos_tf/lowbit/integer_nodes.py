@@ -33,7 +33,19 @@ class Image:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Conv:
+class _OneSource:
+    """What is computed from the result of one other node."""
+
+    source: Any
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Conv(_OneSource):
     """Convolution, `"same"` padding, batch norm; on `ClipRange` a ReLU.
 
     Attributes:
@@ -47,7 +59,6 @@ class Conv:
         rectified: Whether a ReLU follows, which clipping to `ClipRange` is.
     """
 
-    source: Any
     layer: keras.layers.Layer
     strides: int
     norm: Any = None
@@ -66,11 +77,6 @@ class Conv:
         if isinstance(self.layer, QuantizedKernel):
             return self.layer.quantizer.bits
         return None
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,17 +100,11 @@ class Add:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MaxPool:
+class MaxPool(_OneSource):
     """The most of a window, on the grid of what it is the most of."""
 
-    source: Any
     size: int
     strides: int
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
     @property
     def grid(self) -> Any:
@@ -113,7 +113,7 @@ class MaxPool:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mean:
+class Mean(_OneSource):
     """The mean over height and width.
 
     Attributes:
@@ -122,18 +122,12 @@ class Mean:
         segment: Name of the segment it is in.
     """
 
-    source: Any
     grid: Grid
     segment: str
 
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(_OneSource):
     """The last layer; its logits are float.
 
     Attributes:
@@ -141,13 +135,7 @@ class Classifier:
         layer: Keras's.
     """
 
-    source: Any
     layer: keras.layers.Dense
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
 
 Node = Image | Conv | Add | MaxPool | Mean | Classifier

@@ -23,10 +23,7 @@ from spos_tf.lowbit.integer_nodes import (
     IntegerGraph,
     MaxPool,
 )
-from spos_tf.lowbit.onnx_graph import (
-    OnnxGraph,
-    channels_first,
-)
+from spos_tf.lowbit.onnx_graph import OnnxGraph, channels_first
 from spos_tf.lowbit.ranges import ClipRange, Grid
 
 

@@ -11,11 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spos_tf.lowbit.integer_arrays import same_padding
-from spos_tf.lowbit.integer_nodes import (
-    IntegerGraph,
-    MaxPool,
-    Node,
-)
+from spos_tf.lowbit.integer_nodes import IntegerGraph, MaxPool, Node
 
 OPSET = 21
 # Opset 21 came with it; onnxruntime refuses newer ones that it does not know.

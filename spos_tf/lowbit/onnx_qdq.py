@@ -17,10 +17,7 @@ from spos_tf.lowbit.integer_nodes import (
     MaxPool,
     Mean,
 )
-from spos_tf.lowbit.onnx_graph import (
-    OnnxGraph,
-    channels_first,
-)
+from spos_tf.lowbit.onnx_graph import OnnxGraph, channels_first
 from spos_tf.lowbit.ranges import ClipRange, Grid, StoredRange
 from spos_tf.quantization.rounding import dorefa
 

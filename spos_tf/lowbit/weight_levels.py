@@ -8,10 +8,7 @@ import onnx
 
 from spos_tf.errors import UserError
 from spos_tf.lowbit.deploy_form import integer_weights
-from spos_tf.lowbit.integer_nodes import (
-    Conv,
-    IntegerGraph,
-)
+from spos_tf.lowbit.integer_nodes import Conv, IntegerGraph
 
 
 def onnx_kernels(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

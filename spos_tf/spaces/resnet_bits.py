@@ -10,16 +10,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.blocks.residual import (
-    ResidualBlock,
-    ResidualHead,
-    ResidualStem,
-)
+from spos_tf.blocks.residual import ResidualBlock, ResidualHead, ResidualStem
 from spos_tf.errors import UserError
-from spos_tf.networks.blueprint import (
-    Blueprint,
-    Segment,
-)
+from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import (
     MOST_BITS,
     Bits,

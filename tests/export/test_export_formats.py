@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -455,3 +456,18 @@ def test_what_a_disk_refuses_is_told_from_a_bug(
         assert str(tmp_path / "saved_model") in str(caught.value)
         assert capfd.readouterr().err == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("known", FORMATS.values(), ids=lambda one: one.name)
+def test_every_format_has_a_writer_and_a_loader(known):
+    assert callable(known.load_writer())
+    assert callable(known.load_loader())
+    assert known.kinds
+
+
+def test_the_table_of_formats_loads_without_tensorflow():
+    program = (
+        "import sys, spos_tf.export.formats\n"
+        "sys.exit('tensorflow' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -70,7 +70,7 @@ def test_a_network_that_rounds_sums_is_saved_with_its_grids(tmp_path):
         _logits(loaded, images), _logits(rounding, images)
     )
     # Without the grids of its own it is the network's deploy form.
-    widest = integer_graph(rounding, blueprint, encoding, placed=False)
+    widest = integer_graph(rounding, blueprint, encoding, stored=False)
     graph = integer_graph(loaded, blueprint, encoding)
     for ours, theirs in zip(graph.nodes, widest.nodes, strict=True):
         if getattr(ours, "grid", None) is not None:
