@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.cost.counts import NetworkCost, network_cost
+from spos_tf.cost.counts import Cost, network_cost
 from spos_tf.cost.fit import fit_stage_widths
 from spos_tf.data.examples import AnySplit
 from spos_tf.data.inputs import images_of
@@ -490,7 +490,7 @@ class _Job:
         write_json(self.run.folder / "metrics.json", metrics)
         self._tell(value, cost)
 
-    def _tell(self, value: float | None, cost: NetworkCost) -> None:
+    def _tell(self, value: float | None, cost: Cost) -> None:
         metric = self._objective.metric
         if value is None:
             measured = "Trained"

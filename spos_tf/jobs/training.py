@@ -33,11 +33,11 @@ Kind = TypeVar("Kind", bound=TrainingOptions)
 
 
 class Recipe(NamedTuple):
-    """The values that a training took from a recipe.
+    """The values that a training has in common with its recipe.
 
     Attributes:
         name: Of the recipe.
-        values: By option; only those that nobody had given.
+        values: By option.
     """
 
     name: str
@@ -61,7 +61,7 @@ def completed(
         **values: Replace those that are given.
 
     Returns:
-        The options, and what the recipe had to say.
+        The options, and what they have of the recipe.
 
     Raises:
         UserError: These are no options of a training.
@@ -75,15 +75,20 @@ def completed(
     preset = blueprint.space_arguments.get("preset")
     recipe = recipe_of(trained, preset, blueprint.image_size)
     full = options.with_recipe(recipe.values).complete()
-    used = {
-        name: getattr(full, name)
-        for name in recipe.values
-        if getattr(options, name, ...) is None
-    }
-    if used:
-        words = ", ".join(f"{name}={value}" for name, value in used.items())
+    known = [name for name in recipe.values if hasattr(full, name)]
+    words = ", ".join(
+        f"{name}={getattr(full, name)}"
+        for name in known
+        if getattr(options, name) is None
+    )
+    if words:
         tell(f"Recipe {recipe.name}: {words}")
-    return full, Recipe(recipe.name, used)
+    held = {
+        name: recipe.values[name]
+        for name in known
+        if getattr(full, name) == recipe.values[name]
+    }
+    return full, Recipe(recipe.name, held)
 
 
 def place_options(
