@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spos_tf.cli.program import Given
+from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     NetworkOptions,
     RunOptions,
+    SourceOptions,
     SpaceOptions,
     SubnetNameOptions,
 )
@@ -48,6 +50,27 @@ def blueprint_of(space: SpaceOptions) -> Blueprint:
     return build_blueprint(
         space.search_space or DEFAULT_SPACE, **space.arguments
     )
+
+
+def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
+    """The data set that the flags name, where they name one.
+
+    Args:
+        given: The flags; what they leave out is as in the training.
+        trained: The data set of the training, where it is known.
+
+    Returns:
+        None where the flags say nothing of it.
+    """
+    typed = {
+        name: value
+        for name, value in given.values(SourceOptions).items()
+        if given.is_typed(name)
+    }
+    if not typed:
+        return None
+    known = SourceOptions() if trained is None else trained.options
+    return DataSource.of(dataclasses.replace(known, **typed))
 
 
 def network_of(path: str | pathlib.Path, space: SpaceOptions) -> Network:

@@ -70,6 +70,17 @@ class Given:
         """
         return our_flags.parsed(kind, self._values, **changes)
 
+    def values(self, kind: type[Options]) -> dict[str, Any]:
+        """The options of one class as keyword arguments."""
+        options = self(kind)
+        return {
+            one.name: getattr(options, one.name) for one in kind.described()
+        }
+
+    def is_typed(self, name: str) -> bool:
+        """Whether a flag was given, on the command line or in a file."""
+        return bool(self._values[name].present)
+
     def use_threads(self) -> None:
         """Applies --threads; before TensorFlow has run anything."""
         threads = self(ThreadOptions).threads
