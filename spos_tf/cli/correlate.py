@@ -38,7 +38,7 @@ from spos_tf.options import (
 def main(given: Given) -> None:
     """Scores and compares."""
     given.use_threads()
-    from spos_tf.data.sources import DataSource
+    from spos_tf.cli.objects import source_of
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.trained import load_supernet
 
@@ -56,7 +56,7 @@ def main(given: Given) -> None:
         options=options,
         work_dir=str(run.work_dir),
         name=run.name,
-        train=DataSource.of(given(SourceOptions)),
+        train=source_of(given, supernet.source),
     )
     result = found.correlation
     print(
