@@ -79,9 +79,7 @@ class Comparison:
         """
         found = {}
         total = len(checkpoints) * len(self._compared.encodings)
-        with tqdm.tqdm(
-            total=total, desc="scoring", unit="architecture"
-        ) as bar:
+        with tqdm.tqdm(total=total, desc="scoring", unit="architecture") as bar:
             for take in checkpoints:
                 supernet = take()
                 bar.set_postfix_str(f"step {supernet.step}", refresh=False)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,23 +15,19 @@ from spos_tf.analysis.benchmark_table import COST_COLUMNS, read_table
 from spos_tf.analysis.correlation import Correlation, top_count
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.cost.table import cost_table
-from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import scored_subset
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
-from spos_tf.jobs.comparison import Comparison
 from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
-from spos_tf.jobs.words import object_words
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
     CorrelationOptions,
-    Options,
     RunOptions,
     SpaceOptions,
     SupernetNameOptions,
@@ -130,10 +127,8 @@ def correlate_supernet(
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
     )
-    source = train or supernet.source
-    named: tuple[Options, ...] = ()
-    if isinstance(source, DataSource):
-        named = (source.options,)
+    source = supernet.source if train is None else train
+    words = {} if metric is None else json.loads(score_metric.identity)
     plan = RunPlan.of(
         "correlate",
         CORRELATE_STAGE,
@@ -143,11 +138,12 @@ def correlate_supernet(
             search_space=supernet.blueprint.search_space.name,
             space_arguments=plain_arguments(supernet.blueprint.space_arguments),
         ),
-        *named,
+        *job_data.source_options(source),
         SupernetNameOptions(supernet_name=supernet.name),
         TableOptions(table=os.fspath(table), accuracy_column=accuracy_column),
         options,
-        **object_words(metric=metric, labels=labels, direction=direction),
+        # No flag can name it.
+        **({"metric": words} if words else {}),
     )
     with (
         process_settings(deterministic=True),
