@@ -30,10 +30,11 @@ _HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent)]
 
 from spos_tf.analysis.benchmark_table import read_table
+from spos_tf.options import SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import Evaluation, run_search
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.steady_state import SteadyEvolution, SteadyOptions
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import build_blueprint, parse_architecture
 
@@ -140,9 +141,11 @@ def _search(kind, lag, seed, space, workers):
             "record": Record.open(pathlib.Path(folder) / "record.jsonl"),
         }
         if kind == "generations":
-            algorithm = Evolution(space, [], EvolutionOptions(**numbers))
+            algorithm = Evolution(space, [], SearchOptions(**numbers))
             return run_search(algorithm, workers.evaluate, **same)
-        steady = SteadyEvolution(space, [], SteadyOptions(**numbers, lag=lag))
+        steady = SteadyEvolution(
+            space, [], SearchOptions(asynchronous=True, **numbers, lag=lag)
+        )
         return run_asynchronous(
             steady, workers, population=FLAGS.population, **same
         )

@@ -43,3 +43,18 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
         if os.fspath(path) in str(error):
             raise
         raise UserError(f"{os.fspath(path)!r}: {error}") from None
+
+
+def missing_extra(what: str, extra: str) -> UserError:
+    """The error of what needs packages that are not installed.
+
+    Args:
+        what: What needs them.
+        extra: Name of the extra that they belong to.
+    """
+    return UserError(
+        f"{what} needs the packages of the extra {extra!r}, which are not "
+        f"installed. In the checkout run: pip install -e '.[{extra}]'; with "
+        f"the wheel: pip install 'PATH/TO/spos_tf-VERSION-py3-none-any.whl"
+        f"[{extra}]'."
+    )

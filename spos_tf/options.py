@@ -436,6 +436,8 @@ class SourceOptions(Options):
         "imagenet2012",
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
         "any TFDS image-classification set.",
+        # What it holds decides, not how it is spelled.
+        effect=_PLACE,
     )
     data_dir: str | None = option(
         None, "Folder in which TFDS has prepared its sets.", effect=_PLACE
@@ -1136,7 +1138,7 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         None, "Offspring by mutation, m; P/2 if unset. Evolution only.", least=0
     )
     mutation_probability: float = option(
-        0.1, "That a choice is redrawn in mutation.", least=0, most=1
+        0.1, "That a choice is redrawn in mutation.", above=0, most=1
     )
     asynchronous: bool = option(
         False,
@@ -1155,6 +1157,12 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.num_crossover + self.num_mutation > self.population:
+            raise UserError(
+                "`crossover` and `mutation` together give at most a "
+                f"`population` of {self.population}; got {self.num_crossover} "
+                f"+ {self.num_mutation}."
+            )
         if not self.asynchronous:
             return
         for name, wanted in (("strategy", "evolution"), ("scoring", "single")):
@@ -1168,6 +1176,36 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     def budget(self) -> int:
         """Evaluations of a whole search."""
         return self.population * self.generations
+
+    @property
+    def num_crossover(self) -> int:
+        """Offspring of two parents a generation, n in the paper."""
+        if self.crossover is not None:
+            return self.crossover
+        if self.mutation is not None:
+            return max(self.population - self.mutation, 0)
+        return self.population // 2
+
+    @property
+    def num_mutation(self) -> int:
+        """Mutated copies of one parent a generation, m in the paper.
+
+        Where crossover and mutation are fewer than the population, random
+        architectures fill the generation.
+        """
+        if self.mutation is not None:
+            return self.mutation
+        return max(self.population - self.num_crossover, 0)
+
+    @property
+    def most_under_way(self) -> int:
+        """Candidates that an asynchronous search evaluates at once at most."""
+        return self.lag or max(1, self.population // 2)
+
+    @property
+    def num_random(self) -> int:
+        """Candidates that an asynchronous search begins with, all random."""
+        return min(max(self.population, self.most_under_way), self.budget)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -1321,6 +1359,32 @@ class ExportOptions(ImageOptions):
         effect=_FREE,
     )
     batch_size: int = option(256, "Images at once.", least=1, effect=_FREE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(ImageOptions):
+    """What is measured of a trained network, and on which images."""
+
+    format: Literal[
+        "keras",
+        "saved_model",
+        "tflite",
+        "tflite_float16",
+        "tflite_int8",
+        "onnx",
+        "tflite_lowbit",
+        "onnx_qdq",
+        "onnx_deploy",
+    ] = option(
+        "keras",
+        "keras: the network itself. Others: the exported file, in its runtime.",
+    )
+    split: Literal["train", "search", "test"] = option(
+        "test",
+        "Images of a data set to measure on. search needs the "
+        "holdout_per_class of the search.",
+    )
+    batch_size: int = option(256, "Images at once.", least=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

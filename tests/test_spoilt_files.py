@@ -2,7 +2,7 @@
 
 Every reader gets 100 files, spoilt by `file_mutations`. What it accepts is
 compared with what an independent, plain reading of the file says. The tools
-as a whole meet thousands of such files in `benchmarks/fuzz.py`.
+as a whole meet thousands of such files in `qa/fuzz.py`.
 """
 
 import bz2

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from absl import flags, logging
-
 import algorithms
 import limits
+from absl import flags, logging
 
 if TYPE_CHECKING:
     import keras

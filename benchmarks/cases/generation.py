@@ -77,7 +77,8 @@ def _recorded_generations() -> list[list[np.ndarray]]:
     from spos_tf.data.digits import load_digits_source
     from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.supernet import Supernet
-    from spos_tf.search.evolution import Evolution, EvolutionOptions
+    from spos_tf.options import SearchOptions
+    from spos_tf.search.evolution import Evolution
 
     blueprint = subjects.blueprint_at(32)
     images, labels = _digits(load_digits_source())
@@ -91,7 +92,7 @@ def _recorded_generations() -> list[list[np.ndarray]]:
         step((images[part], labels[part]), path)
     scored = [(images[-256:], labels[-256:])]
     evaluator = Evaluator(supernet, [(images[:64], labels[:64])], scored)
-    algorithm = Evolution(blueprint.search_space, [], EvolutionOptions(seed=0))
+    algorithm = Evolution(blueprint.search_space, [], SearchOptions(seed=0))
     generations = []
     while encodings := algorithm.ask():
         generations.append(encodings)

@@ -22,8 +22,9 @@ def measure() -> list[measuring.Case]:
     from spos_tf.cost.table import COSTS, cost_table
     from spos_tf.evaluation.evaluator import Evaluator
     from spos_tf.networks.supernet import Supernet
+    from spos_tf.options import SearchOptions
     from spos_tf.search.driver import run_search
-    from spos_tf.search.evolution import Evolution, EvolutionOptions
+    from spos_tf.search.evolution import Evolution
     from spos_tf.space.record import Record
 
     blueprint = subjects.blueprint_at(_PIXELS)
@@ -44,7 +45,7 @@ def measure() -> list[measuring.Case]:
                 evaluated.append(encoding)
                 yield position, accuracy, time.perf_counter() - start
 
-        options = EvolutionOptions(
+        options = SearchOptions(
             population=_POPULATION, generations=_GENERATIONS, seed=seed
         )
         run_search(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from spos_tf.data.examples import Source, Split
+from spos_tf.errors import missing_extra
 
 _TEST_EVERY = 5
 
@@ -12,8 +13,14 @@ def load_digits_source() -> Source:
 
     Every fifth image of every class is a test image (355 in all): stratified,
     and the same on every machine and version.
+
+    Raises:
+        UserError: scikit-learn, which has the images, is not installed.
     """
-    from sklearn.datasets import load_digits  # Late: slow to import.
+    try:
+        from sklearn.datasets import load_digits  # Late: slow to import.
+    except ImportError:
+        raise missing_extra("Data set 'digits'", "digits") from None
 
     digits = load_digits()
     gray = np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8)

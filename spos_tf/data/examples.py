@@ -17,7 +17,8 @@ class Split:
     """Labelled images with random access.
 
     Attributes:
-        items: by kind. "pixels": uint8 `[n, height, width, 3]`, decoded RGB.
+        items: by kind. "pixels": decoded RGB `[n, height, width, 3]`, uint8,
+            or float32 of 0 to 255 where pixels are no whole numbers.
             "encoded": object `[n]` of bytes, JPEG, PNG, BMP or GIF. "files":
             object `[n]` of bytes, paths of such images.
         labels: int32 `[n]`.
@@ -25,8 +26,8 @@ class Split:
         name: what messages call the split.
 
     Raises:
-        UserError: the images are not of these types (floats, which could be
-            NaN, are refused) or their number is not that of the labels.
+        UserError: the images are not of these types, or their number is not
+            that of the labels.
     """
 
     items: np.ndarray
@@ -37,11 +38,11 @@ class Split:
     def __post_init__(self) -> None:
         if self.kind == "pixels":
             fits = (
-                self.items.dtype == np.uint8
+                self.items.dtype in (np.uint8, np.float32)
                 and self.items.ndim == 4
                 and self.items.shape[-1] == 3
             )
-            rule = "uint8 [n, height, width, 3]"
+            rule = "uint8 or float32 [n, height, width, 3]"
         else:
             fits = self.items.dtype == object and self.items.ndim == 1
             rule = "bytes objects [n]"
@@ -50,6 +51,10 @@ class Split:
                 f"Images of kind '{self.kind}' are {rule}; got "
                 f"{self.items.dtype} {list(self.items.shape)}. Convert them "
                 "first."
+            )
+        if self.items.dtype == np.float32 and not np.isfinite(self.items).all():
+            raise UserError(
+                f"Pixels are finite numbers; those of '{self.name}' are not."
             )
         if self.labels.shape != (len(self.items),):
             raise UserError(

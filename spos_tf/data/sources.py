@@ -1,14 +1,132 @@
 """Data sets by name: the bundled digits, folders of images, TFDS sets."""
 
+import dataclasses
+import os
+
+from spos_tf.data.class_subset import first_classes as _first_classes
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.examples import AnySplit, Source, Split, StreamSplit
 from spos_tf.data.folders import load_folder_source
 from spos_tf.data.tfds_sets import load_tfds_source
 from spos_tf.errors import UserError
+from spos_tf.options import SourceOptions
 
-__all__ = ["AnySplit", "Source", "Split", "StreamSplit", "load_source"]
+__all__ = [
+    "AnySplit",
+    "DataSource",
+    "Source",
+    "Split",
+    "StreamSplit",
+    "folder",
+    "load_source",
+    "tfds",
+]
 
 _FOLDER = "folder:"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+    """A data set by its name; nothing is read before `load`.
+
+    Attributes:
+        dataset: "digits", "folder:PATH" or the name of a TFDS set.
+        data_dir: Where TFDS sets are prepared; None is TFDS's own default.
+        test_fraction: Share of test images of a folder without a test folder.
+        first_classes: How many of its classes are taken; None for all.
+    """
+
+    dataset: str
+    data_dir: str | None = None
+    test_fraction: float = 0.0
+    first_classes: int | None = None
+
+    @classmethod
+    def of(cls, options: SourceOptions) -> "DataSource":
+        """The data set that options name."""
+        return cls(
+            **{
+                field.name: getattr(options, field.name)
+                for field in dataclasses.fields(cls)
+            }
+        )
+
+    @property
+    def options(self) -> SourceOptions:
+        """The options that name it, as `run.json` holds them."""
+        return SourceOptions(**dataclasses.asdict(self))
+
+    def load(self) -> Source:
+        """Reads what there is.
+
+        Raises:
+            UserError: The data cannot be had.
+        """
+        source = load_source(
+            self.dataset,
+            data_dir=self.data_dir,
+            test_fraction=self.test_fraction,
+        )
+        if self.first_classes is None:
+            return source
+        return _first_classes(source, self.first_classes)
+
+
+def folder(
+    path: str | os.PathLike[str],
+    *,
+    test_fraction: float = 0.0,
+    first_classes: int | None = None,
+) -> DataSource:
+    """Images in a folder, as data of a job.
+
+    Args:
+        path: Folder with `train/<class>/*` and `test/<class>/*`, or with
+            `<class>/*` and a `test_fraction`. Images are JPEG, PNG, BMP or
+            GIF.
+        test_fraction: Share of the images, in [0, 1), that is test where
+            there are no train and test folders. A hash of an image's path
+            decides, so adding images leaves the others where they were.
+        first_classes: Only the images of so many first classes; all if None.
+
+    Returns:
+        The data set, which is read when a job needs it.
+
+    Example:
+        >>> spos_tf.folder("photos", test_fraction=0.2)  # doctest: +SKIP
+    """
+    return DataSource(
+        f"{_FOLDER}{os.fspath(path)}",
+        test_fraction=test_fraction,
+        first_classes=first_classes,
+    )
+
+
+def tfds(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    first_classes: int | None = None,
+) -> DataSource:
+    """A set of TensorFlow Datasets, as data of a job.
+
+    Args:
+        name: Of any image-classification set, for example "cifar10".
+        data_dir: Folder in which TFDS has prepared its sets; TFDS's own
+            default if None.
+        first_classes: Only the images of so many first classes; all if None.
+
+    Returns:
+        The data set, which is read when a job needs it.
+
+    Example:
+        >>> spos_tf.tfds("cifar10", data_dir="data")  # doctest: +SKIP
+    """
+    return DataSource(
+        name,
+        data_dir=None if data_dir is None else os.fspath(data_dir),
+        first_classes=first_classes,
+    )
 
 
 def load_source(

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,63 +35,45 @@ class Splits:
     test: AnySplit
 
     def recalibration(self, num_images: int, seed: int) -> AnySplit:
-        """A fixed random subset of the training split.
-
-        With random access the images are drawn without replacement and come
-        in random order. Of a stream, the subset is a run of records that
-        starts at a random one and wraps: every image is equally likely, the
-        records were shuffled when they were written, and only the subset is
-        read, not the whole stream.
+        """A fixed random subset of the training split; see `random_subset`.
 
         Raises:
             UserError: `num_images` is not in `[1, len(train)]`.
         """
-        total = len(self.train)
-        if not 1 <= num_images <= total:
-            raise UserError(
-                f"Recalibration uses 1 to {total} images (the training "
-                f"split); got {num_images}. Give --recalibration_images="
-                f"{min(max(num_images, 1), total)}."
-            )
-        generator = np.random.default_rng(seed)
-        if isinstance(self.train, Split):
-            chosen = generator.permutation(total)[:num_images]
-        else:
-            start = int(generator.integers(total))
-            chosen = (start + np.arange(num_images)) % total
-        return self.train.select(chosen, "recalibration")
+        return random_subset(self.train, num_images, seed)
 
-    def scored(self, num_images: int, seed: int) -> AnySplit:
-        """A fixed random subset of the search split.
 
-        Where labels are in memory it has as many images of every class as can
-        be; of a stream it is a plain random subset. A smaller one is part of a
-        larger.
+def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
+    """A fixed random subset of the images that paths are scored on.
 
-        Args:
-            num_images: How many; 0 for all.
-            seed: Of the draw.
+    Where labels are in memory it has as many images of every class as can be;
+    of a stream it is a plain random subset. A smaller one is part of a larger.
 
-        Raises:
-            UserError: There are not as many.
-        """
-        total = len(self.search)
-        if not 0 <= num_images <= total:
-            raise UserError(
-                f"Scoring uses 1 to {total} images (the search split), or 0 "
-                f"for all of them; got {num_images}."
-            )
-        if num_images in (0, total):
-            return self.search
-        order = np.random.default_rng(seed).permutation(total)
-        if isinstance(self.search, Split):
-            labels = self.search.labels[order]
-            place_in_class = np.empty(total, np.int64)
-            for label in np.unique(labels):
-                own = np.flatnonzero(labels == label)
-                place_in_class[own] = np.arange(len(own))
-            order = order[np.argsort(place_in_class, kind="stable")]
-        return self.search.select(np.sort(order[:num_images]), "search")
+    Args:
+        split: The images.
+        num_images: How many; 0 for all.
+        seed: Of the draw.
+
+    Raises:
+        UserError: There are not as many.
+    """
+    total = len(split)
+    if not 0 <= num_images <= total:
+        raise UserError(
+            f"Scoring uses 1 to {total} images (the search split), or 0 for "
+            f"all of them; got {num_images}."
+        )
+    if num_images in (0, total):
+        return split
+    order = np.random.default_rng(seed).permutation(total)
+    if isinstance(split, Split):
+        labels = split.labels[order]
+        place_in_class = np.empty(total, np.int64)
+        for label in np.unique(labels):
+            own = np.flatnonzero(labels == label)
+            place_in_class[own] = np.arange(len(own))
+        order = order[np.argsort(place_in_class, kind="stable")]
+    return split.select(np.sort(order[:num_images]), "search")
 
 
 def carve(source: Source, *, holdout_per_class: int) -> Splits:
@@ -107,76 +91,130 @@ def carve(source: Source, *, holdout_per_class: int) -> Splits:
     Raises:
         UserError: a class has not more than `holdout_per_class` images.
     """
-    if holdout_per_class < 0:
+    train, search = hold_out(
+        source.train, source.class_names, source.name, holdout_per_class
+    )
+    return Splits(train, search, source.test)
+
+
+def hold_out(
+    train: AnySplit, class_names: Sequence[str], name: str, count: int
+) -> tuple[AnySplit, AnySplit]:
+    """Splits the first `count` images of every class off; see `carve`.
+
+    Args:
+        train: The images.
+        class_names: In the order of the labels.
+        name: What messages call the data set.
+        count: Images of every class; 0 splits none off.
+
+    Returns:
+        What is left, and the images that were split off.
+
+    Raises:
+        UserError: A class has not more than `count` images.
+    """
+    if count < 0:
         raise UserError(
-            f"holdout_per_class is at least 0; got {holdout_per_class}. Give "
-            "the number of search images a class."
+            f"`holdout_per_class` is at least 0; got {count}. Give the number "
+            "of search images a class."
         )
-    train = source.train
-    if holdout_per_class == 0:
+    if count == 0:
         held = np.zeros(0, np.int64)
     elif isinstance(train, Split):
-        held = _first_of_each_class(train, source, holdout_per_class)
+        held = _first_of_each_class(train, class_names, name, count)
     else:
-        held = _first_in_stream(train, source, holdout_per_class)
+        held = _first_in_stream(train, class_names, name, count)
     keep = np.ones(len(train), bool)
     keep[held] = False
     remaining = np.flatnonzero(keep)
     if not len(remaining):
         raise UserError(
-            f"Holding out {holdout_per_class} images a class leaves none of "
-            f"the {len(train)} of '{source.name}' to train on. Lower "
-            "holdout_per_class."
+            f"Holding out {count} images a class leaves none of the "
+            f"{len(train)} of '{name}' to train on. Lower "
+            "`holdout_per_class`."
         )
-    return Splits(
-        # Nothing held out: no copy of the training images.
-        train=train.select(remaining, "train") if len(held) else train,
-        search=train.select(held, "search"),
-        test=source.test,
-    )
+    # Nothing held out: no copy of the training images.
+    left = train.select(remaining, "train") if len(held) else train
+    return left, train.select(held, "search")
+
+
+def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
+    """A fixed random subset of training images, to recalibrate on.
+
+    With random access the images are drawn without replacement and come in
+    random order. Of a stream, the subset is a run of records that starts at a
+    random one and wraps: every image is equally likely, the records were
+    shuffled when they were written, and only the subset is read, not the whole
+    stream.
+
+    Args:
+        split: The training images.
+        num_images: How many.
+        seed: Seed of the draw.
+
+    Raises:
+        UserError: `num_images` is not in `[1, len(split)]`.
+    """
+    total = len(split)
+    if not 1 <= num_images <= total:
+        raise UserError(
+            f"Recalibration uses 1 to {total} images (the training split); "
+            f"got {num_images}. Give `recalibration_images="
+            f"{min(max(num_images, 1), total)}`."
+        )
+    generator = np.random.default_rng(seed)
+    if isinstance(split, Split):
+        chosen = generator.permutation(total)[:num_images]
+    else:
+        start = int(generator.integers(total))
+        chosen = (start + np.arange(num_images)) % total
+    return split.select(chosen, "recalibration")
 
 
 def _first_of_each_class(
-    split: Split, source: Source, count: int
+    split: Split, class_names: Sequence[str], name: str, count: int
 ) -> np.ndarray:
-    counts = np.bincount(split.labels, minlength=source.num_classes)
-    _check_counts(counts, source, count)
+    counts = np.bincount(split.labels, minlength=len(class_names))
+    _check_counts(counts, class_names, name, count)
     by_class = [
         np.flatnonzero(split.labels == label)[:count]
-        for label in range(source.num_classes)
+        for label in range(len(class_names))
     ]
     return np.sort(np.concatenate(by_class))
 
 
 def _first_in_stream(
-    split: StreamSplit, source: Source, count: int
+    split: StreamSplit, class_names: Sequence[str], name: str, count: int
 ) -> np.ndarray:
-    counts = np.zeros(source.num_classes, np.int64)
+    num_classes = len(class_names)
+    counts = np.zeros(num_classes, np.int64)
     held: list[int] = []
     start = 0
     labels_only = split.records().map(lambda encoded, label: label)
     with reading_errors(split):
         for labels in labels_only.batch(_SCAN_BATCH).as_numpy_iterator():
-            check_labels(labels, source.num_classes, split.name)
+            check_labels(labels, num_classes, split.name)
             for offset, label in enumerate(labels):
                 if counts[label] < count:
                     held.append(start + offset)
                     counts[label] += 1
             start += len(labels)
-            if len(held) == count * source.num_classes:
+            if len(held) == count * num_classes:
                 break
-    _check_counts(counts, source, count)
+    _check_counts(counts, class_names, name, count)
     return np.array(held, np.int64)
 
 
-def _check_counts(counts: np.ndarray, source: Source, count: int) -> None:
+def _check_counts(
+    counts: np.ndarray, class_names: Sequence[str], name: str, count: int
+) -> None:
     label = int(np.argmin(counts))
     if counts[label] < count:
         raise UserError(
             f"The search split takes {count} training images of every class; "
-            f"'{source.class_names[label]}' of '{source.name}' has "
-            f"{counts[label]}. Give a holdout_per_class of at most "
-            f"{counts[label]}."
+            f"'{class_names[label]}' of '{name}' has {counts[label]}. Give "
+            f"`holdout_per_class={counts[label]}` or less."
         )
 
 
@@ -205,12 +243,38 @@ def fingerprint(split: AnySplit) -> str:
     return digest.hexdigest()
 
 
+def input_fingerprint(split: AnySplit) -> str:
+    """Tells images that a job was given from others.
+
+    Files are known by their names below their common folder and by their
+    sizes, so that a folder may move. Everything else is as in `fingerprint`.
+    """
+    if isinstance(split, StreamSplit) or split.kind != "files":
+        return fingerprint(split)
+    paths = [os.fsdecode(item) for item in split.items]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    digest = hashlib.sha256(b"files:")
+    for path in paths:
+        try:
+            size = os.stat(path).st_size
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        digest.update(os.fsencode(os.path.relpath(path, root)))
+        digest.update(f":{size}:".encode())
+    digest.update(split.labels.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _unreadable(path: str, error: OSError) -> UserError:
+    return UserError(
+        f"Image '{path}' cannot be read ({error.strerror}). Restore it, or "
+        "load the data set again."
+    )
+
+
 def _content(file_name: bytes) -> bytes:
     try:
         with open(file_name, "rb") as file:
             return file.read()
     except OSError as error:
-        raise UserError(
-            f"Image '{file_name.decode(errors='replace')}' cannot be read "
-            f"({error.strerror}). Restore it, or load the data set again."
-        ) from error
+        raise _unreadable(file_name.decode(errors="replace"), error) from error

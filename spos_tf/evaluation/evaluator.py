@@ -1,4 +1,4 @@
-"""The accuracy of a path with the supernet's weights."""
+"""The score of a path with the supernet's weights."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
@@ -23,12 +24,18 @@ class Evaluator:
         recalibration: Batches (images, labels) of the training split; read
             anew for every candidate.
         scoring: Batches of the search split, likewise.
+        metric: What is scored; accuracy if None.
     """
 
     def __init__(
-        self, supernet: Supernet, recalibration: Batches, scoring: Batches
+        self,
+        supernet: Supernet,
+        recalibration: Batches,
+        scoring: Batches,
+        metric: ScoreMetric | None = None,
     ) -> None:
         self._supernet = supernet
+        self._metric = metric_of(supernet, metric)
         self._recalibration = recalibration
         self._scoring = scoring
         image = tf.TensorSpec(
@@ -42,8 +49,8 @@ class Evaluator:
             input_signature=[image, path],
             autograph=False,
         )
-        self._hits = tf.function(
-            self._count_hits, reduce_retracing=True, autograph=False
+        self._logits = tf.function(
+            self._checked_logits, reduce_retracing=True, autograph=False
         )
 
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
@@ -76,7 +83,7 @@ class Evaluator:
     def score(
         self, encoding: npt.ArrayLike, statistics: list[tf.Tensor]
     ) -> float:
-        """Share of the search split that is classified correctly.
+        """What the metric gives for the search split.
 
         Args:
             encoding: int32 `[num_choices]`.
@@ -87,16 +94,17 @@ class Evaluator:
                 empty, or a logit is not finite.
         """
         path = self._path(encoding)
-        hits = total = 0
+        self._metric.reset()
+        total = 0
         for images, labels in self._scoring:
-            correct, finite = self._hits(images, labels, path, statistics)
+            logits, finite = self._logits(images, path, statistics)
             if not bool(finite):
                 raise not_finite(encoding)
-            hits += int(correct)
+            self._metric.update(labels, logits)
             total += int(images.shape[0])
         if not total:
             raise no_images("Scoring")
-        return hits / total
+        return self._metric.result()
 
     def __call__(self, encoding: npt.ArrayLike) -> float:
         """Recalibrates, then scores."""
@@ -106,35 +114,25 @@ class Evaluator:
         space = self._supernet.blueprint.search_space
         return tf.constant(space.check(encoding))
 
-    def _count_hits(
+    def _checked_logits(
         self,
         images: tf.Tensor,
-        labels: tf.Tensor,
         path: tf.Tensor,
         statistics: list[tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._supernet(images, path, statistics=statistics)
-        hits, finite = count_hits(logits, labels)
+        logits = tf.cast(logits, tf.float32)
         # The images too: on CPU a batch norm fused with its ReLU makes 0 of
         # NaN.
-        return hits, tf.logical_and(all_finite(images), finite)
+        finite = tf.logical_and(all_finite(images), all_finite(logits))
+        return logits, finite
 
 
-def count_hits(
-    logits: tf.Tensor, labels: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """How many images are classified correctly, and whether that is to trust.
-
-    Args:
-        logits: Floating `[batch, classes]`.
-        labels: int32 `[batch]`.
-
-    Returns:
-        int32 `[]`, and bool `[]`: whether all logits are finite.
-    """
-    logits = tf.cast(logits, tf.float32)
-    hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
-    return tf.reduce_sum(tf.cast(hits, tf.int32)), all_finite(logits)
+def metric_of(supernet: Supernet, metric: ScoreMetric | None) -> ScoreMetric:
+    """The metric, or accuracy over the supernet's classes."""
+    if metric is not None:
+        return metric
+    return ScoreMetric.make(num_classes=supernet.blueprint.num_classes)
 
 
 def all_finite(x: tf.Tensor) -> tf.Tensor:

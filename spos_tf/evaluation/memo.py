@@ -7,22 +7,24 @@ import pathlib
 from collections.abc import Sequence
 
 from spos_tf.errors import UserError
-from spos_tf.space.candidate import is_encoding, is_share
+from spos_tf.space.candidate import is_encoding, is_score
 from spos_tf.strict_json import parse_json
 
 
 class ScoreMemo:
-    """Accuracies by encoding, in a file that many runs append to.
+    """Scores by encoding, in a file that many runs append to.
 
     Args:
         path: JSON lines; lines of other keys are left alone.
+        metric: Name of the metric.
         *parts: What a score depends on besides the encoding: fingerprints of
-            weights and images, batch size, threads.
+            weights and images, the metric's arguments, batch size, threads.
     """
 
-    def __init__(self, path: pathlib.Path, *parts: object) -> None:
+    def __init__(self, path: pathlib.Path, metric: str, *parts: object) -> None:
         self._path = path
-        text = json.dumps([str(part) for part in parts])
+        self._metric = metric
+        text = json.dumps([metric, *map(str, parts)])
         self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._scores: dict[tuple[int, ...], float] = {}
         if path.exists():
@@ -32,19 +34,19 @@ class ScoreMemo:
     def _read(self, line: str) -> None:
         try:
             data = parse_json(line)
-            encoding, accuracy = data["encoding"], data["accuracy"]
-            fits = is_encoding(encoding) and is_share(accuracy)
+            encoding, score = data["encoding"], data["score"]
+            fits = is_encoding(encoding) and is_score(score, self._metric)
             if data["key"] == self._key and fits:
-                self._scores[tuple(encoding)] = float(accuracy)
+                self._scores[tuple(encoding)] = float(score)
         # A line cut off by a kill costs one evaluation, nothing else.
         except (ValueError, KeyError, TypeError):
             return
 
     def get(self, encoding: Sequence[int]) -> float | None:
-        """The accuracy, None where it is not known yet."""
+        """The score, None where it is not known yet."""
         return self._scores.get(tuple(int(value) for value in encoding))
 
-    def put(self, encoding: Sequence[int], accuracy: float) -> None:
+    def put(self, encoding: Sequence[int], score: float) -> None:
         """Adds a score to the file, as one write.
 
         It does not wait for the disk: a line that a power loss takes costs
@@ -54,9 +56,14 @@ class ScoreMemo:
             UserError: The file cannot be written.
         """
         key = tuple(int(value) for value in encoding)
-        self._scores[key] = accuracy
+        self._scores[key] = score
         line = json.dumps(
-            {"key": self._key, "encoding": key, "accuracy": accuracy}
+            {
+                "key": self._key,
+                "encoding": key,
+                "score": score,
+                "metric": self._metric,
+            }
         )
         text = f"\n{line}\n".encode()
         # Never through a link, which may lead out of the work_dir.

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, missing_extra
 
 _KNOCK_SECONDS = 5.0
-# Encodings and accuracies are all that is exchanged.
-_OBJECT_STORE_BYTES = 100 << 20
+# Beside what is sent to the workers, encodings and scores are exchanged.
+_EXCHANGED_BYTES = 100 << 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class PoolOptions:
             with the pool.
         python_path: Folders that the workers find the factory in.
         environment: Environment variables of the workers.
+        sent_bytes: About what the arguments of the factory take.
     """
 
     workers: int = 0
@@ -37,6 +38,7 @@ class PoolOptions:
     address: str | None = None
     python_path: tuple[str, ...] = ()
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sent_bytes: int = 0
 
 
 @contextlib.contextmanager
@@ -57,10 +59,7 @@ def connected(options: PoolOptions) -> Iterator[Any]:
         import ray
         import ray.exceptions
     except ImportError:
-        raise UserError(
-            "Workers are Ray's, which is not installed. Run: "
-            "pip install 'spos_tf[ray]'."
-        ) from None
+        raise missing_extra("`workers=ray`", "ray") from None
     with _own_signals():
         _connect(ray, options)
     try:
@@ -90,7 +89,7 @@ def _connect(ray: Any, options: PoolOptions) -> None:
             address="local",
             num_cpus=cores,
             include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=_EXCHANGED_BYTES + options.sent_bytes,
             **quiet,
         )
         return

@@ -41,13 +41,13 @@ class ChunkResult(NamedTuple):
 
     Attributes:
         chunk: What was asked.
-        accuracies: One a key.
+        scores: One a key.
         seconds: The whole chunk, on the worker.
         worker: Host and process.
     """
 
     chunk: Chunk
-    accuracies: list[float]
+    scores: list[float]
     seconds: float
     worker: str
 
@@ -84,7 +84,7 @@ class RayPool:
         )
         self._arguments = (
             factory,
-            dict(arguments),
+            _sent(ray, arguments),
             list(options.python_path),
             dict(options.environment),
         )
@@ -185,8 +185,8 @@ class RayPool:
         self._deaths = 0
         self._lost.pop(chunk.keys, None)
         self._hand_out()
-        accuracies, seconds = value
-        return ChunkResult(chunk, accuracies, seconds, member.name)
+        scores, seconds = value
+        return ChunkResult(chunk, scores, seconds, member.name)
 
     def _join(
         self, member: _Member, name: str, described: Mapping[str, Any]
@@ -247,6 +247,27 @@ class RayPool:
         self._hand_out()
 
 
+def _sent(ray: Any, arguments: Mapping[str, Any]) -> Any:
+    """The arguments in the object store, once for all workers.
+
+    Raises:
+        UserError: One of them cannot be sent to another process.
+    """
+    pickled = {}
+    for name, value in arguments.items():
+        try:
+            pickled[name] = ray.cloudpickle.dumps(value)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"Workers get all that scores depend on; `{name}` cannot be "
+                f"sent to another process: {reason} Define it in a module, or "
+                "leave `workers=ray` out."
+            ) from None
+    # As bytes: a worker reads them after it has set its environment.
+    return ray.put(pickled)
+
+
 @contextlib.contextmanager
 def open_pool(
     factory: str,
@@ -258,8 +279,8 @@ def open_pool(
 
     Args:
         factory: Importable name `module:function` of what makes a
-            `ray_worker.Judge` in every worker.
-        arguments: Its keyword arguments; JSON values.
+            `ray_worker.ChunkEvaluator` in every worker.
+        arguments: Its keyword arguments; they travel once for all workers.
         options: How many workers, of what size, where.
         inform: Called with a line for people.
 

@@ -2,13 +2,14 @@
 
 import importlib
 import os
+import pickle
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
-class Judge(Protocol):
+class ChunkEvaluator(Protocol):
     """What a factory makes: scores architectures, its data loaded.
 
     Attributes:
@@ -18,16 +19,17 @@ class Judge(Protocol):
     described: Mapping[str, Any]
 
     def __call__(self, encodings: list[list[int]]) -> Sequence[float]:
-        """An accuracy for each of a chunk of encodings."""
+        """A score for each of a chunk of encodings."""
 
 
 class Worker:
-    """An actor that makes a judge once and then asks it.
+    """An actor that makes an evaluator once and then asks it.
 
     Args:
-        factory: `module:function`, which makes a `Judge` and is called in
-            the worker.
-        arguments: Keyword arguments of the factory.
+        factory: `module:function`, which makes a `ChunkEvaluator` and is
+            called in the worker.
+        arguments: Keyword arguments of the factory, each pickled: reading
+            them may import modules, which the next two have to come before.
         python_path: Folders that modules are looked for in besides the
             worker's own.
         environment: Environment variables that are set before the factory's
@@ -37,7 +39,7 @@ class Worker:
     def __init__(
         self,
         factory: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, bytes],
         python_path: Sequence[str],
         environment: Mapping[str, str],
     ) -> None:
@@ -45,25 +47,29 @@ class Worker:
         self._arguments = arguments
         sys.path[:0] = [one for one in python_path if one not in sys.path]
         os.environ.update(environment)
-        self._judge: Judge | None = None
+        self._evaluator: ChunkEvaluator | None = None
 
     def load(self) -> tuple[str, Mapping[str, Any]]:
-        """Makes the judge.
+        """Makes the evaluator.
 
         Returns:
-            Host and process of this worker, and what the judge is described
-            with.
+            Host and process of this worker, and what the evaluator is
+            described with.
         """
         module, _, function = self._factory.partition(":")
         make = getattr(importlib.import_module(module), function)
-        judge: Judge = make(**self._arguments)
-        self._judge = judge
-        return f"{os.uname().nodename}:{os.getpid()}", dict(judge.described)
+        arguments = {
+            name: pickle.loads(value) for name, value in self._arguments.items()
+        }
+        evaluator: ChunkEvaluator = make(**arguments)
+        self._evaluator = evaluator
+        worker = f"{os.uname().nodename}:{os.getpid()}"
+        return worker, dict(evaluator.described)
 
     def evaluate(self, encodings: list[list[int]]) -> tuple[list[float], float]:
-        """Accuracies of a chunk, and the seconds that it took."""
-        if self._judge is None:
+        """Scores of a chunk, and the seconds that it took."""
+        if self._evaluator is None:
             raise RuntimeError("evaluate() comes after load().")
         start = time.perf_counter()
-        accuracies = [float(one) for one in self._judge(encodings)]
-        return accuracies, time.perf_counter() - start
+        scores = [float(one) for one in self._evaluator(encodings)]
+        return scores, time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""The accuracy of a path without recalibration, for comparison."""
+"""The score of a path without recalibration, for comparison."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ from spos_tf.evaluation.evaluator import (
     no_images,
     not_finite,
 )
+from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.networks.supernet import Supernet
 
 # (segment, options of the choices that it reads).
@@ -36,6 +37,7 @@ class SharedStatistics(Evaluator):
             again from the first where there are more paths.
         scoring: Batches of the search split.
         paths: int32 `[paths, num_choices]`, drawn at random.
+        metric: What is scored; accuracy if None.
     """
 
     def __init__(
@@ -44,8 +46,9 @@ class SharedStatistics(Evaluator):
         recalibration: Batches,
         scoring: Batches,
         paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
+        metric: ScoreMetric | None = None,
     ) -> None:
-        super().__init__(supernet, recalibration, scoring)
+        super().__init__(supernet, recalibration, scoring, metric)
         self._paths = paths
         self._shared: dict[_Place, tf.Tensor] | None = None
 

@@ -1,4 +1,4 @@
-"""The accuracies of many paths, what they share computed once."""
+"""The scores of many paths, what they share computed once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +9,11 @@ import tensorflow as tf
 from spos_tf.evaluation.evaluator import (
     Batches,
     all_finite,
-    count_hits,
+    metric_of,
     no_images,
     not_finite,
 )
+from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.tree import Path, Prefix, prefixes, walk
 from spos_tf.networks.supernet import PooledMoments, Supernet
 
@@ -33,23 +34,26 @@ class TreeEvaluator:
         recalibration: Batches (images, labels) of the training split; read
             anew for every call.
         scoring: Batches of the search split, likewise.
+        metric: What is scored; accuracy if None.
     """
 
     def __init__(
-        self, supernet: Supernet, recalibration: Batches, scoring: Batches
+        self,
+        supernet: Supernet,
+        recalibration: Batches,
+        scoring: Batches,
+        metric: ScoreMetric | None = None,
     ) -> None:
         self._supernet = supernet
+        self._metric = metric_of(supernet, metric)
         self._recalibration = recalibration
         self._scoring = scoring
-        self._count_hits = tf.function(
-            count_hits, reduce_retracing=True, autograph=False
-        )
         self._all_finite = tf.function(
             all_finite, reduce_retracing=True, autograph=False
         )
 
     def __call__(self, encodings: Sequence[npt.ArrayLike]) -> list[float]:
-        """Share of the search split that is classified correctly, of each.
+        """What the metric gives for the search split, of each.
 
         Args:
             encodings: int32 `[num_choices]` each; any number, also the same
@@ -81,12 +85,12 @@ class TreeEvaluator:
             ),
             len(paths),
         )
-        accuracies = self._scores(
+        scores = self._scores(
             encodings[:sound], paths[:sound], statistics, weights
         )
         if sound < len(paths):
             raise not_finite(encodings[sound])
-        return accuracies
+        return scores
 
     def recalibrate(
         self, encodings: Sequence[npt.ArrayLike]
@@ -162,7 +166,7 @@ class TreeEvaluator:
             return []
         nodes = prefixes(paths)
         given = {node: tf.constant(statistics[node]) for node in nodes}
-        hits = dict.fromkeys(paths, 0)
+        metrics = {path: self._metric.fresh() for path in {*paths}}
         failed: set[Path] = set()
         total = 0
         for images, labels in self._scoring:
@@ -170,37 +174,37 @@ class TreeEvaluator:
             # Of all paths, so the first is the one to name.
             if not bool(self._all_finite(images)):
                 raise not_finite(encodings[0])
-            counts = self._leaf_counts(images, labels, nodes, given, weights)
-            for path, (correct, finite) in counts.items():
-                hits[path] += int(correct)
-                if not bool(finite):
+            logits = self._leaf_logits(images, nodes, given, weights)
+            for path, values in logits.items():
+                if bool(self._all_finite(values)):
+                    metrics[path].update(labels, values)
+                else:
                     failed.add(path)
         for encoding, path in zip(encodings, paths, strict=True):
             if path in failed:
                 raise not_finite(encoding)
         if not total:
             raise no_images("Scoring")
-        return [hits[path] / total for path in paths]
+        return [metrics[path].result() for path in paths]
 
-    def _leaf_counts(
+    def _leaf_logits(
         self,
         images: tf.Tensor,
-        labels: tf.Tensor,
         nodes: Sequence[Prefix],
         statistics: Mapping[Prefix, tf.Tensor],
         weights: _Weights,
-    ) -> dict[Path, tuple[tf.Tensor, tf.Tensor]]:
-        """By whole path what `count_hits` gives."""
+    ) -> dict[Path, tf.Tensor]:
+        """By whole path float32 `[batch, classes]`."""
         infer = self._supernet.infer_segment
         depth = len(self._supernet.blueprint.segments)
-        counts = {}
+        logits = {}
 
         def step(node: Prefix, x: tf.Tensor) -> tf.Tensor:
             branch, sizes = self._branch(node)
             y = infer(*branch, x, statistics[node], weights[branch], sizes)
             if len(node) == depth:
-                counts[node] = self._count_hits(y, labels)
+                logits[node] = tf.cast(y, tf.float32)
             return y
 
         walk(nodes, images, step)
-        return counts
+        return logits

@@ -21,7 +21,6 @@ from spos_tf.errors import UserError
 from spos_tf.export import part_timing
 from spos_tf.export.machine import describe_machine
 from spos_tf.export.timing import (
-    RUNTIMES,
     interleaved,
     open_session,
     set_tensorflow_threads,
@@ -311,11 +310,6 @@ def build_latency_table(
     """
     options = options or LatencyOptions()
     output = pathlib.Path(output)
-    if RUNTIMES[options.runtime] not in blueprint.export_formats:
-        raise UserError(
-            f"Networks of space {blueprint.search_space.name!r} cannot be "
-            f"exported to {options.runtime!r}. Choose another `runtime`."
-        )
     if options.runtime == "tensorflow":
         set_tensorflow_threads(options.threads)
     settings = _settings(blueprint, options)

@@ -1,24 +1,20 @@
 """The loop of a search without generations."""
 
-import collections
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
+from spos_tf.evaluation.scorer import Scorer
 from spos_tf.search.driver import (
     CostMapping,
-    Evaluate,
-    Evaluation,
     OnCandidate,
+    Proposals,
     check_same,
     evaluated,
-    proposed,
     the_best,
 )
 from spos_tf.search.generations import Encoding
 from spos_tf.space import SearchSpace
-from spos_tf.space.candidate import Candidate
+from spos_tf.space.candidate import ACCURACY, Candidate, Direction
 from spos_tf.space.record import Record
 
 
@@ -28,52 +24,20 @@ class SteadyAlgorithm(Protocol):
     def ask(self) -> Sequence[tuple[int, Encoding]]:
         """Candidates by number; none while it waits or when it is over."""
 
-    def tell(self, i: int, accuracy: float) -> None:
-        """Takes the result of one of them, in any order."""
-
-
-class Stream(Protocol):
-    """Evaluates candidates as they come."""
-
-    def submit(self, position: int, encoding: Encoding) -> None:
-        """Has a candidate evaluated."""
-
-    def take(self) -> Evaluation:
-        """Waits for one of those submitted; each is given once."""
-
-
-class InTurn:
-    """A stream that evaluates in the order of submission, when asked.
-
-    Args:
-        evaluate: As `run_search` takes it.
-    """
-
-    def __init__(self, evaluate: Evaluate) -> None:
-        self._evaluate = evaluate
-        self._queue: collections.deque[tuple[int, Encoding]] = (
-            collections.deque()
-        )
-
-    def submit(self, position: int, encoding: Encoding) -> None:
-        """Puts a candidate last."""
-        self._queue.append((position, encoding))
-
-    def take(self) -> Evaluation:
-        """Evaluates the first."""
-        position, encoding = self._queue.popleft()
-        (result,) = self._evaluate([encoding])
-        return Evaluation(*result)._replace(position=position)
+    def tell(self, i: int, score: float) -> None:
+        """Takes the score of one of them, in any order; more is better."""
 
 
 def run_asynchronous(
     algorithm: SteadyAlgorithm,
-    stream: Stream,
+    scorer: Scorer,
     *,
     population: int,
     space: SearchSpace,
     cost_functions: CostMapping,
     record: Record,
+    metric: str = ACCURACY,
+    direction: Direction = "max",
     on_candidate: OnCandidate | None = None,
 ) -> Candidate:
     """Searches until the algorithm has nothing more to propose.
@@ -83,47 +47,55 @@ def run_asynchronous(
 
     Args:
         algorithm: Fresh; nothing told yet.
-        stream: Evaluates.
+        scorer: Scores candidates; nobody else submits to it.
         population: Candidates that the record calls a generation.
         space: Names the choices in the record.
         cost_functions: Costs of int32 `[n, num_choices]`, `[n]`, by name.
         record: Of this search: empty, or from a run of the same that ended.
+        metric: Name of what the scorer scores.
+        direction: Whether more or less of it is better.
         on_candidate: Called with every candidate, `population`, and whether
             the record held it.
 
     Returns:
-        The most accurate of everything evaluated; of equals the earliest.
+        The best of everything evaluated; of equals the earliest.
 
     Raises:
-        UserError: The record is of another search, or an accuracy is not a
-            finite number.
+        UserError: The record is of another search, or a score is not finite.
     """
     waiting: dict[int, Candidate] = {}
     done: list[Candidate] = []
+    propose = Proposals(space, cost_functions, metric, direction)
 
     def take_in(candidate: Candidate, resumed: bool) -> None:
         done.append(candidate)
-        algorithm.tell(candidate.i, candidate.accuracy)
+        algorithm.tell(candidate.i, candidate.merit)
         if on_candidate:
             on_candidate(candidate, population, resumed)
 
-    while True:
+    def ask() -> bool:
         new = algorithm.ask()
-        if not new and not waiting:
-            return the_best(record, done)
         for i, encoding in new:
-            (proposal,) = proposed(
-                [encoding], i, i // population, space, cost_functions
-            )
+            (proposal,) = propose([encoding], i, i // population)
             known = record.get(i)
             if known is None:
-                waiting[i] = proposal
-                stream.submit(i, np.asarray(encoding, np.int32))
+                (position,) = scorer.submit([proposal.encoding])
+                waiting[position] = proposal
             else:
                 check_same(record, known, proposal)
                 take_in(known, True)
-        if not new:
-            result = stream.take()
-            candidate = evaluated(waiting.pop(result.position), result)
-            record.append(candidate)
-            take_in(candidate, False)
+        return bool(new)
+
+    def ask_for_all() -> None:
+        while ask():
+            pass
+
+    ask_for_all()
+    for result in scorer.results():
+        candidate = evaluated(waiting.pop(result.position), result)
+        record.append(candidate)
+        take_in(candidate, False)
+        ask_for_all()
+    if waiting:
+        raise ValueError(f"The scorer left out {len(waiting)} candidates.")
+    return the_best(record, done)

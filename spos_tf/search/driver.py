@@ -2,16 +2,23 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
+from spos_tf.evaluation.scorer import Score, Scorer
 from spos_tf.search.generations import Encoding, as_key
 from spos_tf.space import SearchSpace
-from spos_tf.space.candidate import Candidate, best_of, is_share
+from spos_tf.space.candidate import (
+    ACCURACY,
+    Candidate,
+    Direction,
+    best_of,
+    is_score,
+)
 from spos_tf.space.record import Record
 
 
@@ -26,29 +33,11 @@ class Algorithm(Protocol):
         """The next generation, empty when the search is over."""
 
     def tell(
-        self, encodings: Sequence[npt.ArrayLike], accuracies: Sequence[float]
+        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
     ) -> None:
-        """Takes the accuracies of what `ask` gave, in its order."""
+        """Takes the scores of what `ask` gave, in its order; more is better."""
 
 
-class Evaluation(NamedTuple):
-    """A result, in whatever order results come.
-
-    Attributes:
-        position: Index into the encodings that were to be evaluated.
-        accuracy: Share of the scored images that were right.
-        seconds: Time it took.
-        worker: Who did it.
-    """
-
-    position: int
-    accuracy: float
-    seconds: float
-    worker: str = "local"
-
-
-# Plain tuples (position, accuracy, seconds[, worker]) do as well.
-Evaluate = Callable[[list[Encoding]], Iterable[tuple[Any, ...]]]
 CostMapping = Mapping[str, Callable[[npt.ArrayLike], npt.NDArray[Any]]]
 # The candidate, the size of its generation, whether the record had it.
 OnCandidate = Callable[[Candidate, int, bool], None]
@@ -56,11 +45,13 @@ OnCandidate = Callable[[Candidate, int, bool], None]
 
 def run_search(
     algorithm: Algorithm,
-    evaluate: Evaluate,
+    scorer: Scorer,
     *,
     space: SearchSpace,
     cost_functions: CostMapping,
     record: Record,
+    metric: str = ACCURACY,
+    direction: Direction = "max",
     on_candidate: OnCandidate | None = None,
 ) -> Candidate:
     """Searches until the algorithm has nothing more to propose.
@@ -71,31 +62,30 @@ def run_search(
 
     Args:
         algorithm: Fresh; nothing told yet.
-        evaluate: Takes int32 `[num_choices]` encodings and gives an
-            `Evaluation` for each, in any order, best as soon as it is known.
+        scorer: Scores candidates; nobody else submits to it.
         space: Names the choices in the record.
         cost_functions: Costs of int32 `[n, num_choices]`, `[n]`, by name; all
             of them are recorded.
         record: Of this search: empty, or from a run of the same that ended.
+        metric: Name of what the scorer scores.
+        direction: Whether more or less of it is better.
         on_candidate: Called with every candidate, the size of its generation
             and whether the record held it.
 
     Returns:
-        The most accurate of everything evaluated; of equals the earliest.
+        The best of everything evaluated; of equals the earliest.
 
     Raises:
-        UserError: The record is of another search, or an accuracy is not a
-            number from 0 to 1.
-        ValueError: The algorithm is not fresh, or `evaluate` does not give
-            one result for each encoding.
+        UserError: The record is of another search, or a score is not finite.
+        ValueError: The algorithm is not fresh, or the scorer does not give
+            one score for each candidate.
     """
     if algorithm.generation:
         raise ValueError("run_search() starts with an algorithm told nothing.")
     done: list[Candidate] = []
+    propose = Proposals(space, cost_functions, metric, direction)
     while encodings := algorithm.ask():
-        proposals = proposed(
-            encodings, len(done), algorithm.generation, space, cost_functions
-        )
+        proposals = propose(encodings, len(done), algorithm.generation)
         for proposal in proposals:
             known = record.get(proposal.i)
             if known is not None:
@@ -103,20 +93,20 @@ def run_search(
                 if on_candidate:
                     on_candidate(known, len(proposals), True)
         for candidate in _evaluated(
-            [one for one in proposals if record.get(one.i) is None], evaluate
+            [one for one in proposals if record.get(one.i) is None], scorer
         ):
             record.append(candidate)
             if on_candidate:
                 on_candidate(candidate, len(proposals), False)
         scored = [record.get(one.i) for one in proposals]
         generation = [one for one in scored if one is not None]
-        algorithm.tell(encodings, [one.accuracy for one in generation])
+        algorithm.tell(encodings, [one.merit for one in generation])
         done += generation
     return the_best(record, done)
 
 
 def the_best(record: Record, done: Sequence[Candidate]) -> Candidate:
-    """The most accurate of a search that is over.
+    """The best candidate of a search that is over.
 
     Raises:
         UserError: The record holds more than the search proposed.
@@ -124,71 +114,87 @@ def the_best(record: Record, done: Sequence[Candidate]) -> Candidate:
     """
     if len(record) > len(done):
         raise UserError(
-            f"This search ends after {len(done)} evaluations; record "
-            f"{str(record.path)!r} has {len(record)}. It is of another "
-            "search: give that one's flags or another --name."
+            f"This search ends after {len(done)} evaluations; "
+            f"{record} has {len(record)}. It is of another search: give that "
+            "one's options or another `name`."
         )
     if not done:
         raise ValueError("The algorithm proposed nothing.")
     return best_of(done)
 
 
-def evaluated(proposal: Candidate, result: Evaluation) -> Candidate:
-    """A proposal with its result.
+def evaluated(proposal: Candidate, result: Score) -> Candidate:
+    """A proposal with its score.
 
     Raises:
-        UserError: The accuracy is not a number from 0 to 1.
+        UserError: The score is not a finite number, or an accuracy not from 0
+            to 1.
     """
-    accuracy = float(result.accuracy)
-    if not is_share(accuracy):
+    score = float(result.score)
+    if not is_score(score, proposal.metric):
+        rule = (
+            "numbers from 0 to 1" if proposal.metric == ACCURACY else "finite"
+        )
         raise UserError(
-            f"Accuracies are numbers from 0 to 1; candidate {proposal.i} got "
-            f"{accuracy}. Check the supernet and the images."
+            f"Scores of {proposal.metric} are {rule}; candidate {proposal.i} "
+            f"got {score}. Check the supernet and the images."
         )
     return dataclasses.replace(
         proposal,
-        accuracy=accuracy,
+        score=score,
         seconds=round(float(result.seconds), 4),
         worker=result.worker,
         time=round(time.time(), 3),
     )
 
 
-def proposed(
-    encodings: Sequence[Encoding],
-    first: int,
-    generation: int,
-    space: SearchSpace,
-    cost_functions: CostMapping,
-) -> list[Candidate]:
-    """Candidates as they will stand in the record, without their results.
+@dataclasses.dataclass(frozen=True)
+class Proposals:
+    """Makes candidates as they will stand in the record, without scores.
 
-    Args:
-        encodings: int32 `[num_choices]` each.
-        first: Number of the first; the others follow.
-        generation: Of all of them.
+    Attributes:
         space: Names the choices.
         cost_functions: As `run_search` takes them.
+        metric: Name of what is scored.
+        direction: Whether more or less of it is better.
     """
-    stacked = np.stack(encodings)
-    costs = {
-        name: np.asarray(function(stacked)).tolist()
-        for name, function in cost_functions.items()
-    }
-    return [
-        Candidate(
-            i=first + position,
-            generation=generation,
-            encoding=as_key(encoding),
-            choices=space.decode(encoding),
-            costs={name: values[position] for name, values in costs.items()},
-            accuracy=0.0,
-            seconds=0.0,
-            worker="",
-            time=0.0,
-        )
-        for position, encoding in enumerate(encodings)
-    ]
+
+    space: SearchSpace
+    cost_functions: CostMapping
+    metric: str
+    direction: Direction
+
+    def __call__(
+        self, encodings: Sequence[Encoding], first: int, generation: int
+    ) -> list[Candidate]:
+        """Candidates of a generation.
+
+        Args:
+            encodings: int32 `[num_choices]` each.
+            first: Number of the first; the others follow.
+            generation: Of all of them.
+        """
+        stacked = np.stack(encodings)
+        costs = {
+            name: np.asarray(function(stacked)).tolist()
+            for name, function in self.cost_functions.items()
+        }
+        return [
+            Candidate(
+                i=first + position,
+                generation=generation,
+                encoding=as_key(encoding),
+                choices=self.space.decode(encoding),
+                costs={name: all_[position] for name, all_ in costs.items()},
+                score=0.0,
+                metric=self.metric,
+                direction=self.direction,
+                seconds=0.0,
+                worker="",
+                time=0.0,
+            )
+            for position, encoding in enumerate(encodings)
+        ]
 
 
 def check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
@@ -197,7 +203,10 @@ def check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
     Raises:
         UserError: The record's candidate is another than the proposed one.
     """
-    for field in ("generation", "encoding", "choices", "costs"):
+    for field in (
+        *("generation", "encoding", "choices", "costs"),
+        *("metric", "direction"),
+    ):
         was, now = getattr(known, field), getattr(proposal, field)
         if was != now:
             if isinstance(was, Mapping):
@@ -208,28 +217,27 @@ def check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
                     {k: side.get(k) for k in keys} for side in (was, now)
                 )
             raise UserError(
-                f"A search goes on with its own record only; candidate "
-                f"{known.i} of {str(record.path)!r} has {field} {was}, this "
-                f"search proposes {now}. Give the flags that it was made with "
-                "or another --name."
+                f"A search is resumed with its own record only; candidate "
+                f"{known.i} of {record} has {field} {was}, this search "
+                f"proposes {now}. Give the options that it was made with or "
+                "another `name`."
             )
 
 
 def _evaluated(
-    proposals: Sequence[Candidate], evaluate: Evaluate
+    proposals: Sequence[Candidate], scorer: Scorer
 ) -> Iterator[Candidate]:
-    missing = dict(enumerate(proposals))
-    if not missing:
-        return
-    encodings = [np.array(one.encoding, np.int32) for one in proposals]
-    for result in (Evaluation(*one) for one in evaluate(encodings)):
+    positions = scorer.submit([one.encoding for one in proposals])
+    missing = dict(zip(positions, proposals, strict=True))
+    for result in scorer.results():
         if result.position not in missing:
             raise ValueError(
-                f"evaluate() gave position {result.position}, which it was "
+                f"The scorer gave position {result.position}, which it was "
                 "not asked for or gave before."
             )
         yield evaluated(missing.pop(result.position), result)
     if missing:
         raise ValueError(
-            f"evaluate() left out {len(missing)} of {len(proposals)} encodings."
+            f"The scorer left out {len(missing)} of {len(proposals)} "
+            "candidates."
         )

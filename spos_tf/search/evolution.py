@@ -1,85 +1,19 @@
 """Evolutionary architecture search (the paper's Algorithm 1)."""
 
-import dataclasses
-from collections.abc import Sequence
-
 import numpy as np
 
-from spos_tf.cost.constraint import Constraint, all_allow
-from spos_tf.errors import UserError
+from spos_tf.cost.constraint import all_allow
 from spos_tf.search.generations import (
     Encoding,
     GenerationSearch,
     Scored,
-    SearchOptions,
     as_key,
-    check_whole,
     ranked,
 )
 from spos_tf.space import SearchSpace
 
 # Offspring that are drawn for each one wanted, as in the official code.
 TRIES = 10
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvolutionOptions(SearchOptions):
-    """Numbers of Algorithm 1; the defaults are the paper's.
-
-    Args:
-        population: P, evaluations a generation.
-        generations: T; generation 0 is random.
-        seed: Decides every proposal, together with the accuracies told.
-        top_k: How many of the best seen so far are parents.
-        crossover: n, offspring of two parents a generation; None is P/2.
-        mutation: m, mutated copies a generation; None is the rest. Where
-            crossover and mutation are fewer than P, random architectures
-            fill the generation.
-        mutation_probability: Chance of each choice to be drawn anew, uniformly
-            over its options, the old one included.
-
-    Raises:
-        UserError: A number is out of its range.
-    """
-
-    top_k: int = 10
-    crossover: int | None = None
-    mutation: int | None = None
-    mutation_probability: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole("top_k", self.top_k, 1)
-        for name in ("crossover", "mutation"):
-            if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), 0)
-        if self.num_crossover + self.num_mutation > self.population:
-            raise UserError(
-                "Crossover and mutation together give at most a population of "
-                f"{self.population}; got {self.num_crossover} + "
-                f"{self.num_mutation}."
-            )
-        if not 0 < self.mutation_probability <= 1:
-            raise UserError(
-                "mutation_probability is above 0 and at most 1; got "
-                f"{self.mutation_probability!r}."
-            )
-
-    @property
-    def num_crossover(self) -> int:
-        """Offspring of two parents a generation."""
-        if self.crossover is not None:
-            return self.crossover
-        if self.mutation is not None:
-            return max(self.population - self.mutation, 0)
-        return self.population // 2
-
-    @property
-    def num_mutation(self) -> int:
-        """Mutated copies of one parent a generation."""
-        if self.mutation is not None:
-            return self.mutation
-        return max(self.population - self.num_crossover, 0)
 
 
 class Evolution(GenerationSearch):
@@ -96,20 +30,11 @@ class Evolution(GenerationSearch):
     Args:
         space: What can be chosen.
         constraints: All hard.
-        options: See `EvolutionOptions`.
+        options: The numbers of Algorithm 1; the defaults are the paper's.
 
     Raises:
         UserError: No architecture keeps the constraints.
     """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        constraints: Sequence[Constraint],
-        options: EvolutionOptions,
-    ) -> None:
-        super().__init__(space, constraints, options)
-        self.options = options
 
     @property
     def top_k(self) -> list[Scored]:
@@ -194,3 +119,16 @@ def mutate(
     parent = parents[rng.integers(len(parents), size=count)]
     redrawn = rng.random(parent.shape) < probability
     return np.where(redrawn, space.sample(rng, count), parent)
+
+
+class RandomSearch(GenerationSearch):
+    """The baseline at the same budget (Figure 2): random architectures.
+
+    Distinct random legal architectures, population * generations of them.
+
+    With the same seed its first generation is the evolution's: the two start
+    level, and an evaluator that remembers scores saves that work.
+    """
+
+    def _propose(self, rng: np.random.Generator) -> list[Encoding]:
+        return []

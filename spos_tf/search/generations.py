@@ -1,7 +1,6 @@
 """What search algorithms that ask for whole generations have in common."""
 
 import abc
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.feasible import check_feasible, sample_feasible
 from spos_tf.errors import UserError
+from spos_tf.options import SearchOptions
 from spos_tf.space import SearchSpace
 
 Encoding = npt.NDArray[np.int32]
@@ -22,52 +22,24 @@ class Scored(NamedTuple):
     Attributes:
         i: Order of proposal, from 0.
         encoding: One option index a choice.
-        accuracy: Higher is better.
+        score: Higher is better.
     """
 
     i: int
     encoding: tuple[int, ...]
-    accuracy: float
+    score: float
 
 
 def ranked(scored: Sequence[Scored]) -> list[Scored]:
     """Best first; of two that are equal the one proposed earlier."""
-    return sorted(scored, key=lambda one: (-one.accuracy, one.i))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """Numbers of any search by generations.
-
-    Args:
-        population: Evaluations a generation, P in the paper.
-        generations: T in the paper; the budget is P * T evaluations.
-        seed: Decides every proposal, together with the accuracies told.
-
-    Raises:
-        UserError: A number is out of its range.
-    """
-
-    population: int = 50
-    generations: int = 20
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_whole("population", self.population, 1)
-        check_whole("generations", self.generations, 1)
-        check_whole("seed", self.seed, 0)
-
-    @property
-    def budget(self) -> int:
-        """Evaluations of a whole search."""
-        return self.population * self.generations
+    return sorted(scored, key=lambda one: (-one.score, one.i))
 
 
 class GenerationSearch(abc.ABC):
     """Proposes generations with `ask()` and learns from them with `tell()`.
 
     Within a run no architecture is proposed twice and each one keeps every
-    constraint. The proposals follow from the options and the accuracies told
+    constraint. The proposals follow from the options and the scores told
     alone: replaying a record through `ask` and `tell` continues the run that
     wrote it. Every generation draws from a generator of its own, seeded with
     (seed, generation).
@@ -75,7 +47,7 @@ class GenerationSearch(abc.ABC):
     Args:
         space: What can be chosen.
         constraints: All hard.
-        options: See `SearchOptions`.
+        options: How many generations of how many, and the seed.
 
     Raises:
         UserError: No architecture keeps the constraints.
@@ -90,7 +62,7 @@ class GenerationSearch(abc.ABC):
         check_feasible(space, constraints)
         self.space = space
         self.constraints = tuple(constraints)
-        self._options = options
+        self.options = options
         self._generation = 0
         self._scored: list[Scored] = []
         self._proposed: set[tuple[int, ...]] = set()
@@ -133,36 +105,36 @@ class GenerationSearch(abc.ABC):
     def tell(
         self,
         encodings: Sequence[npt.ArrayLike],
-        accuracies: Sequence[float],
+        scores: Sequence[float],
     ) -> None:
-        """Takes the accuracies of the generation that was asked for.
+        """Takes the scores of the generation that was asked for.
 
         Args:
             encodings: What `ask` gave, in its order.
-            accuracies: One each; higher is better.
+            scores: One each; higher is better.
 
         Raises:
             ValueError: It is another generation, or not one number each.
-            UserError: An accuracy is not a finite number.
+            UserError: A score is not a finite number.
         """
         told = [as_key(encoding) for encoding in encodings]
         if not told or told != [as_key(one) for one in self._pending or ()]:
             raise ValueError(
                 "tell() takes the generation that ask() gave, in its order."
             )
-        if len(accuracies) != len(told):
+        if len(scores) != len(told):
             raise ValueError(
-                f"tell() takes an accuracy for each of {len(told)} "
-                f"architectures; got {len(accuracies)}."
+                f"tell() takes a score for each of {len(told)} "
+                f"architectures; got {len(scores)}."
             )
-        for key, accuracy in zip(told, accuracies, strict=True):
-            if not np.isfinite(accuracy):
+        for key, score in zip(told, scores, strict=True):
+            if not np.isfinite(score):
                 raise UserError(
-                    f"Accuracies are finite numbers; architecture {key} got "
-                    f"{accuracy}. Check the supernet and the images."
+                    f"Scores are finite numbers; architecture {key} got "
+                    f"{score}. Check the supernet and the images."
                 )
-        for key, accuracy in zip(told, accuracies, strict=True):
-            self._scored.append(Scored(len(self._scored), key, float(accuracy)))
+        for key, score in zip(told, scores, strict=True):
+            self._scored.append(Scored(len(self._scored), key, float(score)))
         self._pending = None
         self._generation += 1
 
@@ -174,10 +146,10 @@ class GenerationSearch(abc.ABC):
         """
 
     def _next_generation(self) -> list[Encoding]:
-        population = self._options.population
-        if self._stopped_early or self._generation >= self._options.generations:
+        population = self.options.population
+        if self._stopped_early or self._generation >= self.options.generations:
             return []
-        rng = np.random.default_rng((self._options.seed, self._generation))
+        rng = np.random.default_rng((self.options.seed, self._generation))
         proposals = self._propose(rng)
         self._proposed.update(as_key(one) for one in proposals)
         missing = population - len(proposals)
@@ -197,24 +169,22 @@ class GenerationSearch(abc.ABC):
             self._stopped_early = (
                 "Found no more architectures"
                 f"{' with ' * bool(rules)}{rules}: the search ends with "
-                f"{len(self._proposed)} of {self._options.budget} evaluations."
+                f"{len(self._proposed)} of {self.options.budget} evaluations."
             )
         return proposals
+
+
+class RandomSearch(GenerationSearch):
+    """Distinct random legal architectures, population * generations of them.
+
+    With the same seed its first generation is the evolution's: the two start
+    level, and an evaluator that remembers scores saves that work.
+    """
+
+    def _propose(self, rng: np.random.Generator) -> list[Encoding]:
+        return []
 
 
 def as_key(encoding: npt.ArrayLike) -> tuple[int, ...]:
     """An encoding as a tuple of Python ints."""
     return tuple(np.asarray(encoding).tolist())
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Refuses what is no whole number of at least `least`.
-
-    Raises:
-        UserError: It is not.
-    """
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least:  # type: ignore[operator]
-        raise UserError(
-            f"{name} is a whole number of at least {least}; got {value!r}."
-        )

@@ -1,6 +1,5 @@
 """Algorithm 1 without generations: no worker waits for the slowest of fifty."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,9 +7,9 @@ import numpy as np
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.feasible import check_feasible, sample_feasible
 from spos_tf.errors import UserError
+from spos_tf.options import SearchOptions
 from spos_tf.search.evolution import (
     TRIES,
-    EvolutionOptions,
     crossover,
     mutate,
 )
@@ -18,41 +17,9 @@ from spos_tf.search.generations import (
     Encoding,
     Scored,
     as_key,
-    check_whole,
     ranked,
 )
 from spos_tf.space import SearchSpace
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SteadyOptions(EvolutionOptions):
-    """Numbers of Algorithm 1 in a steady state.
-
-    Args:
-        lag: Candidate i is a function of the results before i - lag + 1: so
-            many candidates may be under way at once. None is P/2. More than
-            the population begins with as many random candidates.
-
-    Raises:
-        UserError: A number is out of its range.
-    """
-
-    lag: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.lag is not None:
-            check_whole("lag", self.lag, 1)
-
-    @property
-    def most_under_way(self) -> int:
-        """Candidates that may be evaluated at once."""
-        return self.lag or max(1, self.population // 2)
-
-    @property
-    def num_random(self) -> int:
-        """Candidates at the start, before the first that has parents."""
-        return min(max(self.population, self.most_under_way), self.budget)
 
 
 class SteadyEvolution:
@@ -69,7 +36,8 @@ class SteadyEvolution:
     Args:
         space: What can be chosen.
         constraints: All hard.
-        options: See `SteadyOptions`.
+        options: The numbers of Algorithm 1, and the lag: candidate i is a
+            function of the results before i - lag + 1.
 
     Raises:
         UserError: No architecture keeps the constraints.
@@ -79,7 +47,7 @@ class SteadyEvolution:
         self,
         space: SearchSpace,
         constraints: Sequence[Constraint],
-        options: SteadyOptions,
+        options: SearchOptions,
     ) -> None:
         check_feasible(space, constraints)
         self.space = space
@@ -113,21 +81,21 @@ class SteadyEvolution:
             self._propose()
         return list(enumerate(self._proposals[first:], first))
 
-    def tell(self, i: int, accuracy: float) -> None:
+    def tell(self, i: int, score: float) -> None:
         """Takes the result of candidate `i`, in any order.
 
         Raises:
             ValueError: It was not asked for, or is known.
-            UserError: The accuracy is not a finite number.
+            UserError: The score is not a finite number.
         """
         if not 0 <= i < len(self._proposals) or i in self._results:
             raise ValueError(f"tell() takes each candidate once; got {i}.")
-        if not np.isfinite(accuracy):
+        if not np.isfinite(score):
             raise UserError(
-                f"Accuracies are finite numbers; candidate {i} got "
-                f"{accuracy}. Check the supernet and the images."
+                f"Scores are finite numbers; candidate {i} got "
+                f"{score}. Check the supernet and the images."
             )
-        self._results[i] = float(accuracy)
+        self._results[i] = float(score)
         while (n := len(self._known)) in self._results:
             key = as_key(self._proposals[n])
             self._known.append(Scored(n, key, self._results[n]))

@@ -4,9 +4,16 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 from spos_tf.space.choice import Option
 from spos_tf.strict_json import parse_json
+
+# The metric whose scores are shares of images, from 0 to 1.
+ACCURACY = "accuracy"
+
+# Whether a larger or a smaller score is better.
+Direction = Literal["max", "min"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +26,11 @@ class Candidate:
         encoding: One option index a choice.
         choices: `{choice name: option}`.
         costs: `{cost name: value}`.
-        accuracy: Share of the scored images that were right.
+        score: What the metric gave; a finite number, and for accuracy the
+            share of the scored images that were right.
+        metric: Name of the metric.
+        direction: `"max"` where a larger score is better, `"min"` where a
+            smaller one is.
         seconds: Time the evaluation took.
         worker: Who evaluated it.
         time: When it was done, seconds since 1970 (UTC).
@@ -30,10 +41,31 @@ class Candidate:
     encoding: tuple[int, ...]
     choices: Mapping[str, Option]
     costs: Mapping[str, int | float]
-    accuracy: float
+    score: float
+    metric: str
+    direction: Direction
     seconds: float
     worker: str
     time: float
+
+    @property
+    def merit(self) -> float:
+        """The score, negated where a smaller one is better."""
+        return self.score if self.direction == "max" else -self.score
+
+    @property
+    def accuracy(self) -> float | None:
+        """The score where it is an accuracy, else None."""
+        return self.score if self.metric == ACCURACY else None
+
+    def scores(self) -> dict[str, Any]:
+        """How `best.json` and `front.json` tell the score; JSON values."""
+        told: dict[str, Any] = {
+            "score": self.score,
+            "metric": self.metric,
+            "direction": self.direction,
+        }
+        return told if self.accuracy is None else {**told, ACCURACY: self.score}
 
     def to_json(self) -> str:
         """The line of the record, without its newline."""
@@ -64,6 +96,8 @@ class Candidate:
         for name, is_right in _FIELDS.items():
             if not is_right(data[name]):
                 raise ValueError(f"{name!r} cannot be {data[name]!r}")
+        if not is_score(data["score"], data["metric"]):
+            raise ValueError(f"'score' cannot be {data['score']!r}")
         data["encoding"] = tuple(data["encoding"])
         data["choices"] = {
             name: tuple(option) if isinstance(option, list) else option
@@ -81,8 +115,22 @@ def same_record(a: Iterable[Candidate], b: Iterable[Candidate]) -> bool:
 
 
 def best_of(candidates: Iterable[Candidate]) -> Candidate:
-    """The most accurate; of equals the one proposed first."""
-    return min(candidates, key=lambda one: (-one.accuracy, one.i))
+    """The one with the best score; of equals the one proposed first."""
+    return min(candidates, key=lambda one: (-one.merit, one.i))
+
+
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The best first; of equals the one proposed first."""
+    return sorted(candidates, key=lambda one: (-one.merit, one.i))
+
+
+def score_text(metric: str, score: float) -> str:
+    """A score as people read it.
+
+    >>> score_text("accuracy", 0.75), score_text("loss", 0.75)
+    ('75.00 %', '0.75')
+    """
+    return f"{100 * score:.2f} %" if metric == ACCURACY else f"{score:.4g}"
 
 
 def _without_times(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -104,9 +152,11 @@ def _number(value: object) -> bool:
     return abs(value) <= sys.float_info.max
 
 
-def is_share(value: object) -> bool:
-    """Whether a JSON value is a number from 0 to 1."""
-    return _number(value) and 0 <= value <= 1  # type: ignore[operator]
+def is_score(value: object, metric: str) -> bool:
+    """Whether a JSON value is a score of a metric: an accuracy is a share."""
+    if not _number(value):
+        return False
+    return metric != ACCURACY or 0 <= value <= 1  # type: ignore[operator]
 
 
 def is_encoding(value: object) -> bool:
@@ -132,7 +182,9 @@ _FIELDS: dict[str, Callable[[object], bool]] = {
     "encoding": is_encoding,
     "choices": _options,
     "costs": _numbers,
-    "accuracy": is_share,
+    "score": _number,
+    "metric": lambda value: isinstance(value, str),
+    "direction": lambda value: value in ("max", "min"),
     "seconds": _number,
     "worker": lambda value: isinstance(value, str),
     "time": _number,

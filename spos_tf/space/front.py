@@ -11,7 +11,7 @@ from spos_tf.space.candidate import Candidate
 
 
 def front_of(candidates: Iterable[Candidate], cost: str) -> list[Candidate]:
-    """Candidates for which none is as accurate at no more cost.
+    """Candidates for which none has as good a score at no more cost.
 
     Of those equal in both, the one proposed first.
 
@@ -20,13 +20,13 @@ def front_of(candidates: Iterable[Candidate], cost: str) -> list[Candidate]:
         cost: Its name.
 
     Returns:
-        By rising cost, and so by rising accuracy.
+        By rising cost, and so from the worst score to the best.
     """
     front: list[Candidate] = []
     for one in sorted(
-        candidates, key=lambda one: (one.costs[cost], -one.accuracy, one.i)
+        candidates, key=lambda one: (one.costs[cost], -one.merit, one.i)
     ):
-        if not front or one.accuracy > front[-1].accuracy:
+        if not front or one.merit > front[-1].merit:
             front.append(one)
     return front
 
@@ -49,14 +49,14 @@ def write_front(
         UserError: The file cannot be written.
     """
     data = {
-        "objectives": ["accuracy", cost],
+        "objectives": [*{one.metric for one in front}, cost],
         "candidates": [
             {
                 **architecture_of(one.encoding).to_dict(),
                 "i": one.i,
                 "encoding": list(one.encoding),
                 "costs": dict(one.costs),
-                "accuracy": one.accuracy,
+                **one.scores(),
             }
             for one in front
         ],

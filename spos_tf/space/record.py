@@ -28,14 +28,17 @@ def read_record(path: str | pathlib.Path) -> list[Candidate]:
 class Record:
     """The record of one search, open for more candidates.
 
-    See `Record.open`. The file is the record: every `append` is with the
-    system before it returns, as one write. That outlives a kill. It does not
-    wait for the disk: a power loss may take the last lines, which costs one
-    evaluation each.
+    See `Record.open` and `Record.in_memory`. Where there is a file, it is the
+    record: every `append` is with the system before it returns, as one write.
+    That outlives a kill. It does not wait for the disk: a power loss may take
+    the last lines, which costs one evaluation each.
+
+    Attributes:
+        path: Of the file; None for a record in memory.
     """
 
     def __init__(
-        self, path: pathlib.Path, candidates: Sequence[Candidate]
+        self, path: pathlib.Path | None, candidates: Sequence[Candidate]
     ) -> None:
         self.path = path
         self._by_index = {one.i: one for one in candidates}
@@ -63,6 +66,16 @@ class Record:
                 raise _cannot("write", path, error) from None
         return cls(path, candidates)
 
+    @classmethod
+    def in_memory(cls) -> "Record":
+        """An empty record that no file keeps."""
+        return cls(None, [])
+
+    def __str__(self) -> str:
+        if self.path is None:
+            return "the record in memory"
+        return f"record {str(self.path)!r}"
+
     def __len__(self) -> int:
         return len(self._by_index)
 
@@ -76,7 +89,7 @@ class Record:
         return self._by_index.get(i)
 
     def append(self, candidate: Candidate) -> None:
-        """Adds a candidate to the file, at once.
+        """Adds a candidate, and writes it to the file at once.
 
         Raises:
             ValueError: There is one of that number.
@@ -84,22 +97,8 @@ class Record:
         """
         if candidate.i in self._by_index:
             raise ValueError(f"Candidate {candidate.i} is recorded already.")
-        line = (candidate.to_json() + "\n").encode()
-        # Never through a link, which may lead out of the work_dir.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        try:
-            descriptor = os.open(self.path, flags, 0o666)
-            try:
-                written = os.write(descriptor, line)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise _cannot("write", self.path, error) from None
-        if written < len(line):
-            raise UserError(
-                f"Cannot write record {str(self.path)!r}: the disk is full. "
-                "Free some space and start the same command again."
-            )
+        if self.path is not None:
+            _append(self.path, candidate)
         self._by_index[candidate.i] = candidate
 
 
@@ -109,14 +108,14 @@ def write_best(
     candidate: Candidate,
     **further: object,
 ) -> None:
-    """Writes `best.json`: an architecture file with costs and accuracy.
+    """Writes `best.json`: an architecture file with costs and the score.
 
     The file appears whole or not at all.
 
     Args:
         path: Where to; an old file is replaced.
         architecture: The named form of the candidate's encoding.
-        candidate: Whose costs and accuracy go in.
+        candidate: Whose costs and score go in.
         **further: Other JSON values of the file.
 
     Raises:
@@ -127,7 +126,7 @@ def write_best(
         **further,
         **architecture.to_dict(),
         "costs": dict(candidate.costs),
-        "accuracy": candidate.accuracy,
+        **candidate.scores(),
     }
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     try:
@@ -135,6 +134,25 @@ def write_best(
             temporary.write_text(text, "utf-8")
     except OSError as error:
         raise _cannot("write", path, error) from None
+
+
+def _append(path: pathlib.Path, candidate: Candidate) -> None:
+    line = (candidate.to_json() + "\n").encode()
+    # Never through a link, which may lead out of the work_dir.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            written = os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _cannot("write", path, error) from None
+    if written < len(line):
+        raise UserError(
+            f"Cannot write record {str(path)!r}: the disk is full. Free some "
+            "space and start the same command again."
+        )
 
 
 def _read(path: str | pathlib.Path) -> bytes:

@@ -8,31 +8,31 @@ from spos_tf.evaluation.memo import ScoreMemo
 
 def test_scores_are_shared_between_runs(tmp_path):
     path = tmp_path / "scores.jsonl"
-    ScoreMemo(path, "weights", "images").put((1, 2), 0.5)
-    assert ScoreMemo(path, "weights", "images").get([1, 2]) == 0.5
+    ScoreMemo(path, "accuracy", "weights", "images").put((1, 2), 0.5)
+    assert ScoreMemo(path, "accuracy", "weights", "images").get([1, 2]) == 0.5
 
 
 def test_a_score_of_other_weights_or_images_is_not_used(tmp_path):
     path = tmp_path / "scores.jsonl"
-    ScoreMemo(path, "weights", "images").put((1, 2), 0.5)
-    assert ScoreMemo(path, "other", "images").get((1, 2)) is None
-    assert ScoreMemo(path, "weights", "images").get((2, 1)) is None
+    ScoreMemo(path, "accuracy", "weights", "images").put((1, 2), 0.5)
+    assert ScoreMemo(path, "accuracy", "other", "images").get((1, 2)) is None
+    assert ScoreMemo(path, "accuracy", "weights", "images").get((2, 1)) is None
 
 
 def test_parts_do_not_run_into_each_other(tmp_path):
     path = tmp_path / "scores.jsonl"
-    ScoreMemo(path, "ab", "c").put((1,), 0.5)
-    assert ScoreMemo(path, "a", "bc").get((1,)) is None
+    ScoreMemo(path, "accuracy", "ab", "c").put((1,), 0.5)
+    assert ScoreMemo(path, "accuracy", "a", "bc").get((1,)) is None
 
 
 def test_a_line_cut_off_by_a_kill_costs_that_line_only(tmp_path):
     path = tmp_path / "scores.jsonl"
-    memo = ScoreMemo(path, "w")
+    memo = ScoreMemo(path, "accuracy", "w")
     memo.put((1,), 0.25)
     memo.put((2,), 0.75)
     path.write_bytes(path.read_bytes()[:-10])
-    ScoreMemo(path, "w").put((3,), 1.0)
-    again = ScoreMemo(path, "w")
+    ScoreMemo(path, "accuracy", "w").put((3,), 1.0)
+    again = ScoreMemo(path, "accuracy", "w")
     assert [again.get((i,)) for i in (1, 2, 3)] == [0.25, None, 1.0]
 
 
@@ -40,7 +40,7 @@ def test_a_disk_that_is_full_is_named_and_nothing_is_lost(
     tmp_path, monkeypatch
 ):
     path = tmp_path / "scores.jsonl"
-    memo = ScoreMemo(path, "w")
+    memo = ScoreMemo(path, "accuracy", "w")
     memo.put((1,), 0.25)
     write = os.write
     # What a disk with room for a few bytes does.
@@ -49,8 +49,10 @@ def test_a_disk_that_is_full_is_named_and_nothing_is_lost(
         memo.put((2,), 0.5)
     assert str(path) in str(caught.value)
     monkeypatch.undo()
-    ScoreMemo(path, "w").put((3,), 1.0)
-    again = ScoreMemo(path, "w")
+    ScoreMemo(path, "accuracy", "w").put((3,), 1.0)
+    again = ScoreMemo(path, "accuracy", "w")
     assert [again.get((i,)) for i in (1, 2, 3)] == [0.25, None, 1.0]
     with pytest.raises(UserError, match="Cannot write scores"):
-        ScoreMemo(tmp_path / "new" / "scores.jsonl", "w").put((1,), 0.5)
+        ScoreMemo(tmp_path / "new" / "scores.jsonl", "accuracy", "w").put(
+            (1,), 0.5
+        )

@@ -6,9 +6,11 @@ import pytest
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.search.driver import Evaluation, run_search
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.random_search import RandomSearch
+from spos_tf.evaluation.scorer import Score, Scorer
+from spos_tf.options import SearchOptions
+from spos_tf.search.driver import run_search
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.generations import RandomSearch
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import Record, read_record
 from spos_tf.spaces import build_blueprint
@@ -24,32 +26,42 @@ class Killed(BaseException):
     pass
 
 
-class Evaluator:
+def formula(encoding):
+    return float(np.sin(np.array(encoding) @ np.arange(1, 6)) ** 2)
+
+
+class Formula(Scorer):
     """Scores by a formula, in an order of its own; dies when it is told to."""
 
-    def __init__(self, dies_after=10**9, order=1):
-        self.seen, self._dies_after, self._order = [], dies_after, order
+    def __init__(self, dies_after=10**9, order=1, score=formula):
+        super().__init__()
+        self.seen, self._waiting = [], []
+        self._dies_after, self._order, self._score = dies_after, order, score
 
-    def __call__(self, encodings):
-        positions = range(len(encodings))[:: self._order]
-        for position in positions:
-            if len(self.seen) == self._dies_after:
-                raise Killed
-            encoding = encodings[position]
-            self.seen.append(tuple(encoding.tolist()))
-            score = float(np.sin(encoding @ np.arange(1, 6)) ** 2)
-            yield position, score, 0.01
+    def _queue(self, positions, candidates):
+        self._waiting += zip(positions, candidates, strict=True)
+
+    def take(self):
+        if not self._waiting:
+            return []
+        if len(self.seen) == self._dies_after:
+            raise Killed
+        last = 0 if self._order == 1 else -1
+        position, candidate = self._waiting.pop(last)
+        assert isinstance(candidate, tuple)
+        self.seen.append(candidate)
+        return [Score(position, self._score(candidate), 0.01, "gpu0")]
 
 
-def search(path, evaluate, kind=Evolution, on_candidate=None, **changes):
-    algorithm = kind(SPACE, [LIMIT], EvolutionOptions(**{**OPTIONS, **changes}))
+def search(path, scorer, kind=Evolution, record=None, told=(), **changes):
+    algorithm = kind(SPACE, [LIMIT], SearchOptions(**{**OPTIONS, **changes}))
     return run_search(
         algorithm,
-        evaluate,
+        scorer,
         space=SPACE,
         cost_functions=COSTS,
-        record=Record.open(path),
-        on_candidate=on_candidate,
+        record=Record.open(path) if record is None else record,
+        **dict(told),
     )
 
 
@@ -57,7 +69,7 @@ def search(path, evaluate, kind=Evolution, on_candidate=None, **changes):
 def whole(tmp_path_factory):
     """A search that nobody interrupted: its record and its best."""
     path = tmp_path_factory.mktemp("whole") / "record.jsonl"
-    return path, search(path, Evaluator())
+    return path, search(path, Formula())
 
 
 def test_the_record_tells_everything(whole):
@@ -71,8 +83,8 @@ def test_the_record_tells_everything(whole):
             name: int(cost(one.encoding)) for name, cost in COSTS.items()
         }
         assert one.costs["macs"] <= 190000
-        assert one.worker == "local" and one.time > 1e9
-    assert best.accuracy == max(one.accuracy for one in record)
+        assert one.worker == "gpu0" and one.time > 1e9
+    assert best.score == max(one.score for one in record)
     assert best in record
 
 
@@ -82,7 +94,7 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(
     whole, tmp_path, kill, order
 ):
     path = tmp_path / "record.jsonl"
-    first = Evaluator(dies_after=kill, order=order)
+    first = Formula(dies_after=kill, order=order)
     if kill < 24:
         with pytest.raises(Killed):
             search(path, first)
@@ -90,7 +102,7 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(
             file.write(b'{"i": 77, "gen'[: kill % 15])  # cut off by the kill
     else:
         search(path, first)
-    second = Evaluator(order=order)
+    second = Formula(order=order)
     best = search(path, second)
     assert same_record(read_record(path), read_record(whole[0]))
     assert same_record([best], [whole[1]])
@@ -102,21 +114,60 @@ def test_results_enter_the_record_as_they_come(tmp_path):
     path = tmp_path / "record.jsonl"
     lines = []
 
-    def evaluate(encodings):
-        for result in Evaluator(order=-1)(encodings):
-            lines.append(len(read_record(path)) if path.exists() else 0)
-            yield Evaluation(*result, worker="gpu0")
+    def score(candidate):
+        lines.append(len(read_record(path)) if path.exists() else 0)
+        return formula(candidate)
 
-    search(path, evaluate)
+    search(path, Formula(order=-1, score=score))
     assert lines == list(range(24))
-    assert {one.worker for one in read_record(path)} == {"gpu0"}
+
+
+def test_a_record_in_memory_is_the_same(whole):
+    record = Record.in_memory()
+    best = search(None, Formula(), record=record)
+    assert same_record(record.candidates, read_record(whole[0]))
+    assert same_record([best], [whole[1]])
+    other = {"record": record, "seed": 1}
+    with pytest.raises(UserError, match="0 of the record in memory has enc"):
+        search(None, Formula(), **other)
+
+
+@pytest.mark.parametrize("kind", [Evolution, RandomSearch])
+def test_where_less_is_better_the_search_goes_the_other_way(
+    tmp_path, whole, kind
+):
+    """The negated formula is minimised along the same candidates."""
+    most, least = (
+        search(tmp_path / name, scorer, kind, told=told)
+        for name, scorer, told in (
+            ("most", Formula(), {}),
+            (
+                "least",
+                Formula(score=lambda one: -formula(one)),
+                {"metric": "loss", "direction": "min"},
+            ),
+        )
+    )
+    assert least.score == -most.score and least.merit == most.merit
+    records = [read_record(tmp_path / name) for name in ("most", "least")]
+    up, down = ([one.encoding for one in record] for record in records)
+    assert up == down
+    assert {(one.metric, one.direction) for one in records[1]} == {
+        ("loss", "min")
+    }
+    with pytest.raises(UserError, match="candidate 0 .* has metric loss"):
+        search(tmp_path / "least", Formula(), kind)
 
 
 def test_the_callback_sees_every_candidate_and_whether_it_is_old(tmp_path):
     path, calls = tmp_path / "record.jsonl", []
     with pytest.raises(Killed):
-        search(path, Evaluator(dies_after=8))
-    search(path, Evaluator(), on_candidate=lambda *call: calls.append(call))
+        search(path, Formula(dies_after=8))
+    search(
+        path,
+        Formula(),
+        told={"on_candidate": lambda *call: calls.append(call)},
+    )
     assert [one.i for one, _, _ in calls] == list(range(24))
     assert {size for _, size, _ in calls} == {6}
     assert [old for _, _, old in calls] == [True] * 8 + [False] * 16
@@ -125,7 +176,7 @@ def test_the_callback_sees_every_candidate_and_whether_it_is_old(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 1}, "candidate 0 of .* has encoding .*Give the flags"),
+        ({"seed": 1}, "candidate 0 of .* has encoding .*Give the options"),
         ({"top_k": 1}, "candidate .* has encoding"),
         ({"population": 5}, "candidate 5 .* has generation 0, .* proposes 1"),
         ({"generations": 3}, "ends after 18 evaluations; .* has 24"),
@@ -135,7 +186,7 @@ def test_the_callback_sees_every_candidate_and_whether_it_is_old(tmp_path):
 def test_a_record_of_other_flags_is_refused(whole, tmp_path, changes, message):
     path = tmp_path / "record.jsonl"
     shutil.copy(whole[0], path)
-    evaluator = Evaluator()
+    evaluator = Formula()
     with pytest.raises(UserError, match=message) as caught:
         search(path, evaluator, **changes)
     assert "\n" not in str(caught.value)
@@ -150,34 +201,49 @@ def test_a_record_with_other_costs_is_refused(whole, tmp_path):
     path.write_text(text.replace(f'"macs": {macs},', '"macs": 7,'))
     message = rf"has costs .'macs': 7., this search proposes .'macs': {macs}."
     with pytest.raises(UserError, match=message):
-        search(path, Evaluator())
+        search(path, Formula())
 
 
 @pytest.mark.parametrize(
-    ("evaluate", "error", "message"),
+    ("given", "error", "message"),
     [
-        (lambda xs: iter([(0, 0.5, 1)]), ValueError, "left out 5 of 6"),
-        (lambda xs: iter([(0, 0.5, 1)] * 2), ValueError, "gave position 0"),
-        (lambda xs: iter([(6, 0.5, 1)]), ValueError, "gave position 6"),
-        (
-            lambda xs: iter([(2, float("nan"), 1)]),
-            UserError,
-            "candidate 2 got nan",
-        ),
+        ([(0, 0.5)], ValueError, "left out 5 of 6"),
+        ([(0, 0.5)] * 2, ValueError, "gave position 0"),
+        ([(6, 0.5)], ValueError, "gave position 6"),
+        ([(2, float("nan"))], UserError, "0 to 1; candidate 2 got nan"),
+        ([(2, 1.5)], UserError, "0 to 1; candidate 2 got 1.5"),
     ],
 )
-def test_wrong_results_are_refused(tmp_path, evaluate, error, message):
+def test_wrong_results_are_refused(tmp_path, given, error, message):
+    class Wrong(Formula):
+        def take(self):
+            return [Score(*given.pop(0), 1.0)] if given else []
+
+    given = [*given]
     with pytest.raises(error, match=message):
-        search(tmp_path / "record.jsonl", evaluate)
+        search(tmp_path / "record.jsonl", Wrong())
+
+
+def test_scores_that_are_no_accuracy_are_finite_numbers(tmp_path):
+    told = {"metric": "loss", "direction": "min"}
+    path = tmp_path / "record.jsonl"
+    best = search(path, Formula(score=lambda one: 7.5 + sum(one)), told=told)
+    assert best.score > 7 and best.accuracy is None
+    with pytest.raises(UserError, match="loss are finite; candidate 0 got inf"):
+        search(
+            tmp_path / "other",
+            Formula(score=lambda one: float("inf")),
+            told=told,
+        )
 
 
 def test_the_algorithm_has_to_be_fresh(tmp_path):
-    algorithm = Evolution(SPACE, [], EvolutionOptions(population=2))
+    algorithm = Evolution(SPACE, [], SearchOptions(population=2))
     algorithm.tell(algorithm.ask(), [0, 1])
     with pytest.raises(ValueError, match="told nothing"):
         run_search(
             algorithm,
-            Evaluator(),
+            Formula(),
             space=SPACE,
             cost_functions=COSTS,
             record=Record.open(tmp_path / "record.jsonl"),

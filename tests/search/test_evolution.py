@@ -6,9 +6,9 @@ import pytest
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.generations import SearchOptions
-from spos_tf.search.random_search import RandomSearch
+from spos_tf.options import SearchOptions
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.generations import RandomSearch
 from spos_tf.space.search_space import format_encoding
 from spos_tf.spaces import build_blueprint
 
@@ -42,7 +42,7 @@ def keys(encodings):
 @pytest.mark.parametrize("kind", [Evolution, RandomSearch])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_papers_budget_distinct_and_legal(kind, seed):
-    search = kind(SPACE, [LIMIT], EvolutionOptions(seed=seed))
+    search = kind(SPACE, [LIMIT], SearchOptions(seed=seed))
     generations = run(search)
     assert [len(one) for one in generations] == [50] * 20
     proposed = np.concatenate(generations)
@@ -50,20 +50,20 @@ def test_the_papers_budget_distinct_and_legal(kind, seed):
     assert all_allow([LIMIT], proposed).all()
     assert search.ask() == [] and search.generation == 20
     assert search.stopped_early == ""
-    assert search.best.accuracy == max(accuracy(proposed))
+    assert search.best.score == max(accuracy(proposed))
     assert search.best.encoding == keys(proposed)[search.best.i]
 
 
 def test_several_constraints_hold_all_along():
     limits = [LIMIT, Constraint(cost_table(PAPER, "params"), 3.4e6, 3.6e6)]
-    search = Evolution(SPACE, limits, EvolutionOptions(generations=4))
+    search = Evolution(SPACE, limits, SearchOptions(generations=4))
     proposed = np.concatenate(run(search))
     assert len(proposed) == 200
     assert all_allow(limits, proposed).all()
 
 
 def test_top_k_is_the_best_of_everything_ties_to_the_earlier():
-    options = EvolutionOptions(population=10, generations=5, top_k=7)
+    options = SearchOptions(population=10, generations=5, top_k=7)
     search = Evolution(SPACE, [], options)
     seen = []
     while encodings := search.ask():
@@ -80,7 +80,7 @@ def test_top_k_is_the_best_of_everything_ties_to_the_earlier():
 
 
 def test_crossover_takes_every_choice_from_a_parent():
-    options = EvolutionOptions(
+    options = SearchOptions(
         population=20, generations=2, crossover=20, mutation=0, top_k=2
     )
     search = Evolution(SPACE, [], options)
@@ -95,9 +95,7 @@ def test_crossover_takes_every_choice_from_a_parent():
 
 
 def test_mutation_redraws_each_choice_with_its_probability():
-    options = EvolutionOptions(
-        population=200, generations=2, crossover=0, top_k=1
-    )
+    options = SearchOptions(population=200, generations=2, crossover=0, top_k=1)
     search = Evolution(SPACE, [], options)
     first = search.ask()
     search.tell(first, accuracy(first))
@@ -116,17 +114,17 @@ def test_mutation_redraws_each_choice_with_its_probability():
 
 
 def test_half_of_a_generation_is_crossed_and_half_mutated():
-    options = EvolutionOptions()
+    options = SearchOptions()
     assert (options.num_crossover, options.num_mutation) == (25, 25)
-    odd = EvolutionOptions(population=7)
+    odd = SearchOptions(population=7)
     assert (odd.num_crossover, odd.num_mutation) == (3, 4)
-    given = EvolutionOptions(population=7, mutation=2)
+    given = SearchOptions(population=7, mutation=2)
     assert (given.num_crossover, given.num_mutation) == (5, 2)
 
 
 def test_a_converged_population_is_filled_up_with_random_ones():
     # One parent: crossover can give nothing new.
-    options = EvolutionOptions(
+    options = SearchOptions(
         population=30, generations=2, top_k=1, crossover=30, mutation=0
     )
     search = Evolution(SPACE, [LIMIT], options)
@@ -138,14 +136,14 @@ def test_a_converged_population_is_filled_up_with_random_ones():
 
 def test_replaying_the_accuracies_gives_the_same_proposals():
     def fresh():
-        return Evolution(SPACE, [LIMIT], EvolutionOptions(population=20))
+        return Evolution(SPACE, [LIMIT], SearchOptions(population=20))
 
     for one, other in zip(run(fresh()), run(fresh()), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_asking_again_gives_the_same_and_the_caller_may_change_it():
-    search = Evolution(SPACE, [], EvolutionOptions())
+    search = Evolution(SPACE, [], SearchOptions())
     first = search.ask()
     before = np.array(first)
     first[0][:] = -1
@@ -154,7 +152,7 @@ def test_asking_again_gives_the_same_and_the_caller_may_change_it():
 
 def test_seed_and_accuracies_decide():
     def second_generation(seed, sign=1):
-        search = Evolution(SPACE, [LIMIT], EvolutionOptions(seed=seed))
+        search = Evolution(SPACE, [LIMIT], SearchOptions(seed=seed))
         first = search.ask()
         search.tell(first, [sign * a for a in accuracy(first)])
         return keys(first), keys(search.ask())
@@ -165,7 +163,7 @@ def test_seed_and_accuracies_decide():
 
 
 def test_with_one_seed_both_strategies_start_level():
-    evolution = Evolution(SPACE, [LIMIT], EvolutionOptions(seed=3))
+    evolution = Evolution(SPACE, [LIMIT], SearchOptions(seed=3))
     random = RandomSearch(SPACE, [LIMIT], SearchOptions(seed=3))
     np.testing.assert_array_equal(evolution.ask(), random.ask())
 
@@ -173,11 +171,11 @@ def test_with_one_seed_both_strategies_start_level():
 def test_evolution_beats_random_search_at_equal_budget():
     gaps = []
     for seed in range(5):
-        options = EvolutionOptions(seed=seed)
+        options = SearchOptions(seed=seed)
         evolution = Evolution(SPACE, [LIMIT], options)
         random = RandomSearch(SPACE, [LIMIT], options)
         run(evolution), run(random)
-        gaps.append(evolution.best.accuracy - random.best.accuracy)
+        gaps.append(evolution.best.score - random.best.score)
     # The objective has a standard deviation of about 4 over the space.
     assert min(gaps) > 0
     assert np.mean(gaps) > 4
@@ -185,7 +183,7 @@ def test_evolution_beats_random_search_at_equal_budget():
 
 def test_golden_run():
     # A change of this is a change of what a seed means: say so in the docs.
-    options = EvolutionOptions(population=20, generations=8, seed=11)
+    options = SearchOptions(population=20, generations=8, seed=11)
     search = Evolution(SPACE, [LIMIT], options)
     run(search)
     assert search.best.i == 148
@@ -202,7 +200,7 @@ def test_an_exhausted_space_ends_the_search_and_says_so(kind):
     limit = Constraint(macs, None, float(macs.minimum * 1.15))
     grid = np.indices((4,) * 5).reshape(5, -1).T
     legal = set(keys(grid[limit.allows(grid)]))
-    options = EvolutionOptions(population=10, generations=50)
+    options = SearchOptions(population=10, generations=50)
     search = kind(space, [limit], options)
     generations = run(search, lambda encodings: [0.5] * len(encodings))
     assert set(keys(np.concatenate(generations))) == legal
@@ -217,19 +215,19 @@ def test_an_exhausted_space_ends_the_search_and_says_so(kind):
 
 def test_impossible_constraints_are_found_before_any_proposal():
     with pytest.raises(UserError, match="nearest reachable macs is 270359360"):
-        Evolution(SPACE, [Constraint(MACS, None, 1e6)], EvolutionOptions())
+        Evolution(SPACE, [Constraint(MACS, None, 1e6)], SearchOptions())
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"population": 0}, "population is a whole number of at least 1"),
+        ({"population": 0}, "`population` is at least 1; got 0"),
         ({"population": 2.5}, "got 2.5"),
-        ({"generations": True}, "generations is a whole number"),
-        ({"seed": -1}, "seed is a whole number of at least 0; got -1"),
+        ({"generations": True}, "`generations` is a whole number"),
+        ({"seed": -1}, "`seed` is at least 0 and at most 4294967295; got -1"),
         ({"top_k": 0}, "top_k"),
         ({"crossover": -1}, "crossover"),
-        ({"mutation": 60}, "at most a population of 50; got 0 [+] 60"),
+        ({"mutation": 60}, "at most a `population` of 50; got 0 [+] 60"),
         ({"crossover": 30, "mutation": 30}, "got 30 [+] 30"),
         ({"mutation_probability": 0.0}, "above 0 and at most 1; got 0.0"),
         ({"mutation_probability": float("nan")}, "got nan"),
@@ -237,11 +235,11 @@ def test_impossible_constraints_are_found_before_any_proposal():
 )
 def test_options_are_checked(wrong, message):
     with pytest.raises(UserError, match=message):
-        EvolutionOptions(**wrong)
+        SearchOptions(**wrong)
 
 
 def test_tell_takes_what_was_asked_for():
-    search = Evolution(SPACE, [], EvolutionOptions(population=4))
+    search = Evolution(SPACE, [], SearchOptions(population=4))
     with pytest.raises(ValueError, match="that ask"):
         search.tell([], [])
     first = search.ask()

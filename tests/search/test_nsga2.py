@@ -7,9 +7,11 @@ import pytest
 from spos_tf.cost.constraint import Constraint, all_allow
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
+from spos_tf.evaluation.scorer import LocalScorer
+from spos_tf.options import SearchOptions
 from spos_tf.search.driver import run_search
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.nsga2 import NSGA2, NSGA2Options
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.nsga2 import NSGA2
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
 from spos_tf.space.front import front_of, write_front
@@ -29,7 +31,7 @@ def accuracies(encodings):
 
 def search(space=SPACE, constraints=(LIMIT,), cost=MACS, **options):
     numbers = {"population": 20, "generations": 6, **options}
-    return NSGA2(space, list(constraints), NSGA2Options(**numbers), cost=cost)
+    return NSGA2(space, list(constraints), SearchOptions(**numbers), cost=cost)
 
 
 def run(one, score=accuracies):
@@ -72,9 +74,7 @@ def test_a_seed_and_accuracies_decide_and_asking_twice_changes_nothing():
 
 
 def test_with_one_seed_all_strategies_start_level():
-    evolution = Evolution(
-        SPACE, [LIMIT], EvolutionOptions(population=20, seed=5)
-    )
+    evolution = Evolution(SPACE, [LIMIT], SearchOptions(population=20, seed=5))
     assert keys(search(seed=5).ask()) == keys(evolution.ask())
 
 
@@ -117,10 +117,7 @@ def test_a_record_cut_anywhere_goes_on_the_same(tmp_path, kept):
     def go(path):
         return run_search(
             search(generations=3),
-            lambda encodings: (
-                (position, accuracy, 0.0)
-                for position, accuracy in enumerate(accuracies(encodings))
-            ),
+            LocalScorer(lambda one: accuracies([one])[0]),
             space=SPACE,
             cost_functions={"macs": MACS},
             record=Record.open(path),
@@ -133,7 +130,10 @@ def test_a_record_cut_anywhere_goes_on_the_same(tmp_path, kept):
     cut.write_text("".join(lines[:kept]), "utf-8")
     assert go(cut).encoding == best.encoding
     one, other = (
-        [dataclasses.replace(c, time=0.0) for c in read_record(path)]
+        [
+            dataclasses.replace(c, time=0.0, seconds=0.0)
+            for c in read_record(path)
+        ]
         for path in (whole, cut)
     )
     assert one == other and len(one) == 60
@@ -141,7 +141,17 @@ def test_a_record_cut_anywhere_goes_on_the_same(tmp_path, kept):
 
 def candidate(i, macs, accuracy):
     return Candidate(
-        i, 0, (i,), {"op": i}, {"macs": macs}, accuracy, 0.0, "", 0.0
+        i,
+        0,
+        (i,),
+        {"op": i},
+        {"macs": macs},
+        accuracy,
+        "accuracy",
+        "max",
+        0.0,
+        "",
+        0.0,
     )
 
 
@@ -170,8 +180,8 @@ def test_the_front_leaves_out_whatever_is_beaten(tmp_path):
 
 def test_bad_numbers_are_refused():
     with pytest.raises(UserError, match="mutation_probability"):
-        NSGA2Options(mutation_probability=0.0)
+        SearchOptions(mutation_probability=0.0)
     with pytest.raises(UserError, match="generations"):
-        NSGA2Options(generations=0)
+        SearchOptions(generations=0)
     with pytest.raises(UserError, match="270359360, the least"):
         search(constraints=[Constraint(MACS, None, 1e6)])

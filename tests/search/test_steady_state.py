@@ -6,10 +6,11 @@ import pytest
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
-from spos_tf.search.asynchronous import InTurn, run_asynchronous
-from spos_tf.search.driver import Evaluation
-from spos_tf.search.evolution import Evolution, EvolutionOptions
-from spos_tf.search.steady_state import SteadyEvolution, SteadyOptions
+from spos_tf.evaluation.scorer import LocalScorer, Score, Scorer
+from spos_tf.options import SearchOptions
+from spos_tf.search.asynchronous import run_asynchronous
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import Record, read_record
@@ -23,11 +24,11 @@ OPTIONS = {"population": 6, "generations": 5, "top_k": 3}
 
 
 def formula(encoding):
-    return 0.5 + float(np.sin(encoding @ np.arange(1, 6))) / 2
+    return 0.5 + float(np.sin(np.array(encoding) @ np.arange(1, 6))) / 2
 
 
 def steady(space=SPACE, constraints=(LIMIT,), **changes):
-    options = SteadyOptions(**{**OPTIONS, **changes})
+    options = SearchOptions(asynchronous=True, **{**OPTIONS, **changes})
     return SteadyEvolution(space, constraints, options)
 
 
@@ -35,30 +36,33 @@ class Killed(BaseException):
     pass
 
 
-class Workers:
-    """A stream of so many workers; who is done first is drawn."""
+class Workers(Scorer):
+    """So many workers; who is done first is drawn."""
 
     def __init__(self, workers, seed, dies_after=10**9):
+        super().__init__()
         self._rng = np.random.default_rng(seed)
         self._workers, self._dies_after = workers, dies_after
-        self._queue, self.done = [], []
+        self._waiting, self.done = [], []
 
-    def submit(self, position, encoding):
-        self._queue.append((position, encoding))
+    def _queue(self, positions, candidates):
+        self._waiting += zip(positions, candidates, strict=True)
 
     def take(self):
+        if not self._waiting:
+            return []
         if len(self.done) == self._dies_after:
             raise Killed
-        under_way = min(self._workers, len(self._queue))
-        position, encoding = self._queue.pop(self._rng.integers(under_way))
+        under_way = min(self._workers, len(self._waiting))
+        position, encoding = self._waiting.pop(self._rng.integers(under_way))
         self.done.append(position)
-        return Evaluation(position, formula(encoding), 0.01, "someone")
+        return [Score(position, formula(encoding), 0.01, "someone")]
 
 
-def search(path, stream, **changes):
+def search(path, scorer, **changes):
     return run_asynchronous(
         steady(**changes),
-        stream,
+        scorer,
         population=6,
         space=SPACE,
         cost_functions=COSTS,
@@ -70,12 +74,7 @@ def search(path, stream, **changes):
 def whole(tmp_path_factory):
     """A search by one worker: its record and its best."""
     path = tmp_path_factory.mktemp("whole") / "record.jsonl"
-
-    def evaluate(encodings):
-        for position, encoding in enumerate(encodings):
-            yield position, formula(encoding), 0.01
-
-    return path, search(path, InTurn(evaluate))
+    return path, search(path, LocalScorer(formula))
 
 
 def test_the_record_is_whole(whole):
@@ -86,20 +85,20 @@ def test_the_record_is_whole(whole):
     assert len({one.encoding for one in record}) == 30
     for one in record:
         assert one.costs["macs"] <= 190000
-        assert one.accuracy == formula(np.array(one.encoding))
-    assert best.accuracy == max(one.accuracy for one in record)
+        assert one.score == formula(one.encoding)
+    assert best.score == max(one.score for one in record)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7, 100])
 @pytest.mark.parametrize("seed", range(5))
 def test_neither_workers_nor_their_order_matter(whole, tmp_path, workers, seed):
     path = tmp_path / "record.jsonl"
-    stream = Workers(workers, seed)
-    best = search(path, stream)
+    scorer = Workers(workers, seed)
+    best = search(path, scorer)
     assert same_record(read_record(path), read_record(whole[0]))
     assert best.i == whole[1].i
     if workers > 2:
-        assert stream.done != sorted(stream.done)
+        assert scorer.done != sorted(scorer.done)
 
 
 @pytest.mark.parametrize("kill", range(0, 30, 3))
@@ -112,11 +111,12 @@ def test_a_killed_search_goes_on_as_if_nothing_had_been(whole, tmp_path, kill):
     best = search(path, rest)
     assert same_record(read_record(path), read_record(whole[0]))
     assert best.i == whole[1].i
-    assert sorted(first.done + rest.done) == list(range(30))
+    # Positions count what is submitted: 0 is the first that was not recorded.
+    assert len(first.done) == kill and len(rest.done) == 30 - kill
 
 
 def test_it_starts_like_the_evolution():
-    evolution = Evolution(SPACE, [LIMIT], EvolutionOptions(**OPTIONS))
+    evolution = Evolution(SPACE, [LIMIT], SearchOptions(**OPTIONS))
     ours = [encoding for _, encoding in steady().ask()]
     np.testing.assert_array_equal(ours, evolution.ask())
 
@@ -161,8 +161,13 @@ def test_nothing_new_without_a_result():
 def test_parents_are_the_best_known():
     """Without mutation, offspring have options of their parents only."""
     space = SearchSpace("s", [Choice(f"c{i}", range(50)) for i in range(8)])
-    options = SteadyOptions(
-        population=10, generations=3, top_k=2, crossover=10, lag=1
+    options = SearchOptions(
+        asynchronous=True,
+        population=10,
+        generations=3,
+        top_k=2,
+        crossover=10,
+        lag=1,
     )
     algorithm = SteadyEvolution(space, [], options)
     first = dict(algorithm.ask())
@@ -175,7 +180,8 @@ def test_parents_are_the_best_known():
 
 def test_mutation_changes_some():
     space = SearchSpace("s", [Choice(f"c{i}", range(50)) for i in range(40)])
-    options = SteadyOptions(
+    options = SearchOptions(
+        asynchronous=True,
         population=4,
         generations=3,
         top_k=1,
@@ -219,7 +225,7 @@ def test_what_tell_refuses():
 @pytest.mark.parametrize("lag", [0, -1, 1.5])
 def test_a_lag_out_of_range_is_refused(lag):
     with pytest.raises(UserError, match="lag"):
-        SteadyOptions(**OPTIONS, lag=lag)
+        SearchOptions(asynchronous=True, **OPTIONS, lag=lag)
 
 
 def test_another_searchs_record_is_refused(whole, tmp_path):

@@ -16,7 +16,9 @@ def candidate(i, **changes):
         "encoding": (i, 1),
         "choices": {"stage1.block1.op": "3x3", "stage1.block1.bits": (2, i)},
         "costs": {"macs": 1000 + i, "bit_ops": 0.1 + i},
-        "accuracy": 0.1 * (i % 3),
+        "score": 0.1 * (i % 3),
+        "metric": "accuracy",
+        "direction": "max",
         "seconds": 1.5,
         "worker": "local",
         "time": 1e9 + i,
@@ -41,7 +43,8 @@ def test_a_line_has_the_fields_of_the_contract(path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["i"] for line in lines] == [1, 0, 2]
     assert " ".join(lines[0]) == (
-        "i generation encoding choices costs accuracy seconds worker time"
+        "i generation encoding choices costs score metric direction seconds "
+        "worker time"
     )
     assert lines[0]["choices"]["stage1.block1.bits"] == [2, 1]
 
@@ -96,7 +99,7 @@ def line_of(**changes):
         ("", "not JSON"),
         ("{", "not JSON"),
         ("[1]", "not a JSON object"),
-        ("{}", "missing or unknown: accuracy, "),
+        ("{}", "missing or unknown: choices, "),
         (line_of(extra=1), "missing or unknown: extra"),
         (line_of(i="1"), "'i' cannot be '1'"),
         (line_of(i=-1), "'i' cannot be -1"),
@@ -104,8 +107,11 @@ def line_of(**changes):
         (line_of(encoding=[0.5]), "'encoding' cannot be"),
         (line_of(choices={"a": None}), "'choices' cannot be"),
         (line_of(costs={"macs": "3"}), "'costs' cannot be"),
-        (line_of(accuracy=float("nan")), "NaN is no number"),
-        (line_of(accuracy=1.5), "'accuracy' cannot be 1.5"),
+        (line_of(score=float("nan")), "NaN is no number"),
+        (line_of(score=1.5), "'score' cannot be 1.5"),
+        (line_of(score="1"), "'score' cannot be '1'"),
+        (line_of(metric=None), "'metric' cannot be None"),
+        (line_of(direction="up"), "'direction' cannot be 'up'"),
         (line_of(costs={"macs": 10**400}), "has over 64 bits"),
         (line_of(worker=3), "'worker' cannot be 3"),
         (line_of(i=0), "candidate 0 is there already"),
@@ -147,7 +153,9 @@ def test_equality_ignores_order_and_who_and_when():
     assert same_record(a, b)
     assert not same_record(a, a[:1])
     for name, value in (
-        ("accuracy", 0.3),
+        ("score", 0.3),
+        ("metric", "loss"),
+        ("direction", "min"),
         ("generation", 7),
         ("encoding", (0, 0)),
         ("costs", {}),
@@ -157,8 +165,27 @@ def test_equality_ignores_order_and_who_and_when():
         assert not same_record(a, [a[0], changed]), name
 
 
-def test_the_best_is_the_most_accurate_and_of_equals_the_first():
+def test_the_best_has_the_best_score_and_of_equals_is_the_first():
     assert best_of(candidate(i) for i in (5, 4, 3, 2)).i == 2
+    losses = [
+        candidate(i, metric="loss", direction="min") for i in (5, 4, 3, 0)
+    ]
+    assert best_of(losses).i == 0
+    assert losses[0].accuracy is None
+
+
+def test_a_score_of_another_metric_is_any_finite_number(path):
+    loss = candidate(0, score=7.5, metric="loss", direction="min")
+    Record.open(path).append(loss)
+    assert read_record(path) == [loss]
+
+
+def test_a_record_in_memory_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = Record.in_memory()
+    record.append(candidate(1))
+    assert record.candidates == [candidate(1)] and record.path is None
+    assert not list(tmp_path.iterdir())
 
 
 def test_best_json_is_an_architecture_file_too(tmp_path):
@@ -171,7 +198,12 @@ def test_best_json_is_an_architecture_file_too(tmp_path):
     assert Architecture.read(path) == architecture
     data = json.loads(path.read_text())
     assert data["costs"] == {"macs": 1002, "bit_ops": 2.1}
-    assert data["accuracy"] == candidate(2).accuracy
+    assert data["score"] == data["accuracy"] == candidate(2).score
+    assert (data["metric"], data["direction"]) == ("accuracy", "max")
     assert list(tmp_path.iterdir()) == [path]
+    loss = candidate(2, score=7.5, metric="loss", direction="min")
+    write_best(path, architecture, loss)
+    data = json.loads(path.read_text())
+    assert data["score"] == 7.5 and "accuracy" not in data
     with pytest.raises(UserError, match="Cannot write"):
         write_best(tmp_path / "no" / "best.json", architecture, candidate(2))

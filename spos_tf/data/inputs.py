@@ -1,0 +1,280 @@
+"""What jobs are given as images: arrays, data sets, and `tf.data`.
+
+Each becomes an `Images`, so that a job does not ask of which kind they are.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from spos_tf.data.dataset_images import DatasetImages
+from spos_tf.data.examples import AnySplit, Split, check_labels
+from spos_tf.data.pipeline import training_batches
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.reading import reading_errors
+from spos_tf.data.sources import DataSource
+from spos_tf.data.splits import (
+    hold_out,
+    input_fingerprint,
+    random_subset,
+)
+from spos_tf.data.training_data import TrainingData
+from spos_tf.errors import UserError
+
+# Arguments for which the test images of a data set are taken.
+_OF_TEST = ("test", "compare_on")
+
+
+class Images(Protocol):
+    """Labelled images that a job was given.
+
+    Attributes:
+        class_names: In the order of the outputs; None where nobody said.
+    """
+
+    class_names: tuple[str, ...] | None
+
+    def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
+        """Batches to train on."""
+        ...
+
+    def everything(self, preprocessing: PreprocessingOptions) -> AnySplit:
+        """All images, to be scored on."""
+        ...
+
+    def subset(
+        self, preprocessing: PreprocessingOptions, count: int, seed: int
+    ) -> AnySplit:
+        """A random subset; all images where there are fewer."""
+        ...
+
+    def hold_out(self, count: int) -> "tuple[Images, Images]":
+        """The images without `count` of every class, and these.
+
+        Raises:
+            UserError: A class has not so many, or nothing can be kept back.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Tells these images from others, as `run.json` keeps it."""
+        ...
+
+
+class SplitBatches:
+    """`TrainingData` of a split.
+
+    Args:
+        split: The images.
+        preprocessing: How they become inputs.
+        num_classes: Of the labels.
+    """
+
+    def __init__(
+        self,
+        split: AnySplit,
+        preprocessing: PreprocessingOptions,
+        num_classes: int,
+    ) -> None:
+        self._split = split
+        self._preprocessing = preprocessing
+        self.name = split.name
+        self.num_classes = num_classes
+
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        start_step: int,
+        num_steps: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
+        """See `TrainingData`."""
+        return training_batches(
+            self._split,
+            self._preprocessing,
+            batch_size=batch_size,
+            start_step=start_step,
+            num_steps=num_steps,
+            seed=seed,
+            share=share,
+        )
+
+    def errors(self) -> contextlib.AbstractContextManager[None]:
+        """See `TrainingData`."""
+        return reading_errors(self._split)
+
+
+class SplitImages:
+    """Images with an order of their own; see `Images`.
+
+    Args:
+        split: The images.
+        num_classes: Of the labels.
+        class_names: In the order of the labels; None where nobody said.
+        name: What messages call the data set.
+    """
+
+    def __init__(
+        self,
+        split: AnySplit,
+        num_classes: int,
+        class_names: tuple[str, ...] | None,
+        name: str,
+    ) -> None:
+        self.split = split
+        self.class_names = class_names
+        self._num_classes = num_classes
+        self._name = name
+
+    def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
+        """See `Images`."""
+        return SplitBatches(self.split, preprocessing, self._num_classes)
+
+    def everything(self, preprocessing: PreprocessingOptions) -> AnySplit:
+        """See `Images`."""
+        del preprocessing
+        return self.split
+
+    def subset(
+        self, preprocessing: PreprocessingOptions, count: int, seed: int
+    ) -> AnySplit:
+        """See `Images`."""
+        del preprocessing
+        return random_subset(self.split, min(count, len(self.split)), seed)
+
+    def hold_out(self, count: int) -> "tuple[SplitImages, SplitImages]":
+        """See `Images`."""
+        names = self.class_names or _numbers(self._num_classes)
+        left, held = (
+            SplitImages(part, self._num_classes, self.class_names, self._name)
+            for part in hold_out(self.split, names, self._name, count)
+        )
+        return left, held
+
+    def fingerprint(self) -> str:
+        """See `Images`."""
+        return input_fingerprint(self.split)
+
+
+def images_of(
+    given: Any,
+    *,
+    argument: str,
+    num_classes: int,
+    class_names: Sequence[str] | None = None,
+) -> Images:
+    """What a job's argument holds.
+
+    Args:
+        given: `(images, labels)`, a `DataSource`, or a `tf.data.Dataset` of
+            batches.
+        argument: Its name; the test images of a data set are taken for
+            `test` and `compare_on`, its training images for any other.
+        num_classes: Classes of the network.
+        class_names: Replace those of the data.
+
+    Raises:
+        UserError: It is none of these, or holds images, labels or a number
+            of classes that do not fit.
+    """
+    names = None if class_names is None else tuple(map(str, class_names))
+    if names is not None and len(names) != num_classes:
+        raise UserError(
+            f"`class_names` has a name for each of the {num_classes} classes; "
+            f"got {len(names)}."
+        )
+    if isinstance(given, DataSource):
+        return _of_source(given, argument, num_classes, names)
+    if isinstance(given, tf.data.Dataset):
+        return DatasetImages(given, argument, num_classes, names)
+    if isinstance(given, tuple | list) and len(given) == 2:
+        split = array_split(*given, argument=argument)
+        check_labels(split.labels, num_classes, argument)
+        return SplitImages(split, num_classes, names, argument)
+    raise UserError(
+        f"`{argument}` is (images, labels), spos_tf.folder(...), "
+        "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
+        f"{type(given).__name__}."
+    )
+
+
+def _of_source(
+    given: DataSource,
+    argument: str,
+    num_classes: int,
+    names: tuple[str, ...] | None,
+) -> SplitImages:
+    source = given.load()
+    if source.num_classes != num_classes:
+        raise UserError(
+            f"Data set {given.dataset!r} has {source.num_classes} classes; "
+            f"the network has {num_classes}. Use a network with "
+            f"`num_classes={source.num_classes}`."
+        )
+    split = source.test if argument in _OF_TEST else source.train
+    names = names or source.class_names
+    return SplitImages(split, num_classes, names, source.name)
+
+
+def array_split(images: Any, labels: Any, *, argument: str) -> Split:
+    """A split of arrays.
+
+    Args:
+        images: uint8 `[n, height, width, 3]`, or floats of 0 to 255.
+        labels: Integers `[n]` or `[n, 1]`.
+        argument: What messages call it.
+
+    Raises:
+        UserError: They are not of this form.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim != 4 or images.shape[-1] != 3 or not len(images):
+        raise UserError(
+            f"Images of `{argument}` are an array [n, height, width, 3]; got "
+            f"the shape {list(images.shape)}. Gray images are made so with "
+            "numpy.repeat(images[..., None], 3, axis=-1)."
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
+        raise UserError(
+            f"Labels of `{argument}` are an array of {len(images)} integers, "
+            f"one an image; got {labels.dtype} {list(labels.shape)}."
+        )
+    if images.dtype != np.uint8:
+        images = _pixels(images, argument)
+    return Split(images, labels.astype(np.int32), "pixels", argument)
+
+
+def _pixels(images: np.ndarray, argument: str) -> np.ndarray:
+    if images.dtype.kind != "f":
+        raise UserError(
+            f"Images of `{argument}` are uint8, or float32 of 0 to 255; got "
+            f"{images.dtype}. Convert them with images.astype('uint8')."
+        )
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255):
+        raise UserError(
+            f"Images of `{argument}` are finite numbers of 0 to 255; got "
+            f"{low:g} to {high:g}. Networks normalize images themselves: give "
+            "the pixels as they were."
+        )
+    if high <= 1:
+        raise UserError(
+            f"Images of `{argument}` are numbers of 0 to 255; got {low:g} to "
+            f"{high:g}. Multiply them by 255."
+        )
+    whole = np.rint(images)
+    # Exactly the same pixels in a quarter of the memory.
+    if (whole == images).all():
+        return whole.astype(np.uint8)
+    return images.astype(np.float32)
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))

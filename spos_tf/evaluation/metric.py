@@ -1,0 +1,287 @@
+"""What a network is scored by: accuracy, or a Keras metric of the user's."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.space.candidate import ACCURACY, Direction
+
+LabelForm = Literal["sparse", "one_hot"]
+
+# They are what is counted where no metric is given.
+_ACCURACIES = (
+    keras.metrics.SparseCategoricalAccuracy,
+    keras.metrics.CategoricalAccuracy,
+)
+# Keras's metrics that compare probabilities with a threshold or with labels.
+# Those of cross-entropies say `from_logits` instead.
+_OF_PROBABILITIES = (
+    keras.metrics.AUC,
+    keras.metrics.BinaryAccuracy,
+    keras.metrics.FalseNegatives,
+    keras.metrics.FalsePositives,
+    keras.metrics.FBetaScore,
+    keras.metrics.KLDivergence,
+    keras.metrics.MeanAbsoluteError,
+    keras.metrics.MeanSquaredError,
+    keras.metrics.Poisson,
+    keras.metrics.Precision,
+    keras.metrics.PrecisionAtRecall,
+    keras.metrics.Recall,
+    keras.metrics.RecallAtPrecision,
+    keras.metrics.RootMeanSquaredError,
+    keras.metrics.SensitivityAtSpecificity,
+    keras.metrics.SpecificityAtSensitivity,
+    keras.metrics.TrueNegatives,
+    keras.metrics.TruePositives,
+)
+
+
+class ScoreMetric:
+    """Accumulates the score of one network over batches; see `make`.
+
+    Attributes:
+        name: What files and plots call the score.
+        direction: `"max"` where larger is better, `"min"` where smaller is.
+        identity: JSON text that differs where scores may differ.
+    """
+
+    def __init__(
+        self,
+        metric: keras.metrics.Metric | None,
+        labels: LabelForm,
+        direction: Direction,
+        num_classes: int,
+    ) -> None:
+        self._metric = metric
+        self._labels = labels
+        self._num_classes = num_classes
+        self._probabilities = metric is not None and needs_probabilities(metric)
+        self._hits = self._images = 0
+        self.direction: Direction = direction
+        self.name: str = ACCURACY if metric is None else _name(metric)
+        self.identity = json.dumps(
+            {
+                "metric": None if metric is None else _description(metric),
+                "labels": labels,
+                "direction": direction,
+            },
+            sort_keys=True,
+        )
+
+    @classmethod
+    def make(
+        cls,
+        metric: keras.metrics.Metric | None = None,
+        *,
+        labels: str | None = None,
+        direction: str = "max",
+        num_classes: int,
+    ) -> "ScoreMetric":
+        """The metric of a run.
+
+        Args:
+            metric: A Keras metric; None for accuracy, the share of images
+                that are classified correctly. Its state is left alone.
+            labels: `"sparse"` or `"one_hot"`; see `label_form`.
+            direction: `"max"` if larger is better, `"min"` if smaller is.
+            num_classes: Classes of the networks.
+
+        Raises:
+            UserError: One of them is something else, or the metric cannot be
+                made again from its configuration.
+        """
+        if direction not in get_args(Direction):
+            raise UserError(
+                f"`direction` is max or min; got {direction!r}. Give min for "
+                "a metric that is better when it is smaller."
+            )
+        if metric is not None and not isinstance(metric, keras.metrics.Metric):
+            raise UserError(
+                "`metric` is a Keras metric such as keras.metrics.AUC(); got "
+                f"{metric!r}."
+            )
+        form = label_form(metric, labels)
+        if metric is None or type(metric) in _ACCURACIES:
+            if direction == "min":
+                raise UserError(
+                    "Accuracy is better when it is larger; got "
+                    "`direction=min`. Leave it out, or give another `metric`."
+                )
+            metric = None
+        return cls(_again(metric), form, direction, num_classes)  # type: ignore[arg-type]
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether the score is a share of images, from 0 to 1."""
+        return self.name == ACCURACY
+
+    def fresh(self) -> "ScoreMetric":
+        """The same metric with a state of its own, which is empty."""
+        return ScoreMetric(
+            _again(self._metric),
+            self._labels,
+            self.direction,
+            self._num_classes,
+        )
+
+    def update(
+        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
+    ) -> None:
+        """Takes a batch in.
+
+        Args:
+            labels: int32 `[n]`.
+            logits: float32 `[n, classes]`.
+        """
+        if self._metric is None:
+            self._hits += int(_count_hits(logits, labels))
+            self._images += int(logits.shape[0])
+            return
+        if self._labels == "one_hot":
+            labels = tf.one_hot(labels, self._num_classes)
+        if self._probabilities:
+            logits = tf.nn.softmax(logits)
+        self._metric.update_state(labels, logits)
+
+    def result(self) -> float:
+        """The score of all batches since the last `reset`.
+
+        Raises:
+            UserError: The metric gives something else than one number.
+        """
+        if self._metric is None:
+            return self._hits / self._images if self._images else 0.0
+        value = np.asarray(self._metric.result())
+        if value.shape != () or value.dtype.kind not in "fiu":
+            raise UserError(
+                f"`metric` gives one number; {self.name!r} gives "
+                f"{value.dtype} of shape {list(value.shape)}. Average it."
+            )
+        return float(value)
+
+    def reset(self) -> None:
+        """Empties the state."""
+        self._hits = self._images = 0
+        if self._metric is not None:
+            self._metric.reset_state()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Variables do not travel to other processes, and need not.
+        kind = None if self._metric is None else type(self._metric)
+        config = None if self._metric is None else self._metric.get_config()
+        given = (self._labels, self.direction, self._num_classes)
+        return _restored, (kind, config, *given)
+
+
+def label_form(keras_object: object, override: str | None) -> LabelForm:
+    """Which labels a Keras loss or metric takes.
+
+    Args:
+        keras_object: Classes named `Sparse*`, and those derived from one, take
+            integers, others one-hot vectors; None takes integers.
+        override: What the user says of it; None if nothing.
+
+    Raises:
+        UserError: `override` is neither `"sparse"` nor `"one_hot"`.
+    """
+    if override == "sparse" or override == "one_hot":
+        return override
+    if override is not None:
+        raise UserError(f"`labels` is sparse or one_hot; got {override!r}.")
+    names = [kind.__name__ for kind in type(keras_object).__mro__]
+    names.append(getattr(keras_object, "__name__", ""))
+    is_sparse = any(name.lower().startswith("sparse") for name in names)
+    return "sparse" if keras_object is None or is_sparse else "one_hot"
+
+
+def needs_probabilities(metric: keras.metrics.Metric) -> bool:
+    """Whether a metric gets the softmax of the logits instead of them.
+
+    Metrics whose configuration has `from_logits` say so by themselves.
+    """
+    from_logits = metric.get_config().get("from_logits")
+    if from_logits is not None:
+        return not from_logits
+    return isinstance(metric, _OF_PROBABILITIES)
+
+
+def _name(metric: keras.metrics.Metric) -> str:
+    """The name, without the number that Keras gives to the second `AUC()`."""
+    name, _, number = metric.name.rpartition("_")
+    own = name.replace("_", "") == type(metric).__name__.lower()
+    return name if own and number.isdecimal() else str(metric.name)
+
+
+def _again(
+    metric: keras.metrics.Metric | None,
+) -> keras.metrics.Metric | None:
+    if metric is None:
+        return None
+    return _made(type(metric), _config(metric))
+
+
+def _restored(
+    kind: type[keras.metrics.Metric] | None,
+    config: Mapping[str, Any] | None,
+    labels: LabelForm,
+    direction: Direction,
+    num_classes: int,
+) -> ScoreMetric:
+    metric = None if kind is None else _made(kind, config or {})
+    return ScoreMetric(metric, labels, direction, num_classes)
+
+
+def _made(
+    kind: type[keras.metrics.Metric], config: Mapping[str, Any]
+) -> keras.metrics.Metric:
+    try:
+        return kind.from_config(dict(config))
+    except (TypeError, ValueError, KeyError) as error:
+        raise _unknown_arguments(kind, error) from None
+
+
+def _config(metric: keras.metrics.Metric) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = metric.get_config()
+        return config
+    except (NotImplementedError, TypeError) as error:
+        raise _unknown_arguments(type(metric), error) from None
+
+
+def _unknown_arguments(
+    kind: type[keras.metrics.Metric], error: Exception
+) -> UserError:
+    return UserError(
+        "Every network is scored by a metric of its own, which is made from "
+        f"`metric`; {kind.__name__} cannot be made from its get_config(): "
+        f"{error} Return all its arguments there."
+    )
+
+
+def _description(metric: keras.metrics.Metric) -> Any:
+    """The class and its arguments as JSON values."""
+    try:
+        described = keras.saving.serialize_keras_object(metric)
+        # Keras numbers the names of a process.
+        described["config"].pop("name", None)
+        return json.loads(json.dumps(described))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"`metric` has a get_config() of JSON values; that of "
+            f"{type(metric).__name__} is none: {error}"
+        ) from None
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _count_hits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """int32 `[]`: how many images are classified correctly."""
+    labels = tf.convert_to_tensor(labels)
+    hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+    return tf.reduce_sum(tf.cast(hits, tf.int32))

@@ -1,0 +1,262 @@
+"""Who scores the candidates of a search: this process, a tree, or workers.
+
+A search hands candidates to a `Scorer` and takes scores as they come. A score
+depends on the weights, the images and the candidate alone, so neither the
+order nor the kind of scorer changes it.
+"""
+
+import abc
+import collections
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from spos_tf.evaluation.memo import ScoreMemo
+from spos_tf.evaluation.ray_pool import Chunk, RayPool
+from spos_tf.evaluation.tree import Path, chunks, computed_share
+
+# One option index a choice: hashable, and as records hold it.
+Encoding = tuple[int, ...]
+# What every segment of a candidate is set to; `Blueprint.settings`.
+Settings = Callable[[Encoding], Path]
+
+
+class Score(NamedTuple):
+    """What a candidate scored.
+
+    Attributes:
+        position: As `Scorer.submit` gave it.
+        score: The metric's value.
+        seconds: What the candidate took, or its share of a chunk.
+        worker: Who scored it.
+        computed: The share of its chunk's segments that had to be computed;
+            1 where nothing was shared.
+    """
+
+    position: int
+    score: float
+    seconds: float
+    worker: str = "local"
+    computed: float = 1.0
+
+
+class Scorer(abc.ABC):
+    """Takes candidates and gives their scores, in whatever order."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count()
+        self._known: collections.deque[Score] = collections.deque()
+
+    def submit(self, candidates: Sequence[Encoding]) -> list[int]:
+        """Has candidates scored.
+
+        Args:
+            candidates: Encodings; those that come together may be computed
+                together.
+
+        Returns:
+            A position for each, by which its `Score` is told.
+        """
+        positions = list(itertools.islice(self._next, len(candidates)))
+        self._queue(positions, list(candidates))
+        return positions
+
+    def results(self) -> Iterator[Score]:
+        """Scores as they come, each once, until none is outstanding.
+
+        More can be submitted in between. An iterator that is left early loses
+        nothing: another one goes on.
+        """
+        while True:
+            if not self._known:
+                self._known.extend(self.take())
+            if not self._known:
+                return
+            yield self._known.popleft()
+
+    @abc.abstractmethod
+    def _queue(
+        self, positions: Sequence[int], candidates: Sequence[Encoding]
+    ) -> None:
+        """Puts candidates behind those that are waiting."""
+
+    @abc.abstractmethod
+    def take(self) -> list[Score]:
+        """Waits for the next scores; none when nothing is outstanding.
+
+        Scores that become known together are given together, so that all of
+        them can be kept before one is used.
+        """
+
+
+class LocalScorer(Scorer):
+    """Scores one candidate after the other in this process.
+
+    Args:
+        evaluate: Gives a candidate's score; an `Evaluator`, for example.
+    """
+
+    def __init__(self, evaluate: Callable[[Encoding], float]) -> None:
+        super().__init__()
+        self._evaluate = evaluate
+        self._waiting: collections.deque[tuple[int, Encoding]] = (
+            collections.deque()
+        )
+
+    def _queue(
+        self, positions: Sequence[int], candidates: Sequence[Encoding]
+    ) -> None:
+        self._waiting.extend(zip(positions, candidates, strict=True))
+
+    def take(self) -> list[Score]:
+        """Scores the first that waits."""
+        if not self._waiting:
+            return []
+        position, candidate = self._waiting.popleft()
+        start = time.perf_counter()
+        score = self._evaluate(candidate)
+        return [Score(position, score, time.perf_counter() - start)]
+
+
+class TreeScorer(Scorer):
+    """Scores candidates that come together as a tree of their prefixes.
+
+    Args:
+        evaluate: Gives the scores of several; a `TreeEvaluator`, for example.
+        settings: Of a candidate.
+        chunk_size: Most candidates at once; 0: all that come together.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[Sequence[Encoding]], Sequence[float]],
+        settings: Settings,
+        chunk_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self._evaluate = evaluate
+        self._settings = settings
+        self._chunk_size = chunk_size
+        self._waiting: collections.deque[list[tuple[int, Encoding]]] = (
+            collections.deque()
+        )
+
+    def _queue(
+        self, positions: Sequence[int], candidates: Sequence[Encoding]
+    ) -> None:
+        paths = [self._settings(one) for one in candidates]
+        for indexes in chunks(paths, self._chunk_size):
+            self._waiting.append(
+                [(positions[index], candidates[index]) for index in indexes]
+            )
+
+    def take(self) -> list[Score]:
+        """Scores the next chunk."""
+        if not self._waiting:
+            return []
+        chunk = self._waiting.popleft()
+        start = time.perf_counter()
+        scores = self._evaluate([candidate for _, candidate in chunk])
+        seconds = (time.perf_counter() - start) / len(chunk)
+        share = computed_share([self._settings(one) for _, one in chunk])
+        return [
+            Score(position, score, seconds, computed=share)
+            for (position, _), score in zip(chunk, scores, strict=True)
+        ]
+
+
+class RayScorer(Scorer):
+    """Has workers score candidates, in chunks.
+
+    Args:
+        pool: The workers.
+        settings: Of a candidate, where workers score chunks as trees; None
+            where they score one by one.
+        chunk_size: Candidates of a chunk; 0: one, or with `settings` what
+            gives every worker one chunk.
+    """
+
+    def __init__(
+        self,
+        pool: RayPool,
+        settings: Settings | None = None,
+        chunk_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self._pool = pool
+        self._settings = settings
+        self._chunk_size = chunk_size
+
+    def _queue(
+        self, positions: Sequence[int], candidates: Sequence[Encoding]
+    ) -> None:
+        for indexes in self._chunks(candidates):
+            self._pool.submit(
+                Chunk(
+                    tuple(positions[index] for index in indexes),
+                    [list(candidates[index]) for index in indexes],
+                )
+            )
+
+    def _chunks(self, candidates: Sequence[Encoding]) -> list[list[int]]:
+        if self._settings is not None:
+            paths = [self._settings(one) for one in candidates]
+            share = -(-len(paths) // self._pool.workers)
+            return chunks(paths, self._chunk_size or share)
+        indexes, size = range(len(candidates)), self._chunk_size or 1
+        return [list(indexes[i : i + size]) for i in indexes[::size]]
+
+    def take(self) -> list[Score]:
+        """Waits for a chunk that is done."""
+        if not self._pool.outstanding:
+            return []
+        chunk, scores, seconds, worker = self._pool.take()
+        share = 1.0
+        if self._settings is not None:
+            share = computed_share(
+                [self._settings(tuple(one)) for one in chunk.encodings]
+            )
+        return [
+            Score(key, score, seconds / len(scores), worker, share)
+            for key, score in zip(chunk.keys, scores, strict=True)
+        ]
+
+
+class Remembered(Scorer):
+    """Asks a memo first, and puts into it what another scorer finds.
+
+    Args:
+        scorer: Scores what is not known; nobody else submits to it.
+        memo: Of this scorer's weights, images and metric.
+    """
+
+    def __init__(self, scorer: Scorer, memo: ScoreMemo) -> None:
+        super().__init__()
+        self._scorer = scorer
+        self._memo = memo
+        # By the scorer's position: ours, and the candidate.
+        self._asked: dict[int, tuple[int, Encoding]] = {}
+
+    def _queue(
+        self, positions: Sequence[int], candidates: Sequence[Encoding]
+    ) -> None:
+        unknown = []
+        for position, candidate in zip(positions, candidates, strict=True):
+            score = self._memo.get(candidate)
+            if score is None:
+                unknown.append((position, candidate))
+            else:
+                self._known.append(Score(position, score, 0.0, "memo"))
+        theirs = self._scorer.submit([candidate for _, candidate in unknown])
+        self._asked.update(zip(theirs, unknown, strict=True))
+
+    def take(self) -> list[Score]:
+        """Waits for the scorer."""
+        found = []
+        # All before the first is used: a kill in between then costs nothing.
+        for score in self._scorer.take():
+            position, candidate = self._asked.pop(score.position)
+            self._memo.put(candidate, score.score)
+            found.append(score._replace(position=position))
+        return found

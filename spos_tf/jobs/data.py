@@ -1,0 +1,238 @@
+"""The images of a job: what is trained on, and what is scored on."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from spos_tf.data.inputs import Images, images_of
+from spos_tf.data.preprocessing import (
+    PreprocessingOptions,
+    default_augmentation,
+)
+from spos_tf.data.sources import DataSource
+from spos_tf.data.training_data import TrainingData
+from spos_tf.errors import UserError
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.trained import SearchData, TrainedSupernet
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.options import ImageOptions, Options
+
+# Training images of a class that are kept back for a supernet.
+HOLDOUT = 50
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class JobData:
+    """The images of a training.
+
+    Attributes:
+        training: What the weights are trained on.
+        images: The same images, to take a subset of.
+        scored: Images that the weights do not see; None where there are none.
+        preprocessing: How images become inputs.
+        class_names: In the order of the outputs.
+        inputs: Fingerprints for `run.json`, by name of an argument.
+    """
+
+    training: TrainingData
+    images: Images
+    scored: Images | None
+    preprocessing: PreprocessingOptions
+    class_names: tuple[str, ...]
+    inputs: dict[str, str]
+
+
+def preprocessing_of(
+    blueprint: Blueprint, options: ImageOptions
+) -> PreprocessingOptions:
+    """How images become inputs of the blueprint's networks."""
+    size = blueprint.image_size
+    return PreprocessingOptions(
+        image_size=size,
+        augmentation=options.augmentation or default_augmentation(size),
+        color_jitter=options.color_jitter,
+        eval_resize=options.eval_resize,
+    )
+
+
+def source_options(*given: Any) -> tuple[Options, ...]:
+    """The options that name a data set; none for other images."""
+    return tuple(
+        one.options for one in given[:1] if isinstance(one, DataSource)
+    )
+
+
+def training_data(
+    train: Any,
+    blueprint: Blueprint,
+    options: ImageOptions,
+    *,
+    holdout_per_class: int,
+    validation: Any = None,
+    class_names: Sequence[str] | None = None,
+) -> JobData:
+    """The images that a network is trained on.
+
+    Args:
+        train: `(images, labels)`, a data set, or a `tf.data.Dataset`.
+        blueprint: Of the network.
+        options: How images become inputs.
+        holdout_per_class: Images of a class that are kept back where no
+            `validation` is given.
+        validation: Images that are scored on, likewise.
+        class_names: Replace those of the data.
+
+    Raises:
+        UserError: The images cannot be had, or do not fit the network.
+    """
+    images = images_of(
+        train,
+        argument="train",
+        num_classes=blueprint.num_classes,
+        class_names=class_names,
+    )
+    preprocessing = preprocessing_of(blueprint, options)
+    inputs = {"train": images.fingerprint()}
+    scored: Images | None = None
+    if validation is not None:
+        _refuse_the_same(train, validation)
+        scored = images_of(
+            validation,
+            argument="validation",
+            num_classes=blueprint.num_classes,
+            class_names=class_names,
+        )
+        inputs["validation"] = scored.fingerprint()
+    elif holdout_per_class:
+        images, scored = images.hold_out(holdout_per_class)
+    if isinstance(train, tf.data.Dataset):
+        tell(
+            "A tf.data.Dataset is not augmented here: map your augmentation "
+            "over it."
+        )
+    return JobData(
+        training=images.training(preprocessing),
+        images=images,
+        scored=scored,
+        preprocessing=preprocessing,
+        class_names=_names(blueprint, images),
+        inputs=inputs,
+    )
+
+
+def _refuse_the_same(train: Any, validation: Any) -> None:
+    if isinstance(validation, DataSource) and validation == train:
+        raise UserError(
+            "`validation` are images that the weights do not see; got the "
+            "data set of `train`. Leave it out: `holdout_per_class` images of "
+            "every class are then kept back."
+        )
+
+
+def _names(blueprint: Blueprint, images: Images) -> tuple[str, ...]:
+    known = images.class_names
+    return known or tuple(map(str, range(blueprint.num_classes)))
+
+
+def search_data(
+    supernet: TrainedSupernet,
+    options: ImageOptions,
+    *,
+    validation: Any = None,
+    recalibration: Any = None,
+    source: DataSource | None = None,
+) -> SearchData:
+    """The images that paths of a supernet are recalibrated and scored on.
+
+    What is given counts; else the images that the training of the supernet
+    kept back; else the data set that its `run.json` names.
+
+    Args:
+        supernet: What is scored.
+        options: How images become inputs. With `holdout_per_class=None` as
+            many are kept back as in the training.
+        validation: Images that are scored on: `(images, labels)`, a data set,
+            or a `tf.data.Dataset`.
+        recalibration: Training images, likewise; needed with `validation`.
+        source: A data set that is split as in the training.
+
+    Raises:
+        UserError: There are no images, or not those of the training.
+    """
+    blueprint = supernet.blueprint
+    if (validation is None) != (recalibration is None):
+        raise UserError(
+            "`validation` (images that paths are scored on) and "
+            "`recalibration` (training images for batch norm) are given "
+            "together. Give both, or neither."
+        )
+    if validation is None and source is None and supernet.holdout is not None:
+        own = preprocessing_of(blueprint, options)
+        return dataclasses.replace(supernet.holdout, preprocessing=own)
+    preprocessing = preprocessing_of(blueprint, options)
+    if validation is not None:
+        scored, trained = (
+            images_of(
+                given, argument=argument, num_classes=blueprint.num_classes
+            )
+            for given, argument in (
+                (validation, "validation"),
+                (recalibration, "recalibration"),
+            )
+        )
+        inputs = {
+            "validation": scored.fingerprint(),
+            "recalibration": trained.fingerprint(),
+        }
+    else:
+        source = source or supernet.source
+        count = _holdout(supernet, options)
+        if source is None or count is None:
+            raise UserError(
+                f"The training of {supernet.words()} was given images that "
+                "are in no file. Give them again as `validation` and "
+                "`recalibration`."
+            )
+        whole = images_of(
+            source, argument="train", num_classes=blueprint.num_classes
+        )
+        trained, scored = whole.hold_out(count)
+        inputs = {"train": whole.fingerprint()}
+    return search_data_of(
+        trained, scored, preprocessing, inputs, _names(blueprint, trained)
+    )
+
+
+def _holdout(supernet: TrainedSupernet, options: ImageOptions) -> int | None:
+    """Images of a class that are kept back; None where others were given."""
+    if options.holdout_per_class is not None:
+        return options.holdout_per_class
+    stored = supernet.description.get("holdout_per_class")
+    return stored if isinstance(stored, int) else None
+
+
+def search_data_of(
+    trained: Images,
+    scored: Images,
+    preprocessing: PreprocessingOptions,
+    inputs: dict[str, str],
+    class_names: tuple[str, ...],
+) -> SearchData:
+    """See `SearchData`.
+
+    Args:
+        trained: Training images.
+        scored: Images that the weights do not see.
+        preprocessing: How they become inputs.
+        inputs: Fingerprints by name of an argument.
+        class_names: In the order of the outputs.
+    """
+    return SearchData(
+        validation=scored.everything(preprocessing),
+        preprocessing=preprocessing,
+        draw=lambda count, seed: trained.subset(preprocessing, count, seed),
+        inputs=inputs,
+        class_names=class_names,
+    )

@@ -1,0 +1,64 @@
+"""The public names: what `import spos_tf` offers, and what it costs."""
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import spos_tf
+
+# Not the test process's: what a fresh one loads, and how fast.
+LOADED = """
+import json, sys, time
+start = time.perf_counter()
+import spos_tf
+seconds = time.perf_counter() - start
+spos_tf.TrainingOptions, spos_tf.UserError, spos_tf.SearchSpace
+heavy = {"tensorflow", "keras", "absl", "matplotlib", "sklearn"}
+print(json.dumps([seconds, sorted(heavy & set(sys.modules))]))
+"""
+# Whatever a module of ours binds in the package is a room or a file of it.
+OURS = {module.name for module in pkgutil.iter_modules(spos_tf.__path__)}
+
+
+def test_the_import_is_fast_and_loads_no_tensorflow():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    seconds, loaded = json.loads(done.stdout)
+    assert seconds < 0.5
+    assert loaded == []
+
+
+@pytest.mark.parametrize("name", spos_tf.__all__)
+def test_every_name_is_there_and_documented(name):
+    value = getattr(spos_tf, name)
+    if name != "__version__":
+        assert value.__name__ == name
+        assert value.__doc__
+
+
+def test_names_stay_what_they_are_when_all_modules_are_loaded():
+    """Loading a module binds its name in the package it is in."""
+    before = {name: getattr(spos_tf, name) for name in spos_tf.__all__}
+    for module in pkgutil.walk_packages(spos_tf.__path__, "spos_tf."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    after = {name: getattr(spos_tf, name) for name in spos_tf.__all__}
+    assert before == after
+
+
+def test_nothing_else_is_public():
+    assert dir(spos_tf) == sorted(spos_tf.__all__)
+    bound = {name for name in vars(spos_tf) if not name.startswith("_")}
+    imported = {"Any", "TYPE_CHECKING", "importlib"}
+    assert bound <= {*spos_tf.__all__, *OURS, *imported}
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        spos_tf.train  # noqa: B018
