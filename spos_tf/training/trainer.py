@@ -102,6 +102,7 @@ class Trainer:
         learner: Learner | None = None,
         stop: StopSignal = process_stop,
     ) -> None:
+        _check_complete(options)
         self._options = options
         self._steps = options.steps or 0
         self._data = data
@@ -296,6 +297,16 @@ class Trainer:
                 old = checkpoint_path(self._checkpoints, self._found.step)
                 old.unlink(missing_ok=True)
             self._found = None
+
+
+def _check_complete(options: TrainingOptions) -> None:
+    names = ("steps", "batch_size", "learning_rate", "schedule", "l2")
+    for name in names:
+        if getattr(options, name) is None:
+            raise UserError(
+                f"`{name}` is open: it is neither given nor taken from a "
+                f"recipe. Give `{name}`, or use `options.with_recipe(...)`."
+            )
 
 
 def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:

@@ -199,3 +199,8 @@ def test_a_run_that_a_callback_ended_is_over(tmp_path, caplog):
     assert checkpoint_steps(tmp_path) == [4]
     for one, two in zip(_weights(ended), _weights(matrices), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_open_options_are_refused(tmp_path):
+    with pytest.raises(UserError, match="`learning_rate` is open"):
+        make_trainer(tmp_path, learning_rate=None)
