@@ -100,7 +100,7 @@ def right(tmp_path_factory):
         },
         {
             "weights/a": np.arange(6, dtype=np.float32).reshape(2, 3),
-            "optimizer/00000": np.array(3, np.int64),
+            "optimizer/iterations": np.array(3, np.int64),
         },
     )
     (folder / "partial.json").write_text(
