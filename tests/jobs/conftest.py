@@ -1,26 +1,13 @@
 """A supernet as a training leaves it, and images that it was not trained on."""
 
-import numpy as np
 import pytest
 
+from random_images import VALIDATION
 from spos_tf.data.examples import Split
 from spos_tf.data.splits import fingerprint
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.supernet import Supernet
 from spos_tf.spaces import build_blueprint
-
-
-def images(count, seed):
-    """(images, labels) that are random."""
-    rng = np.random.default_rng(seed)
-    return (
-        rng.integers(0, 256, [count, 8, 8, 3], dtype=np.uint8),
-        rng.integers(0, 10, count, dtype=np.int32),
-    )
-
-
-VALIDATION, RECALIBRATION = images(61, 1), images(40, 2)
-GIVEN = {"validation": VALIDATION, "recalibration": RECALIBRATION}
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,30 @@
 import dataclasses
 import json
 import pathlib
+import sys
+import threading
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from random_images import GIVEN, RECALIBRATION, VALIDATION, images
+from spos_tf.data.examples import Split
+from spos_tf.data.inputs import images_of
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError
+from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.scorer import LocalScorer
+from spos_tf.jobs import scoring
 from spos_tf.jobs.search import search_supernet
 from spos_tf.options import SearchOptions
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import best_of, same_record
 from spos_tf.space.front import front_of
 from spos_tf.space.record import Record, read_record
-
-from .conftest import GIVEN, VALIDATION, images
 
 OPTIONS = SearchOptions(
     population=4,
@@ -38,11 +47,27 @@ def search(supernet, work_dir=None, options=OPTIONS, **others):
     )
 
 
+def formula(candidate):
+    return 0.5 + float(np.sin(np.array(candidate) @ [1, 2, 3])) / 2
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Scores by a formula: the tests that take this are not about scores."""
+    monkeypatch.setattr(
+        scoring, "local_scorer", lambda task: LocalScorer(formula)
+    )
+
+
 @pytest.fixture(scope="module")
 def whole(supernet, tmp_path_factory):
     """A search with a folder, and what it found."""
     work_dir = tmp_path_factory.mktemp("whole")
-    return work_dir, search(supernet, work_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            scoring, "local_scorer", lambda task: LocalScorer(formula)
+        )
+        return work_dir, search(supernet, work_dir)
 
 
 def test_the_files_tell_what_is_returned(whole, blueprint):
@@ -87,7 +112,7 @@ def test_run_json_has_all_options_and_what_was_read(whole, supernet):
 
 
 def test_a_search_in_memory_finds_the_same_and_writes_nothing(
-    whole, supernet, tmp_path, monkeypatch
+    whole, quick, supernet, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     found = search(supernet)
@@ -96,7 +121,7 @@ def test_a_search_in_memory_finds_the_same_and_writes_nothing(
     assert found.best.encoding == whole[1].best.encoding
 
 
-def test_the_supernets_work_dir_is_the_default(whole, supernet, tmp_path):
+def test_the_supernets_work_dir_is_the_default(quick, supernet, tmp_path):
     placed = dataclasses.replace(supernet, work_dir=tmp_path)
     found = search(placed)
     assert found.folder == tmp_path / "search" / "default"
@@ -104,7 +129,7 @@ def test_the_supernets_work_dir_is_the_default(whole, supernet, tmp_path):
 
 
 def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
-    whole, supernet, tmp_path, monkeypatch
+    whole, quick, supernet, tmp_path, monkeypatch
 ):
     folder = tmp_path / "search" / "default"
     append, seen = Record.append, []
@@ -136,7 +161,7 @@ def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
     assert again.candidates == found.candidates
 
 
-def test_other_searches_take_known_scores(whole, supernet):
+def test_other_searches_take_known_scores(whole, quick, supernet):
     work_dir, found = whole
     random = search(
         supernet,
@@ -154,11 +179,33 @@ def test_other_searches_take_known_scores(whole, supernet):
     assert len(keys) == 1
 
 
-def test_a_tree_scores_the_same(whole, supernet, tmp_path):
-    tree = dataclasses.replace(OPTIONS, scoring="tree", chunk_size=3)
-    assert same_record(
-        search(supernet, tmp_path, tree).candidates, whole[1].candidates
+@pytest.fixture(scope="module")
+def scored(supernet):
+    """A search whose scores are computed, one by one."""
+    return search(supernet)
+
+
+def test_scores_are_those_of_an_evaluator(scored, supernet):
+    task = scoring.ScoringTask(
+        supernet,
+        Split(*RECALIBRATION, "pixels"),
+        Split(*VALIDATION, "pixels"),
+        PreprocessingOptions(image_size=8, augmentation="none"),
+        ScoreMetric.make(num_classes=10),
+        OPTIONS,
     )
+    assert len({one.score for one in scored.candidates}) > 3
+    assert all(0 <= one.score <= 1 for one in scored.candidates)
+    # The same images in another order: batches differ, and so may last bits.
+    evaluator = Evaluator(task.network(), *task.batches())
+    for one in scored.candidates[:3]:
+        assert abs(evaluator(one.encoding) - one.score) < 0.1
+
+
+def test_a_tree_scores_the_same(scored, supernet, tmp_path):
+    tree = dataclasses.replace(OPTIONS, scoring="tree", chunk_size=3)
+    found = search(supernet, tmp_path, tree)
+    assert same_record(found.candidates, scored.candidates)
 
 
 @pytest.mark.parametrize("workers", ["local", "ray"])
@@ -192,7 +239,47 @@ def test_less_is_better_where_the_metric_says_so(supernet, tmp_path, workers):
         search(supernet, tmp_path, metric=keras.metrics.AUC())
 
 
-def test_a_front_of_score_and_cost(supernet, tmp_path):
+def held():
+    """A metric that holds what belongs to this process."""
+    lock = threading.Lock()
+
+    class Held(keras.metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            with lock:
+                return super().update_state(y_pred)
+
+    return Held()
+
+
+def test_what_cannot_be_sent_to_workers_is_one_line(supernet, tmp_path):
+    pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    options = dataclasses.replace(OPTIONS, workers="ray", num_workers=1)
+    with pytest.raises(UserError, match="`task` cannot be sent to") as caught:
+        search(supernet, tmp_path / "new", options, metric=held())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new" / "search" / "default" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "options"),
+    [("ray", {"workers": "ray"}), ("pymoo", {"strategy": "nsga2"})],
+)
+def test_a_missing_package_names_the_extra(
+    supernet, monkeypatch, package, options
+):
+    for name in [one for one in sys.modules if "pymoo" in one]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    extra = "ray" if package == "ray" else "nsga2"
+    with pytest.raises(UserError, match=rf"extra '{extra}'") as caught:
+        search(supernet, options=dataclasses.replace(OPTIONS, **options))
+    said = str(caught.value)
+    assert f"pip install -e '.[{extra}]'" in said and "\n" not in said
+    assert "'PATH/TO/spos_tf-" in said and f"whl[{extra}]'" in said
+    assert "install 'spos_tf" not in said
+
+
+def test_a_front_of_score_and_cost(quick, supernet, tmp_path):
     pytest.importorskip("pymoo", reason="the extra [nsga2] is not installed")
     options = dataclasses.replace(OPTIONS, strategy="nsga2", objective="params")
     found = search(supernet, tmp_path, options)
@@ -208,21 +295,21 @@ def test_a_front_of_score_and_cost(supernet, tmp_path):
     assert (found.folder / "front.png").exists()
 
 
-def test_pins_hold(supernet, blueprint):
+def test_pins_hold(quick, supernet, blueprint):
     name = blueprint.search_space.choices[0].name
     for fix in ([f"{name}=7x7"], {name: "7x7"}):
         found = search(supernet, fix=fix, max_macs=None)
         assert {one.choices[name] for one in found.candidates} == {"7x7"}
 
 
-def test_few_training_images_are_all_taken(supernet, caplog):
+def test_few_training_images_are_all_taken(quick, supernet, caplog):
     few = dataclasses.replace(OPTIONS, recalibration_images=1000)
     with caplog.at_level("INFO", "spos_tf"):
         search(supernet, options=few)
     assert "all training images there are: 40" in caplog.text
 
 
-def test_the_process_is_left_as_it_was(supernet):
+def test_the_process_is_left_as_it_was(quick, supernet):
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
         state = np.random.get_state()[1].tolist()
@@ -231,17 +318,6 @@ def test_the_process_is_left_as_it_was(supernet):
         assert np.random.get_state()[1].tolist() == state
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
-
-
-class Local(keras.metrics.Mean):
-    """Cannot be sent: it holds what belongs to this process."""
-
-    def __init__(self, lock=None, name="local", **others):
-        super().__init__(name=name, **others)
-        self.lock = lock
-
-    def get_config(self):
-        return {**super().get_config(), "lock": self.lock}
 
 
 @pytest.mark.parametrize(
@@ -262,7 +338,7 @@ class Local(keras.metrics.Mean):
     ],
 )
 def test_what_is_refused_leaves_no_trace(
-    supernet, tmp_path, arguments, message
+    quick, supernet, tmp_path, arguments, message
 ):
     error = TypeError if "max_energy" in arguments else UserError
     with pytest.raises(error, match=message) as caught:
@@ -271,7 +347,7 @@ def test_what_is_refused_leaves_no_trace(
     assert not (tmp_path / "new").exists()
 
 
-def test_another_search_in_the_folder_is_refused(whole, supernet):
+def test_another_search_in_the_folder_is_refused(whole, quick, supernet):
     work_dir, found = whole
     before = (found.folder / "record.jsonl").read_bytes()
     other = dataclasses.replace(OPTIONS, top_k=3)
@@ -283,7 +359,7 @@ def test_another_search_in_the_folder_is_refused(whole, supernet):
     assert (found.folder / "record.jsonl").read_bytes() == before
 
 
-def test_tensorflows_threads_are_those_of_the_process(supernet):
+def test_tensorflows_threads_are_those_of_the_process(quick, supernet):
     options = dataclasses.replace(
         OPTIONS, measure_latency=True, runtime="tensorflow", latency_threads=3
     )
@@ -292,7 +368,7 @@ def test_tensorflows_threads_are_those_of_the_process(supernet):
         search(supernet, options=options)
 
 
-def test_the_best_are_measured(supernet, tmp_path):
+def test_the_best_are_measured(quick, supernet, tmp_path):
     options = dataclasses.replace(
         OPTIONS, measure_latency=True, measured_candidates=2
     )
@@ -308,7 +384,7 @@ def test_the_best_are_measured(supernet, tmp_path):
 
 
 def test_a_sibling_of_another_strategy_shares_the_plot(
-    whole, supernet, monkeypatch
+    whole, quick, supernet, monkeypatch
 ):
     work_dir, _ = whole
     drawn = []
@@ -326,9 +402,24 @@ def test_a_sibling_of_another_strategy_shares_the_plot(
     ]
 
 
-def test_images_of_the_training_are_given(supernet):
-    assert len(VALIDATION[1]) == 61
-    with pytest.raises(UserError, match="`holdout_per_class`|holdout"):
-        search_supernet(
-            supernet, options=OPTIONS, train=VALIDATION, max_macs=90e3
+def test_the_images_of_the_training_are_split_again(quick, supernet):
+    """Where they are arrays, what was held out is found by its fingerprint."""
+    whole = tuple(
+        np.concatenate(pair)
+        for pair in zip(VALIDATION, RECALIBRATION, strict=True)
+    )
+    _, held_out = images_of(whole, argument="train", num_classes=10).hold_out(2)
+    described = {
+        **supernet.description,
+        "holdout_per_class": 2,
+        "search_split": fingerprint(held_out.split),
+    }
+    trained = dataclasses.replace(supernet, description=described)
+    given = {**dict.fromkeys(GIVEN), "train": whole}
+    assert len(search(trained, **given).candidates) == 12
+    with pytest.raises(UserError, match="`holdout_per_class=2`"):
+        search(
+            trained,
+            options=dataclasses.replace(OPTIONS, holdout_per_class=1),
+            **given,
         )
