@@ -44,6 +44,7 @@ GROUND = (
     "errors",
     "atomic_write",
     "plain_arrays",
+    "randomness",
     "strict_json",
     "user_module",
 )

@@ -30,7 +30,7 @@ def measure() -> list[measuring.Case]:
     def draws(first: tf.Tensor) -> tf.Tensor:
         steps = tf.range(first, first + _DRAWS)
         return tf.map_fn(
-            lambda step: sampler(step).path,
+            lambda step: sampler(step).path.options,
             steps,
             fn_output_signature=tf.int32,
             parallel_iterations=1,

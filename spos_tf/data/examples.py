@@ -52,6 +52,10 @@ class Split:
                 f"{self.items.dtype} {list(self.items.shape)}. Convert them "
                 "first."
             )
+        if self.items.dtype == np.float32 and not np.isfinite(self.items).all():
+            raise UserError(
+                f"Pixels are finite numbers; those of '{self.name}' are not."
+            )
         if self.labels.shape != (len(self.items),):
             raise UserError(
                 f"A split has one label an image; got {len(self.items)} "

@@ -7,21 +7,12 @@ call; going to its generator directly gives a whole batch of positions in one
 call.
 """
 
-import enum
-
 import tensorflow as tf
+
+from spos_tf.randomness import Purpose
 
 _PHILOX = 1
 _WORDS = 4  # Philox gives four 32-bit words a counter value.
-
-
-class Purpose(enum.IntEnum):
-    """What draws are for; draws for different purposes are independent."""
-
-    ORDER = 0
-    AUGMENTATION = 1
-    WINDOW_OFFSET = 2
-    WINDOW_ORDER = 3
 
 
 def random_words(
@@ -97,7 +88,7 @@ def epoch_indices(
     positions = start + tf.range(count, dtype=tf.int64)
     epochs = positions // num_images
     num_epochs = (count - 1) // num_images + 2
-    words = random_words(seed, epochs[0], num_epochs, Purpose.ORDER)
+    words = random_words(seed, epochs[0], num_epochs, Purpose.BATCH_ORDER)
     return shuffled(
         positions % num_images,
         tf.gather(words[:, :3], epochs - epochs[0]),

@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from spos_tf.data.examples import StreamSplit
-from spos_tf.data.randomness import Purpose, random_words, shuffled
+from spos_tf.data.randomness import random_words, shuffled
+from spos_tf.randomness import Purpose
 
 
 def shuffled_records(

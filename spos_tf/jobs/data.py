@@ -188,27 +188,29 @@ def search_data(
         }
     else:
         source = source or supernet.source
-        if source is None:
+        count = _holdout(supernet, options)
+        if source is None or count is None:
             raise UserError(
-                f"{supernet.words().capitalize()} was trained on arrays or a "
-                "tf.data.Dataset, which are in no file. Give the images again "
-                "as `validation` and `recalibration`."
+                f"The training of {supernet.words()} was given images that "
+                "are in no file. Give them again as `validation` and "
+                "`recalibration`."
             )
         whole = images_of(
             source, argument="train", num_classes=blueprint.num_classes
         )
-        trained, scored = whole.hold_out(_holdout(supernet, options))
+        trained, scored = whole.hold_out(count)
         inputs = {"train": whole.fingerprint()}
     return search_data_of(
         trained, scored, preprocessing, inputs, _names(blueprint, trained)
     )
 
 
-def _holdout(supernet: TrainedSupernet, options: ImageOptions) -> int:
+def _holdout(supernet: TrainedSupernet, options: ImageOptions) -> int | None:
+    """Images of a class that are kept back; None where others were given."""
     if options.holdout_per_class is not None:
         return options.holdout_per_class
-    stored = supernet.description.get("holdout_per_class", HOLDOUT)
-    return int(stored)
+    stored = supernet.description.get("holdout_per_class")
+    return stored if isinstance(stored, int) else None
 
 
 def search_data_of(

@@ -13,6 +13,7 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.ops.branch import Branch
 from spos_tf.ops.path_norm import BatchNorm, PathNorm
 from spos_tf.ops.segment_functions import SegmentFunctions, Weights
+from spos_tf.ops.selection import Path, Selection, as_selection
 from spos_tf.ops.shape_ops import Shape
 from spos_tf.ops.tensor_ops import WidthMode
 
@@ -33,19 +34,17 @@ class _Slot(NamedTuple):
         """Weights of every branch as tensors."""
         return [_weights(branch) for branch in self.branches]
 
-    def sizes(self, selection: tf.Tensor) -> tf.Tensor:
+    def sizes(self, selection: Selection) -> tf.Tensor:
         """Options of its elastic choices, int32 `[elastic choices]`."""
         if not self.elastic:
             return tf.zeros([0], tf.int32)
-        if selection.dtype.is_floating:
-            raise ValueError("Elastic widths take an encoding, not weights.")
-        return tf.gather(selection, list(self.elastic))
+        return selection.sizes(self.elastic)
 
-    def selected(self, selection: tf.Tensor) -> tf.Tensor:
+    def selected(self, selection: Selection) -> Selection:
         """What the segment's functions take, of a selection of the network."""
         if self.position is None:
-            return tf.constant(0)
-        return selection[self.position]
+            return Path(tf.constant(0))
+        return selection.at(self.position)
 
 
 class Supernet(keras.layers.Layer):
@@ -151,7 +150,7 @@ class Supernet(keras.layers.Layer):
     def call(
         self,
         images: tf.Tensor,
-        selection: tf.Tensor,
+        selection: Selection | tf.Tensor,
         statistics: Statistics | None = None,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -159,24 +158,26 @@ class Supernet(keras.layers.Layer):
 
         Args:
             images: float32 RGB 0..255 `[batch, height, width, 3]`.
-            selection: int32 `[num_choices]`, an encoding; or float32
-                `[num_choices, max_options]`, weights of the branches, whose
-                outputs are summed. A branch of weight 0 does not run, so its
-                weight has no gradient. (Not where widths are elastic.)
+            selection: A path, also as its int32 `[num_choices]`; or weights
+                of branches, whose outputs are summed. A branch of weight 0
+                does not run, so its weight has no gradient. (No weights where
+                widths are elastic.)
             statistics: What batch norm uses, for an encoding; None normalises
                 with the batch.
-            dropout_seed: int32 `[2]`; None means no dropout.
+            dropout_seed: Integers `[2]`; every dropout of the network draws
+                a mask of its own from it. None means no dropout.
 
         Returns:
             Logits, float32 `[batch, classes]`.
         """
+        chosen_by = as_selection(selection)
 
         def apply(index: int, x: tf.Tensor) -> tf.Tensor:
             slot = self._slots[index]
             chosen = (
-                slot.selected(selection),
+                slot.selected(chosen_by),
                 slot.weights(),
-                slot.sizes(selection),
+                slot.sizes(chosen_by),
             )
             if statistics is not None:
                 return slot.functions.infer(x, *chosen, statistics[index])
@@ -200,14 +201,15 @@ class Supernet(keras.layers.Layer):
             batch. `pooled_statistics` makes those of all images of them.
         """
         moments = []
+        path = as_selection(selection)
 
         def apply(index: int, x: tf.Tensor) -> tf.Tensor:
             slot = self._slots[index]
             y, collected = slot.functions.collect(
                 x,
-                slot.selected(selection),
+                slot.selected(path),
                 slot.weights(),
-                slot.sizes(selection),
+                slot.sizes(path),
             )
             moments.append(collected)
             return y

@@ -12,6 +12,7 @@ import tensorflow as tf
 from spos_tf.ops.dispatch import case
 from spos_tf.ops.path_norm import CollectingBatchNorm, PathNorm
 from spos_tf.ops.protocol import Block
+from spos_tf.ops.selection import Path, Selection
 from spos_tf.ops.shape_ops import Shape, ShapeOps
 from spos_tf.ops.tensor_ops import (
     ChosenWidths,
@@ -82,7 +83,7 @@ class SegmentFunctions:
         self,
         functions: Sequence[Callable[..., Any]],
         x: tf.Tensor,
-        selection: tf.Tensor,
+        selection: Selection,
         weights: Sequence[Weights],
         *rest: Any,
     ) -> Any:
@@ -91,9 +92,8 @@ class SegmentFunctions:
         Args:
             functions: One a legal option.
             x: `[batch, height, width, channels]`.
-            selection: int32 scalar; or float32 `[options]`, of which the
-                results, one tensor each, are a sum with these weights. What
-                has weight 0 does not run.
+            selection: Of one choice. With branch weights the results, one
+                tensor each, are summed; what has weight 0 does not run.
             weights: Of all options.
             rest: More arguments of the functions.
         """
@@ -101,13 +101,14 @@ class SegmentFunctions:
             functools.partial(function, x, weights[option], *rest)
             for option, function in zip(self._legal, functions, strict=True)
         ]
-        if not selection.dtype.is_floating:
+        if isinstance(selection, Path):
+            place = selection.options
             if self._places is not None:
-                selection = tf.gather(tf.constant(self._places), selection)
-            return case(selection, calls)
+                place = tf.gather(tf.constant(self._places), place)
+            return case(place, calls)
         return tf.add_n(
             [
-                self._weighted(selection[option], x, call)
+                self._weighted(selection.weights[option], x, call)
                 for option, call in zip(self._legal, calls, strict=True)
             ]
         )

@@ -1,5 +1,6 @@
 """Runs a block on tensors, with weights that it is given."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -22,6 +23,8 @@ from spos_tf.quantization.rounding import dorefa, pact
 
 # In a block; so that places of different branches differ.
 _MOST_NORMS = 256
+# Odd, so that multiples of it are spread over 64 bits without repeating.
+_STREAM_OF_BRANCH = 0x1E3779B97F4A7C15
 
 
 WidthMode = Literal["slice", "mask"]
@@ -51,7 +54,8 @@ class TensorOps:
         norm: How batch norm normalises.
         branch: int32 scalar, distinct in the supernet; the places of batch
             norms are numbered from it.
-        dropout_seed: int32 `[2]`; None means no dropout.
+        dropout_seed: Integers `[2]`, one for the network; None means no
+            dropout.
         widths: Which elastic widths and bits are taken; not needed where
             there are none.
     """
@@ -286,11 +290,15 @@ class TensorOps:
         return tf.reduce_mean(x, axis=(1, 2))
 
     def dropout(self, x: tf.Tensor, rate: float, *, name: str) -> tf.Tensor:
-        del name
         if self._dropout_seed is None or math.isclose(rate, 0.0):
             return x
+        # A stream of its own for every operation of every branch.
+        first, second = tf.unstack(tf.cast(self._dropout_seed, tf.int64))
+        branch = tf.cast(self._branch, tf.int64) + 1
+        first = tf.bitwise.bitwise_xor(first, branch * _STREAM_OF_BRANCH)
+        first = tf.bitwise.bitwise_xor(first, _stream_of(name))
         return tf.nn.experimental.stateless_dropout(
-            x, rate, seed=self._dropout_seed
+            x, rate, seed=tf.stack([first, second])
         )
 
     def dense(
@@ -390,6 +398,12 @@ class _Convolution(NamedTuple):
     output_axes: list[int]
     run: Callable[[tf.Tensor], tf.Tensor]
     finish: Callable[[tf.Tensor], tf.Tensor] = lambda y: y
+
+
+def _stream_of(name: str) -> int:
+    """A number of 63 bits that is an operation's own in its block."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 def _size(x: tf.Tensor, axis: int) -> int | tf.Tensor:

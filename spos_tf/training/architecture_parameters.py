@@ -8,6 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import BranchWeights
 from spos_tf.space import SearchSpace
 from spos_tf.training.samplers import Draw
 
@@ -29,8 +30,8 @@ class ArchitectureParameters:
         if space.num_legal.max(initial=0) < 2:
             raise UserError(
                 f"Space {space.name!r} leaves nothing to choose, so no "
-                "architecture parameters can be trained. Settle fewer choices "
-                "(--fix, --fix_from), or use --algorithm=single_path."
+                "architecture parameters can be trained. Fix fewer choices "
+                "(`fix`, `fix_from`), or use `algorithm=single_path`."
             )
         self.legal = space.legal_mask
         self.variable = keras.Variable(
@@ -62,14 +63,13 @@ class ArchitectureDraw(NamedTuple):
     """What an update of architecture parameters runs.
 
     Attributes:
-        selection: float32 `[num_choices, max_options]`, weights of branches
-            whose gradient reaches the parameters.
+        selection: Weights of branches, whose gradient reaches the parameters.
         probabilities: float32 `[num_choices, max_options]`, the shares of the
             options as the cost is told them; likewise.
         moved: bool `[num_choices, max_options]`, whose parameters move.
     """
 
-    selection: tf.Tensor
+    selection: BranchWeights
     probabilities: tf.Tensor
     moved: tf.Tensor
 

@@ -10,9 +10,13 @@ import tensorflow as tf
 
 from spos_tf.training.architecture_parameters import ArchitectureSampler
 from spos_tf.training.expected_cost import LossFactor
-from spos_tf.training.step import Forward, StepResult
-
-TrainStep = Callable[[Any, tf.Tensor], StepResult]
+from spos_tf.training.objective import Objective
+from spos_tf.training.step import (
+    Forward,
+    StepResult,
+    TrainStep,
+    dropout_seed,
+)
 
 
 def make_architecture_step(
@@ -21,9 +25,10 @@ def make_architecture_step(
     optimizer: keras.optimizers.Optimizer,
     *,
     factor: LossFactor | None,
+    objective: Objective,
     global_batch_size: int,
-    label_smoothing: float,
     strategy: tf.distribute.Strategy,
+    seed: int = 0,
 ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
     """Compiles an update of the parameters; the weights stay as they are.
 
@@ -32,9 +37,10 @@ def make_architecture_step(
         sampler: Draws, and has the parameters.
         optimizer: From `path_optimizer`, of the parameters alone.
         factor: Of the loss, by the options' probabilities; None for 1.
+        objective: As for the weights; its metric is left alone.
         global_batch_size: Images an update over all replicas.
-        label_smoothing: As for the weights.
         strategy: Where the step runs.
+        seed: The run's, of which dropout has a stream.
 
     Returns:
         A function of ((images, labels), int64 step) with one trace; gives the
@@ -49,14 +55,9 @@ def make_architecture_step(
         before = tf.identity(tf.convert_to_tensor(variable.value))
         with tf.GradientTape() as tape:
             draw = sampler.architecture_draw(step)
-            logits = forward(images, draw.selection, step)
-            losses = keras.losses.categorical_crossentropy(
-                tf.one_hot(labels, logits.shape[-1]),
-                logits,
-                from_logits=True,
-                label_smoothing=label_smoothing,
-            )
-            loss = tf.reduce_sum(losses) / global_batch_size
+            stream = dropout_seed(seed, step, strategy)
+            logits = forward(images, draw.selection, stream)
+            loss = objective.mean_loss(labels, logits, global_batch_size)
             # The factor is the same on all replicas, whose sum of this is
             # that of the whole batch.
             priced = (

@@ -34,7 +34,7 @@ class Checkpoint:
         step: Steps done.
         description: Whose run it is (tool, space, arguments); JSON values.
         arrays: By name: weights as `weights/NAME`, optimizer variables as
-            `optimizer/INDEX`, and what else the run keeps.
+            `optimizer/NAME/SLOT`, and what else the run keeps.
     """
 
     step: int

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.selection import Path
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.space import SearchSpace
 from spos_tf.training.samplers import Draw, step_seed
 
@@ -31,7 +33,7 @@ class ConnectedSampler:
         *,
         seed: int,
     ) -> None:
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.CONNECTED_PATH)
         legal = [list(options) for options in space.legal_options]
         groups: list[tuple[list[int], int]] = []
         grouped: set[int] = set()
@@ -80,4 +82,4 @@ class ConnectedSampler:
         path = tf.gather(
             self._legal.ravel(), places + offsets * self._legal.shape[1]
         )
-        return Draw(path, tf.constant(False))
+        return Draw(Path(path), tf.constant(False))

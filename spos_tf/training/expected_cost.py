@@ -32,7 +32,7 @@ def expected_cost(cost: CostTable, probabilities: tf.Tensor) -> tf.Tensor:
             raise UserError(
                 "The expected cost is a sum over choices; a slot of this "
                 f"space reads {len(reads)} of them. Leave "
-                "--architecture_cost_weight out."
+                "`architecture_cost_weight` out."
             )
         position, _ = reads[0]
         options = min(len(row), table.shape[1])
@@ -58,13 +58,13 @@ def cost_factor(cost: CostTable, weight: float, exponent: float) -> LossFactor:
         raise UserError(
             f"The logarithm of {cost.name!r} is taken, so every network costs "
             f"more than 1; the cheapest costs {cost.minimum}. Choose another "
-            "--architecture_cost."
+            "`architecture_cost`."
         )
     if not (0 < weight < math.inf and 0 < exponent < math.inf):
         raise UserError(
             "Weight and exponent of the cost are above 0; got "
-            f"--architecture_cost_weight={weight} and "
-            f"--architecture_cost_exponent={exponent}."
+            f"`architecture_cost_weight={weight}` and "
+            f"`architecture_cost_exponent={exponent}`."
         )
 
     def factor(probabilities: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,8 @@ falls over the run.
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import BranchWeights
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
     ArchitectureParameters,
@@ -48,7 +50,7 @@ class GumbelSoftmax:
             ("final_temperature", final_temperature),
         ):
             if not 0 < value < float("inf"):
-                raise UserError(f"--{name} is above 0; got {value}.")
+                raise UserError(f"`{name}` is above 0; got {value}.")
         self.parameters = parameters
         self._first = temperature
         self._ratio = final_temperature / temperature
@@ -62,13 +64,14 @@ class GumbelSoftmax:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         """See `ArchitectureSampler`; weights of a choice sum to 1."""
-        return Draw(self._weights(step, self._seed), tf.constant(False))
+        weights = self._weights(step, Purpose.GUMBEL_WEIGHTS)
+        return Draw(BranchWeights(weights), tf.constant(False))
 
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """See `ArchitectureSampler`; noise of its own."""
-        weights = self._weights(step, self._seed + 1)
+        weights = self._weights(step, Purpose.GUMBEL_ARCHITECTURE)
         return ArchitectureDraw(
-            weights, weights, tf.constant(self.parameters.legal)
+            BranchWeights(weights), weights, tf.constant(self.parameters.legal)
         )
 
     def settled(
@@ -78,7 +81,8 @@ class GumbelSoftmax:
         del before, moved
         return after
 
-    def _weights(self, step: tf.Tensor, seed: int) -> tf.Tensor:
-        noise = gumbel_noise(self.parameters.legal.shape, step_seed(seed, step))
+    def _weights(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
+        seed = step_seed(derive_seed(self._seed, purpose), step)
+        noise = gumbel_noise(self.parameters.legal.shape, seed)
         noisy = self.parameters.logits() + noise
         return tf.nn.softmax(noisy / self.temperature(step))

@@ -1,150 +1,168 @@
-"""The training loop, the same for a supernet and a final network."""
+"""The rhythm of a training: when it reports, validates, saves and stops."""
 
 import contextlib
-import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import Preempted, UserError
-from spos_tf.stop_signal import StopSignal
-from spos_tf.training.step import StepResult
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.options import TrainingOptions
+from spos_tf.training.callbacks import Watch
+from spos_tf.training.step import StepResult, TrainStep
+
+Validate = Callable[[], Mapping[str, float]]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LoopOptions:
-    """How long a loop runs and how often it does what.
+class Ending(NamedTuple):
+    """Whether a run has to end before its time, and why.
 
     Attributes:
-        steps: Steps of the whole run.
-        batch_size: Images a step over all replicas.
-        log_every: Steps between reports; losses are read then.
-        checkpoint_every: Steps between checkpoints; the last step has one.
-        validate_every: Steps between validations; 0: never.
-
-    Raises:
-        UserError: A number is out of range.
+        preempted: A signal came.
+        stopped: A callback asked for it.
     """
 
-    steps: int
-    batch_size: int
-    log_every: int = 50
-    checkpoint_every: int = 1000
-    validate_every: int = 0
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            least = 0 if field.name == "validate_every" else 1
-            value = getattr(self, field.name)
-            if value < least:
-                raise UserError(
-                    f"--{field.name} is at least {least}; got {value}."
-                )
+    preempted: bool
+    stopped: bool
 
 
 class Stop(Protocol):
     """Whether the run has to end before its time; see `StopSignal`."""
 
-    def __call__(self) -> bool:
-        """Asked once after every step."""
+    def __call__(self, stopped: bool) -> Ending:
+        """Asked once after every step, with what callbacks here want."""
 
     def at_once(self) -> contextlib.AbstractContextManager[None]:
         """Around work that may end in the middle, by `Preempted`."""
 
 
-class Reporter(Protocol):
-    """Where progress goes."""
-
-    def progress(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Called every `log_every` steps with means since the last call."""
-
-    def validation(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Called with the figures of a validation."""
-
-
 def run_loop(
-    train_step: Callable[[Any, tf.Tensor], StepResult],
+    train_step: TrainStep,
     batches: Iterable[Any],
     *,
     start_step: int,
-    options: LoopOptions,
-    path_counts: np.ndarray,
+    options: TrainingOptions,
+    path_counts: npt.NDArray[np.int64],
+    metric: ScoreMetric,
     save: Callable[[int], None],
-    validate: Callable[[], Mapping[str, float]] | None,
-    reporter: Reporter,
-    stop: Stop | None = None,
-) -> None:
+    validate: Validate | None,
+    watch: Watch,
+    stop: Stop,
+) -> int:
     """Trains from `start_step` to the end.
 
     Args:
         train_step: From `make_train_step`.
-        batches: Those of the steps `start_step` to `steps - 1`.
+        batches: Those of the steps from `start_step` on; no more of them are
+            read than there are steps.
         start_step: Steps already done; a validation after them is repeated,
             since the run may have ended in it.
         options: Numbers of the run.
         path_counts: int64 `[num_choices, max_options]`; in how many steps
             each option ran is added in place.
+        metric: What the step updates, unless it is accuracy.
         save: Writes a checkpoint of a number of steps done.
         validate: Figures of the present weights.
-        reporter: Where progress goes.
-        stop: Whether to end before that; never if None.
+        watch: Where progress goes, and whether callbacks want the end.
+        stop: Whether to end before that.
+
+    Returns:
+        Steps done: all, unless a callback ended the run, which is saved.
 
     Raises:
-        UserError: A loss is not finite; nothing is saved after it.
+        UserError: A loss is not finite, and nothing is saved after it; or
+            there are too few batches, and all steps that were done are saved.
         Preempted: `stop` said so; all steps that were done are saved.
     """
-    stop = stop or StopSignal()
-    if validate is not None and start_step and _validates(start_step, options):
-        reporter.validation(start_step, validate())
+    steps = options.steps or 0
     pending: list[StepResult] = []
-    last_read, started = start_step, time.perf_counter()
-    for done, batch in enumerate(batches, start_step + 1):
-        # TensorFlow keeps every Python number that it is given, so not one.
-        step = tf.constant(np.int64(done - 1))
-        pending.append(train_step(batch, step))
-        last = done == options.steps
-        # The last step ends the run anyway.
-        stopping = stop() and not last
-        checkpoint = last or stopping or done % options.checkpoint_every == 0
-        validation = _validates(done, options)
-        if checkpoint or validation or done % options.log_every == 0:
-            scalars = _read(pending, last_read, path_counts)
-            seconds = time.perf_counter() - started
-            scalars["images_per_second"] = (
-                len(pending) * options.batch_size / seconds
-            )
-            reporter.progress(done, scalars)
-            pending.clear()
-            last_read = done
-        if checkpoint:
+    done = saved = last_read = start_step
+    started = time.perf_counter()
+
+    def report() -> None:
+        nonlocal last_read
+        figures = _read(pending, last_read, path_counts, metric)
+        seconds = time.perf_counter() - started
+        count = len(pending)
+        images = count * (options.batch_size or 0)
+        figures["images_per_second"] = images / seconds
+        pending.clear()
+        last_read = done
+        watch.report(done, count, figures)
+
+    def save_once() -> None:
+        nonlocal saved
+        if pending:
+            report()
+        if saved != done:
             save(done)
-        if stopping:
-            raise Preempted(f"step {done}")
+            saved = done
+
+    def validated() -> Mapping[str, float]:
+        watch.validation_begins()
+        figures = (validate or dict)()
+        watch.validation_ends(figures)
+        return figures
+
+    if validate is not None and start_step and _validates(start_step, options):
+        validated()
+    for batch in itertools.islice(batches, steps - start_step):
+        # TensorFlow keeps every Python number that it is given, so not one.
+        pending.append(train_step(batch, tf.constant(np.int64(done))))
+        done += 1
+        last = done == steps
+        validation = _validates(done, options)
+        checkpoint = last or done % options.checkpoint_every == 0
+        if checkpoint or validation or done % options.log_every == 0:
+            report()
+        if checkpoint:
+            save_once()
+        figures: Mapping[str, float] = {}
         if validate is not None and validation:
             try:
                 with stop.at_once():
-                    figures = validate()
+                    figures = validated()
             except Preempted:
-                if not checkpoint:
-                    save(done)
+                save_once()
                 raise Preempted(f"step {done}") from None
-            reporter.validation(done, figures)
+        if not pending and watch.ends_epoch(done):
+            watch.epoch_ends(done, figures)
+        ending = stop(watch.stop_training)
+        if any(ending) and not last:
+            save_once()
+            if ending.preempted:
+                raise Preempted(f"step {done}")
+            return done
         if not pending:
             # Saving and validating are not training time.
             started = time.perf_counter()
+    if done < steps:
+        save_once()
+        raise UserError(
+            f"The training images ended after {done} of {steps} steps, which "
+            f"are saved; `steps={steps}` needs {steps} batches of "
+            f"{options.batch_size} images. Give data that repeats, or fewer "
+            "`steps`."
+        )
+    return done
 
 
-def _validates(step: int, options: LoopOptions) -> bool:
+def _validates(step: int, options: TrainingOptions) -> bool:
     every = options.validate_every
     return every > 0 and (step == options.steps or step % every == 0)
 
 
 def _read(
-    results: list[StepResult], before: int, path_counts: np.ndarray
+    results: list[StepResult],
+    before: int,
+    path_counts: npt.NDArray[np.int64],
+    metric: ScoreMetric,
 ) -> dict[str, float]:
     losses = [float(result.loss) for result in results]
     for index, loss in enumerate(losses):
@@ -152,17 +170,18 @@ def _read(
             raise UserError(
                 f"The loss became {loss} between steps {before + index} and "
                 f"{before + index + 1}. Check the images, or lower "
-                "--learning_rate; the last checkpoint is from before that."
+                "`learning_rate`; the last checkpoint is from before that."
             )
     for result in results:
-        path = np.asarray(result.path)
-        if path.ndim == 2:
-            path_counts += path != 0
-        elif len(path):
-            path_counts[np.arange(len(path)), path] += 1
+        result.path.add_to(path_counts)
+    if metric.is_accuracy:
+        value = float(np.mean([float(r.accuracy) for r in results]))
+    else:
+        value = metric.result()
+        metric.reset()
     return {
         "loss": float(np.mean(losses)),
-        "accuracy": float(np.mean([float(r.accuracy) for r in results])),
+        metric.name: value,
         "sampler_fallbacks": float(
             np.mean([float(r.fallback) for r in results])
         ),

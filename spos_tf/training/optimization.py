@@ -1,5 +1,6 @@
 """Learning-rate schedules and optimizers by name."""
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -7,6 +8,7 @@ from typing import Any, Literal, get_args
 import keras
 
 from spos_tf.errors import UserError
+from spos_tf.options import TrainingOptions
 
 Schedule = Literal["linear", "cosine", "constant"]
 
@@ -86,8 +88,40 @@ def make_optimizer(
             }
         )
     except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
-            f"Keras cannot make optimizer {name!r} with {dict(arguments)}: "
-            f"{reason}"
+            f"Keras cannot make `optimizer={name}` with "
+            f"`optimizer_arguments={json.dumps(dict(arguments))}`: {reason}. "
+            "Change `optimizer`, or change or leave out `optimizer_arguments`."
         ) from None
+
+
+def run_optimizer(options: TrainingOptions) -> keras.optimizers.Optimizer:
+    """The optimizer of a run, not built yet; for float16 it scales the loss.
+
+    Args:
+        options: Complete ones.
+
+    Raises:
+        UserError: See `make_optimizer` and `LearningRate`.
+    """
+    rate = LearningRate(
+        options.schedule or "constant",
+        options.learning_rate or 0.0,
+        options.steps or 0,
+        options.warmup_steps,
+    )
+    made = make_optimizer(
+        options.optimizer, rate, options.all_optimizer_arguments
+    )
+    return scaled(made, options)
+
+
+def scaled(
+    optimizer: keras.optimizers.Optimizer, options: TrainingOptions
+) -> keras.optimizers.Optimizer:
+    """The same; for float16 inside one that scales the loss."""
+    if options.dtype_policy != "mixed_float16":
+        return optimizer
+    # Small gradients would be zeros in float16.
+    return keras.optimizers.LossScaleOptimizer(optimizer)

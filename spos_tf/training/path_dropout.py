@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import BranchWeights
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.space import SearchSpace
 from spos_tf.training.samplers import Draw, step_seed
 
@@ -53,7 +55,7 @@ class PathDropoutSampler:
         if not 0 <= keep_rate <= 1:
             raise UserError(
                 "A branch is kept with a probability of 0 to 1; got "
-                f"--keep_rate={keep_rate}."
+                f"`keep_rate={keep_rate}`."
             )
         if schedule not in get_args(KeepSchedule):
             raise UserError(
@@ -64,7 +66,7 @@ class PathDropoutSampler:
         self._rate = keep_rate
         self._linear = schedule == "linear"
         self._last = max(steps - 1, 1)
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.PATH_DROPOUT)
 
     def keep_rate(self, step: tf.Tensor) -> tf.Tensor:
         """The probability in int64 scalar `step`, float32 scalar."""
@@ -91,4 +93,4 @@ class PathDropoutSampler:
         )
         kept = tf.cast(tf.logical_or(kept, least), tf.float32)
         weights = kept / tf.reduce_sum(kept, axis=1, keepdims=True)
-        return Draw(weights, tf.constant(False))
+        return Draw(BranchWeights(weights), tf.constant(False))

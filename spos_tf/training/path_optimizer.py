@@ -1,7 +1,8 @@
 """Keras optimizers that move only what is on the path."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.ops.dispatch import case
+from spos_tf.ops.selection import Path, Selection
 from spos_tf.training.path_gradients import Gate, grouped, pack, unpack
 
 
@@ -38,40 +40,105 @@ def path_optimizer(
         l2_filter: Which variables have it; all by default.
 
     Returns:
-        A built optimizer; call `apply_on_path(gradients, path)`.
+        The same object, which has become such an optimizer and is built; call
+        `apply_on_path(gradients, selection)`.
 
     Raises:
-        UserError: The optimizer averages weights or accumulates gradients
-            over steps, which mixes paths.
+        UserError: The optimizer is built already, averages weights, or
+            accumulates gradients over steps, which mixes paths.
     """
+    if optimizer.built:
+        raise UserError(
+            f"Optimizer {optimizer.name!r} is built for other weights already. "
+            "Make a new one."
+        )
     scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     inner = optimizer.inner_optimizer if scales_loss else optimizer
-    config = inner.get_config()
     for option in ("use_ema", "gradient_accumulation_steps"):
-        if config.get(option) and any(gates):
+        if getattr(inner, option) and any(gates):
             raise UserError(
                 f"A supernet's optimizer cannot have {option}: it would mix "
                 "the paths of several steps. Leave it out."
             )
-    kind = type(inner)
-    gated_kind: Any = type(f"Path{kind.__name__}", (_PathGated, kind), {})
-    gated = gated_kind.from_config(config)
-    gated.set_gates(
+    # The object itself, and no copy by its configuration: Keras could make one
+    # only of classes and schedules that are registered with it.
+    _join(inner, _PathGated)
+    if scales_loss:
+        _join(optimizer, _PathLossScale)
+    inner.set_gates(
         gates,
         [
             l2 if l2_filter is None or l2_filter(variable) else 0.0
             for variable in variables
         ],
     )
-    if scales_loss:
-        gated = _PathLossScale(
-            gated,
-            initial_scale=optimizer.initial_scale,
-            dynamic_growth_steps=optimizer.dynamic_growth_steps,
-        )
-    gated.build(list(variables))
-    return gated
+    optimizer.build(list(variables))
+    return optimizer
 
+
+def _join(optimizer: keras.optimizers.Optimizer, mixin: type) -> None:
+    kind = type(optimizer)
+    name = f"{mixin.__name__.strip('_')}{kind.__name__}"
+    object.__setattr__(optimizer, "__class__", type(name, (mixin, kind), {}))
+
+
+def slots_by_name(
+    optimizer: keras.optimizers.Optimizer, names: Sequence[str]
+) -> dict[str, keras.Variable]:
+    """All variables of an optimizer, under names that outlive a reordering.
+
+    Args:
+        optimizer: From `path_optimizer`.
+        names: Of the variables that it was built with, in their order.
+
+    Returns:
+        `"NAME/SLOT"` for what belongs to a variable, such as
+        `"head.fc.kernel/momentum"`; a plain name for what all share, such as
+        `"iterations"`.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    named: dict[str, keras.Variable] = {"iterations": inner.iterations}
+    known = {id(inner.iterations)}
+
+    def add(name: str, variable: keras.Variable) -> None:
+        if id(variable) in known:
+            return
+        known.add(id(variable))
+        unique, count = name, 1
+        while unique in named:
+            count += 1
+            unique = f"{name}.{count}"
+        named[unique] = variable
+
+    for index, slot, variable in inner.slots:
+        add(f"{names[index]}/{slot}", variable)
+    # Some optimizers keep lists of variables that they make by themselves.
+    for attribute, values in sorted(vars(inner).items()):
+        if isinstance(values, list) and len(values) == len(names):
+            for name, variable in zip(names, values, strict=True):
+                if isinstance(variable, keras.Variable):
+                    add(f"{name}/{attribute.strip('_')}", variable)
+    for variable in (*inner.variables, *optimizer.variables):
+        add(variable.name, variable)
+    # What of a list is no part of the state, such as the trained weights.
+    state = {id(variable) for variable in optimizer.variables}
+    return {name: one for name, one in named.items() if id(one) in state}
+
+
+# Methods of Keras that are not public and are overridden or called below. A
+# test fails by name where a release of Keras changes one of them.
+PRIVATE_KERAS_METHODS = {
+    "_all_reduce_sum_gradients": ("self", "grads_and_vars"),
+    "_apply_weight_decay": ("self", "variables"),
+    "_distributed_tf_update_step": (
+        "self",
+        "distribution",
+        "grads_and_vars",
+        "learning_rate",
+    ),
+    "_get_variable_index": ("self", "variable"),
+    "_use_weight_decay": ("self", "variable"),
+}
 
 # What `_PathGated` calls is the Keras optimizer's that it is joined with.
 _Mixin: Any = object
@@ -83,27 +150,50 @@ class _PathGated(_Mixin):
     def set_gates(self, gates: Sequence[Gate], l2: Sequence[float]) -> None:
         self._gates = tuple(gates)
         self._l2 = tuple(l2)
-        self._path = None
+        self._selection: Selection | None = None
+        # Of every slot the number of its variable, its name, and itself; not
+        # set as an attribute, which TensorFlow would track.
+        slots: list[tuple[int, str, keras.Variable]] = []
+        self.__dict__["slots"] = slots
 
     def apply_on_path(
-        self, gradients: Sequence[tf.Tensor], path: tf.Tensor | None
+        self, gradients: Sequence[tf.Tensor], selection: Selection | None
     ) -> None:
         """Applies the gradients of all variables, in their order.
 
         Args:
             gradients: One a variable the optimizer was built with. Under a
                 strategy they are summed over replicas.
-            path: int32 `[num_choices]`, or float32 `[num_choices,
-                max_options]` branch weights, of which 0 is off the path; None
-                where nothing is gated.
+            selection: What ran; None where nothing is gated.
         """
-        self.set_path(path)
-        self.apply(gradients)
-        self.set_path(None)
+        with self.on_path(selection):
+            self.apply(gradients)
 
-    def set_path(self, path: tf.Tensor | None) -> None:
-        """Gates the updates from here on; see `apply_on_path`."""
-        self._path = path
+    @contextlib.contextmanager
+    def on_path(self, selection: Selection | None) -> Iterator[None]:
+        """Gates the updates in it; Keras passes nothing of ours through."""
+        self._selection = selection
+        try:
+            yield
+        finally:
+            self._selection = None
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        self.__dict__["numbers"] = {id(one): i for i, one in enumerate(variables)}
+        super().build(variables)
+
+    def add_variable_from_reference(
+        self,
+        reference_variable: keras.Variable,
+        name: str | None = None,
+        **arguments: Any,
+    ) -> keras.Variable:
+        slot = super().add_variable_from_reference(
+            reference_variable, name=name, **arguments
+        )
+        number = self.numbers[id(reference_variable)]
+        self.slots.append((number, name or "var", slot))
+        return slot
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         # Moved into update_step, where the gate is.
@@ -114,13 +204,13 @@ class _PathGated(_Mixin):
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
         # Keras calls this in the replica context; off the path nothing is to
         # be summed.
-        path = self._path
+        selection = self._selection
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1 or path is None or path.dtype.is_floating:
+        if replicas == 1 or not isinstance(selection, Path):
             return super()._all_reduce_sum_gradients(grads_and_vars)
         gradients, variables = zip(*grads_and_vars, strict=True)
         shared = [i for i, gate in enumerate(self._gates) if gate is None]
-        packed = pack(path, self._gates, gradients)
+        packed = pack(selection.options, self._gates, gradients)
         *always, chosen = tf.distribute.get_replica_context().all_reduce(
             tf.distribute.ReduceOp.SUM,
             [gradients[index] for index in shared] + [list(packed.values())],
@@ -171,14 +261,10 @@ class _PathGated(_Mixin):
                 self.update_step(gradient, variable, learning_rate)
             return tf.constant(True)
 
-        if gate is None or self._path is None:
+        if gate is None or self._selection is None:
             update()
             return
-        position, option = gate
-        if self._path.dtype.is_floating:
-            active = tf.not_equal(self._path[position, option], 0.0)
-        else:
-            active = tf.equal(self._path[position], option)
+        active = self._selection.runs(*gate)
         # Not tf.cond, whose dead branches the executor would walk.
         case(tf.cast(active, tf.int32), [lambda: tf.constant(False), update])
 
@@ -195,16 +281,15 @@ class _PathGated(_Mixin):
         super().update_step(changed, variable, learning_rate)
 
 
-class _PathLossScale(keras.optimizers.LossScaleOptimizer):
+class _PathLossScale(_Mixin):
     """Scales the loss for float16; the optimizer inside is gated."""
 
     def apply_on_path(
-        self, gradients: Sequence[tf.Tensor], path: tf.Tensor | None
+        self, gradients: Sequence[tf.Tensor], selection: Selection | None
     ) -> None:
         """See `_PathGated.apply_on_path`; skips steps that overflow."""
-        self.inner_optimizer.set_path(path)
-        self.apply(gradients)
-        self.inner_optimizer.set_path(None)
+        with self.inner_optimizer.on_path(selection):
+            self.apply(gradients)
 
     @property
     def iterations(self) -> keras.Variable:

@@ -1,15 +1,12 @@
 """A TensorBoard profile of some training steps."""
 
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.training.step import StepResult
-
-TrainStep = Callable[[Any, tf.Tensor], StepResult]
+from spos_tf.training.step import StepResult, TrainStep
 
 
 def parse_steps(text: str, steps: int) -> range:
@@ -31,7 +28,7 @@ def parse_steps(text: str, steps: int) -> range:
         first = last = -1
     if not 0 <= first < last <= steps:
         raise UserError(
-            "--profile_steps is FROM:TO such as 10:20, two steps of the run's "
+            "`profile_steps` is FROM:TO such as 10:20, two steps of the run's "
             f"{steps}; got {text!r}."
         )
     return range(first, last)

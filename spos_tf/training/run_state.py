@@ -1,6 +1,6 @@
 """Everything a training run consists of, as arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,11 +8,10 @@ import numpy as np
 
 from spos_tf.errors import UserError
 from spos_tf.training.checkpoints import Checkpoint
+from spos_tf.training.path_optimizer import slots_by_name
 
 # Groups of arrays that have to be exactly those of the run.
 _OURS = ("weights/", "optimizer/", "architecture/")
-# What runs were before checkpoints said so.
-_UNSAID = {"algorithm": "single_path"}
 
 
 class RunState:
@@ -23,7 +22,8 @@ class RunState:
 
     Args:
         variables: The network's variables by name.
-        optimizer: Built optimizer.
+        optimizer: Built optimizer, from `path_optimizer`.
+        trained: Names of the variables that it was built with, in its order.
         description: Whose run it is; a checkpoint of another is refused.
         further: What else is trained, by its whole name in the checkpoint,
             which begins with `architecture/`.
@@ -33,14 +33,15 @@ class RunState:
         self,
         variables: Mapping[str, keras.Variable],
         optimizer: keras.optimizers.Optimizer,
+        trained: Sequence[str],
         description: Mapping[str, Any],
         further: Mapping[str, keras.Variable] | None = None,
     ) -> None:
         self._variables = {
             **{f"weights/{name}": v for name, v in variables.items()},
             **{
-                f"optimizer/{index:05d}": variable
-                for index, variable in enumerate(optimizer.variables)
+                f"optimizer/{name}": variable
+                for name, variable in slots_by_name(optimizer, trained).items()
             },
             **(further or {}),
         }
@@ -61,12 +62,12 @@ class RunState:
             UserError: The checkpoint is of another run; nothing is changed.
         """
         for key, wanted in self._description.items():
-            found = checkpoint.description.get(key, _UNSAID.get(key))
+            found = checkpoint.description.get(key)
             # What says nothing may have been left unsaid.
             if found != wanted and (found or wanted):
                 raise UserError(
                     f"The checkpoint has {key} {found!r}; this run has "
-                    f"{wanted!r}. Choose another --name or --work_dir."
+                    f"{wanted!r}. Choose another `name` or `work_dir`."
                 )
         for name in checkpoint.arrays:
             ours = name.startswith(_OURS)
@@ -74,7 +75,7 @@ class RunState:
                 raise UserError(
                     f"The checkpoint has {name!r}, which this run has not: "
                     "its network or optimizer is another. Choose another "
-                    "--name or --work_dir."
+                    "`name` or `work_dir`."
                 )
         for name, variable in self._variables.items():
             value = checkpoint.arrays.get(name)
@@ -84,7 +85,7 @@ class RunState:
                 words = "missing" if found is None else "{1} {0}".format(*found)
                 raise UserError(
                     f"The checkpoint's {name!r} is {words}; this run has "
-                    "{1} {0}. Choose another --name or --work_dir.".format(
+                    "{1} {0}. Choose another `name` or `work_dir`.".format(
                         *wanted
                     )
                 )

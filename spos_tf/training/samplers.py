@@ -14,6 +14,8 @@ from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.feasible import sample_feasible
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
+from spos_tf.ops.selection import Path, Selection
+from spos_tf.randomness import Purpose, derive_seed, generator
 from spos_tf.space import SearchSpace
 
 
@@ -21,12 +23,11 @@ class Draw(NamedTuple):
     """What a step runs and how it came about.
 
     Attributes:
-        path: int32 `[num_choices]`; or float32 `[num_choices, max_options]`,
-            weights of the branches, of which 0 does not run.
+        path: A path, or weights of branches.
         fallback: bool scalar; True where the sampler gave up proposing.
     """
 
-    path: tf.Tensor
+    path: Selection
     fallback: tf.Tensor
 
 
@@ -58,7 +59,12 @@ def _legal(space: SearchSpace, drawn: tf.Tensor) -> tf.Tensor:
 
 
 def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
-    """The seed of a step for TensorFlow's stateless ops, int64 `[2]`."""
+    """The seed of a step for TensorFlow's stateless ops, int64 `[2]`.
+
+    Args:
+        seed: From `derive_seed`.
+        step: int64 scalar.
+    """
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
 
 
@@ -67,11 +73,11 @@ class UniformSampler:
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         self._space = space
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.PATH)
 
     def __call__(self, step: tf.Tensor) -> Draw:
         path = _uniform(self._space, [], step_seed(self._seed, step))
-        return Draw(path, tf.constant(False))
+        return Draw(Path(path), tf.constant(False))
 
 
 class ConstraintSampler:
@@ -106,7 +112,8 @@ class ConstraintSampler:
         proposals: int = 1024,
     ) -> None:
         self._space = space
-        self._seed = seed
+        self._path_seed = derive_seed(seed, Purpose.PATH)
+        self._range_seed = derive_seed(seed, Purpose.COST_RANGE)
         self._proposals = proposals
         self._cost = cost
         self._limits = [
@@ -120,7 +127,7 @@ class ConstraintSampler:
                 "a cost of whole architectures can be limited in the search."
             )
         self._ranges = np.array(ranges, np.float64)
-        rng = np.random.default_rng(seed)
+        rng = generator(seed, Purpose.RANGE_FALLBACKS)
         self._fallbacks = np.concatenate(
             [
                 sample_feasible(
@@ -138,12 +145,11 @@ class ConstraintSampler:
 
     def __call__(self, step: tf.Tensor) -> Draw:
         proposals = _uniform(
-            self._space, [self._proposals], step_seed(self._seed, step)
+            self._space, [self._proposals], step_seed(self._path_seed, step)
         )
-        # Another seed: the range must not depend on the proposals.
         index = tf.random.stateless_uniform(
             [],
-            step_seed(self._seed + 1, step),
+            step_seed(self._range_seed, step),
             maxval=len(self._ranges),
             dtype=tf.int32,
         )
@@ -157,18 +163,22 @@ class ConstraintSampler:
             tf.gather(proposals, tf.argmax(inside)),
             tf.gather(self._fallbacks, index),
         )
-        return Draw(path, tf.logical_not(found))
+        return Draw(Path(path), tf.logical_not(found))
 
 
 class StrictFairnessSampler:
-    """Over every m steps each of a choice's m options is used once (FairNAS).
+    """Over every m steps each of a choice's m options is used once.
+
+    This is the sampling of FairNAS (Chu et al., 2021) alone. FairNAS adds up
+    the gradients of m such paths and updates all weights once; here every path
+    has an update of its own, as everywhere in single-path training.
 
     Choices with other numbers of options have periods of their own.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int) -> None:
         self._space = space
-        self._seed = seed
+        self._seed = derive_seed(seed, Purpose.FAIR_PATH)
 
     def __call__(self, step: tf.Tensor) -> Draw:
         step = tf.cast(step, tf.int64)
@@ -186,7 +196,7 @@ class StrictFairnessSampler:
             positions.append(group)
         inverse = np.argsort(np.concatenate(positions))
         path = tf.gather(tf.concat(drawn, axis=0), inverse)
-        return Draw(_legal(self._space, path), tf.constant(False))
+        return Draw(Path(_legal(self._space, path)), tf.constant(False))
 
 
 def _within(
@@ -208,7 +218,8 @@ def default_ranges(
 
     Seven, as the official code has from 290 M to 360 M.
     """
-    costs = cost(space.sample(np.random.default_rng(seed), 20_000))
+    rng = generator(seed, Purpose.RANGE_PERCENTILES)
+    costs = cost(space.sample(rng, 20_000))
     low, high = np.percentile(costs, [1, 99])
     edges = np.linspace(low, high, count + 1)
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))

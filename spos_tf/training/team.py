@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.stop_signal import StopSignal
-from spos_tf.training.loop import Stop
+from spos_tf.training.loop import Ending, Stop
 from spos_tf.training.task import Task
 
 # What TensorFlow says where a peer does not answer any more.
@@ -121,7 +121,7 @@ class Team:
     def stops_together(self, stop: StopSignal) -> Stop:
         """A signal that came to one process ends all, after the same step."""
         if self.task.total == 1:
-            return stop
+            return _OwnStop(stop)
         return _TogetherStop(self.strategy, stop)
 
     @contextlib.contextmanager
@@ -140,7 +140,21 @@ class Team:
             ) from None
 
 
-class _TogetherStop:
+class _OwnStop:
+    """Asks this process."""
+
+    def __init__(self, stop: StopSignal) -> None:
+        self._stop = stop
+
+    def __call__(self, stopped: bool) -> Ending:
+        return Ending(self._stop(), stopped)
+
+    def at_once(self) -> contextlib.AbstractContextManager[None]:
+        """See `loop.Stop`."""
+        return self._stop.at_once()
+
+
+class _TogetherStop(_OwnStop):
     """Asks all processes; they hear the answer a step later.
 
     Each question takes the sum of who was told to stop along with the next
@@ -150,7 +164,7 @@ class _TogetherStop:
     def __init__(
         self, strategy: tf.distribute.Strategy, stop: StopSignal
     ) -> None:
-        self._stop = stop
+        super().__init__(stop)
         self._told: tf.Tensor | None = None
 
         @tf.function(autograph=False)
@@ -161,14 +175,12 @@ class _TogetherStop:
 
         self._total = total
 
-    def __call__(self) -> bool:
-        before, told = self._told, float(self._stop())
+    def __call__(self, stopped: bool) -> Ending:
+        before, told = self._told, [float(self._stop()), float(stopped)]
         self._told = self._total(tf.constant(told))
-        return before is not None and float(before) > 0
-
-    def at_once(self) -> contextlib.AbstractContextManager[None]:
-        """See `loop.Stop`."""
-        return self._stop.at_once()
+        if before is None:
+            return Ending(False, False)
+        return Ending(*(before.numpy() > 0).tolist())
 
 
 def _fingerprint(arrays: Mapping[str, np.ndarray]) -> int:

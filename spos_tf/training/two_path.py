@@ -7,6 +7,8 @@ Hardware", ICLR 2019, section 3.2.1 and equation 4.
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.selection import BranchWeights, Path
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
     ArchitectureParameters,
@@ -46,24 +48,24 @@ class TwoPath:
         self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
-        """See `ArchitectureSampler`; an int32 path."""
-        noise = self._noise(step, self._seed)
+        """See `ArchitectureSampler`; a path."""
+        noise = self._noise(step, Purpose.TWO_PATH_WEIGHTS)
         path = tf.argmax(self.parameters.logits() + noise, 1, tf.int32)
-        return Draw(path, tf.constant(False))
+        return Draw(Path(path), tf.constant(False))
 
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """See `ArchitectureSampler`; gates of 1, `CLOSED` and 0."""
         logits = self.parameters.logits()
         size = logits.shape[1]
         # The two largest are two draws without replacement.
-        noisy = logits + self._noise(step, self._seed + 1)
+        noisy = logits + self._noise(step, Purpose.TWO_PATH_PAIR)
         _, drawn = tf.math.top_k(noisy, 2)
         two = tf.reduce_any(tf.one_hot(drawn, size) > 0, axis=1)
         # A choice with one legal option draws what is not legal as well.
         two = tf.logical_and(two, self.parameters.legal)
         slice_logits = tf.where(two, logits, -np.inf)
         shares = tf.nn.softmax(slice_logits)
-        noisy = slice_logits + self._noise(step, self._seed + 2)
+        noisy = slice_logits + self._noise(step, Purpose.TWO_PATH_GATE)
         opened = tf.one_hot(tf.argmax(noisy, axis=1), size)
         closed = CLOSED * (tf.cast(two, tf.float32) - opened)
         # Of the value of the gates and the gradient of the shares: the sum
@@ -72,7 +74,7 @@ class TwoPath:
         every = tf.stop_gradient(tf.nn.softmax(logits))
         both = tf.reduce_sum(tf.where(two, every, 0.0), axis=1, keepdims=True)
         probabilities = tf.where(two, both * shares, every)
-        return ArchitectureDraw(selection, probabilities, two)
+        return ArchitectureDraw(BranchWeights(selection), probabilities, two)
 
     def settled(
         self, before: tf.Tensor, after: tf.Tensor, moved: tf.Tensor
@@ -86,5 +88,6 @@ class TwoPath:
         ]
         return tf.where(moved, after + (sums[0] - sums[1]), before)
 
-    def _noise(self, step: tf.Tensor, seed: int) -> tf.Tensor:
-        return gumbel_noise(self.parameters.legal.shape, step_seed(seed, step))
+    def _noise(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
+        seed = step_seed(derive_seed(self._seed, purpose), step)
+        return gumbel_noise(self.parameters.legal.shape, seed)

@@ -103,8 +103,10 @@ def test_wrong_labels_and_images_are_refused():
         Source("x", 2, ("a", "b"), good, bad)
     with pytest.raises(UserError, match="has none in 'test'"):
         Source("x", 2, ("a", "b"), good, bad.select(np.zeros(0, int)))
-    with pytest.raises(UserError, match=r"uint8 .* got float32"):
-        Split(np.full((1, 2, 2, 3), np.nan, np.float32), good.labels, "pixels")
+    with pytest.raises(UserError, match=r"uint8 .* got float64"):
+        Split(np.zeros((3, 2, 2, 3)), good.labels, "pixels")
+    with pytest.raises(UserError, match="finite numbers"):
+        Split(np.full((3, 2, 2, 3), np.nan, np.float32), good.labels, "pixels")
     with pytest.raises(UserError, match="one label an image"):
         Split(items[:2], good.labels, "pixels")
     with pytest.raises(UserError, match="Labels are int32; got int64"):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from graph_nodes import cases, choosing_from, lowered
 from spos_tf.networks.supernet import Supernet
+from spos_tf.ops.selection import BranchWeights, Path
 from spos_tf.spaces import build_blueprint
 
 
@@ -32,7 +33,9 @@ def _trained(supernet, images, selection):
     def step(selection):
         with tf.GradientTape() as tape:
             tape.watch(selection)
-            logits = supernet(images, selection)
+            weighted = selection.dtype.is_floating
+            chosen = BranchWeights(selection) if weighted else selection
+            logits = supernet(images, chosen)
             loss = tf.reduce_sum(logits**2)
         sources = [v.value for v in supernet.named_variables.values()]
         gradients = tape.gradient(loss, [selection, *sources])
@@ -102,12 +105,12 @@ def test_weighted_branches_are_summed(supernet, images):
             x, selection, slot.weights(), sizes, first, None
         )
 
-    apart = [run(tf.constant(option)).numpy() for option in range(4)]
+    apart = [run(Path(tf.constant(option))).numpy() for option in range(4)]
     weights = np.array([0.25, 0.0, -1.5, 0.5], np.float32)
     expected = sum(w * y for w, y in zip(weights, apart, strict=True))
     # Three float32 products and sums of values up to 5.
     np.testing.assert_allclose(
-        run(tf.constant(weights)), expected, rtol=1e-5, atol=1e-5
+        run(BranchWeights(tf.constant(weights))), expected, rtol=1e-5, atol=1e-5
     )
 
 

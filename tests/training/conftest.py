@@ -62,9 +62,10 @@ class FollowedPath:
     def __call__(self, step):
         import tensorflow as tf
 
+        from spos_tf.ops.selection import Path
         from spos_tf.training.samplers import Draw
 
-        return Draw(self.path.read_value(), tf.constant(False))
+        return Draw(Path(self.path.read_value()), tf.constant(False))
 
 
 @dataclasses.dataclass
@@ -85,6 +86,7 @@ class Run:
         import tensorflow as tf
 
         from spos_tf.networks.supernet import Supernet
+        from spos_tf.training.objective import Objective
         from spos_tf.training.path_optimizer import path_optimizer, takes_l2
         from spos_tf.training.step import make_train_step
 
@@ -110,12 +112,15 @@ class Run:
             lambda supernet, images, path: supernet(images, path)
         )
         self.train_step = make_train_step(
-            lambda images, path, step: forward(self.supernet, images, path),
+            lambda images, path, seed: forward(self.supernet, images, path),
             list(self.variables.values()),
             self.optimizer,
             sampler=self.sampler,
+            objective=Objective.make(
+                label_smoothing=0.1,
+                num_classes=self.blueprint.num_classes,
+            ),
             global_batch_size=BATCH,
-            label_smoothing=0.1,
             strategy=self.strategy,
             jit_compile=self.jit_compile,
         )

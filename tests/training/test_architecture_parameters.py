@@ -90,7 +90,9 @@ def _gumbel(parameters, first=5.0, last=0.1, steps=STEPS):
 
 
 def test_gumbel_weights_sum_to_one_over_the_legal_options(parameters):
-    weights = _map(lambda step: _gumbel(parameters)(step).path, tf.float32)
+    weights = _map(
+        lambda step: _gumbel(parameters)(step).path.weights, tf.float32
+    )
     np.testing.assert_allclose(weights.sum(axis=2), 1.0, rtol=1e-5)
     assert not weights[:, ~LEGAL].any()
     # At a high temperature all run; towards the end one has nearly all.
@@ -101,7 +103,7 @@ def test_gumbel_weights_sum_to_one_over_the_legal_options(parameters):
 
 def test_the_largest_gumbel_weight_is_drawn_from_the_softmax(parameters):
     sampler = _gumbel(parameters, 1.0, 1.0)
-    weights = _map(lambda step: sampler(step).path, tf.float32)
+    weights = _map(lambda step: sampler(step).path.weights, tf.float32)
     largest = weights.argmax(axis=2)
     frequencies = (largest[:, :, None] == np.arange(LEGAL.shape[1])).mean(0)
     _close_to_shares(frequencies, SHARES)
@@ -119,26 +121,27 @@ def test_the_temperature_falls_exponentially(parameters):
 def test_a_draw_is_a_function_of_the_step(parameters):
     step = tf.constant(7, tf.int64)
     for sampler in (_gumbel(parameters), TwoPath(parameters, seed=3)):
-        draws = sampler(step).path, sampler.architecture_draw(step).selection
-        again = sampler(step).path, sampler.architecture_draw(step).selection
-        for one, other in zip(draws, again, strict=True):
-            np.testing.assert_array_equal(one, other)
+        for draw in (
+            lambda one: one(step).path[0],
+            lambda one: one.architecture_draw(step).selection.weights,
+        ):
+            np.testing.assert_array_equal(draw(sampler), draw(sampler))
     # Weights and parameters have noise of their own.
     gumbel = _gumbel(parameters)
-    other = gumbel.architecture_draw(step).selection
-    assert np.abs(gumbel(step).path - other).max() > 0.01
+    other = gumbel.architecture_draw(step).selection.weights
+    assert np.abs(gumbel(step).path.weights - other).max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["temperature", "final_temperature"])
 @pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan])
 def test_temperatures_are_above_zero(parameters, name, value):
-    with pytest.raises(UserError, match=f"--{name} is above 0; got {value}"):
+    with pytest.raises(UserError, match=f"`{name}` is above 0; got {value}"):
         GumbelSoftmax(parameters, **{name: value}, steps=2, seed=0)
 
 
 def test_a_path_for_the_weights_is_drawn_from_the_softmax(parameters):
     sampler = TwoPath(parameters, seed=3)
-    paths = _map(lambda step: sampler(step).path, tf.int32)
+    paths = _map(lambda step: sampler(step).path.options, tf.int32)
     frequencies = (paths[:, :, None] == np.arange(LEGAL.shape[1])).mean(0)
     _close_to_shares(frequencies, SHARES)
 
@@ -198,8 +201,8 @@ def test_the_gradient_is_that_of_equation_4(parameters, step):
     factors = tf.constant(factors, tf.float32)
     with tf.GradientTape(persistent=True) as tape:
         draw = sampler.architecture_draw(tf.constant(step, tf.int64))
-        loss = tf.reduce_sum(tf.sin(factors * (draw.selection + 0.5)))
-    gate_gradient = tape.gradient(loss, draw.selection).numpy()
+        loss = tf.reduce_sum(tf.sin(factors * (draw.selection.weights + 0.5)))
+    gate_gradient = tape.gradient(loss, draw.selection.weights).numpy()
     found = tape.gradient(loss, parameters.variable.value).numpy()
     expected = np.zeros_like(found)
     for choice, two in enumerate(draw.moved.numpy()):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from spos_tf.ops.selection import BranchWeights, Path
 from spos_tf.training.architecture_parameters import ArchitectureParameters
 from spos_tf.training.architecture_step import (
     ArchitectureSchedule,
@@ -14,11 +15,13 @@ from spos_tf.training.architecture_step import (
     make_architecture_step,
 )
 from spos_tf.training.gumbel import GumbelSoftmax
+from spos_tf.training.objective import Objective
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.step import StepResult, make_train_step
 from spos_tf.training.two_path import TwoPath
 
 BATCH = 16
+OBJECTIVE = Objective.make(label_smoothing=0.1, num_classes=10)
 SCHEDULE = ArchitectureSchedule(steps=10, warmup_steps=2, every=3)
 
 
@@ -34,7 +37,7 @@ class _Learner:
             l2=1e-3,
         )
         self.step = make_architecture_step(
-            lambda images, selection, step: self.run.supernet(
+            lambda images, selection, seed: self.run.supernet(
                 images, selection
             ),
             self.sampler,
@@ -44,8 +47,8 @@ class _Learner:
                 [None],
             ),
             factor=None,
+            objective=OBJECTIVE,
             global_batch_size=BATCH,
-            label_smoothing=0.1,
             strategy=tf.distribute.get_strategy(),
         )
 
@@ -74,7 +77,7 @@ def test_a_step_of_the_weights_is_of_one_path(two_path, batch):
     seen = set()
     for step in range(3):
         before = run.weights()
-        path = run.step(batch, step).path.numpy()
+        path = run.step(batch, step).path.options.numpy()
         seen.add(tuple(path))
         on_path = {
             name
@@ -107,11 +110,11 @@ def test_a_closed_gate_adds_nothing_and_has_a_gradient(two_path, batch):
     images = tf.constant(batch[0])
     supernet = two_path.run.supernet
     draw = two_path.draw(0)
-    opened = tf.argmax(draw.selection, axis=1, output_type=tf.int32)
+    opened = tf.argmax(draw.selection.weights, axis=1, output_type=tf.int32)
     with tf.GradientTape() as tape:
-        gates = tf.identity(draw.selection)
+        gates = tf.identity(draw.selection.weights)
         tape.watch(gates)
-        logits = supernet(images, gates)
+        logits = supernet(images, BranchWeights(gates))
         loss = tf.reduce_sum(logits**2)
     np.testing.assert_allclose(
         # The features are; how they are summed up may round otherwise.
@@ -161,7 +164,7 @@ class _Toy:
         sampler = GumbelSoftmax(self.parameters, steps=10, seed=1)
         numbers = {
             "global_batch_size": BATCH,
-            "label_smoothing": 0.1,
+            "objective": OBJECTIVE,
             "strategy": strategy,
         }
         self.train_step = make_train_step(
@@ -171,11 +174,11 @@ class _Toy:
             self.forward, sampler, own, factor=lambda p: p[0, 1], **numbers
         )
 
-    def forward(self, images, selection, step):
+    def forward(self, images, selection, seed):
         features = tf.reduce_mean(images, axis=(1, 2)) / 100 - 1
         return tf.add_n(
             [
-                selection[gate] * (features @ variable)
+                selection.weights[gate] * (features @ variable)
                 for gate, variable in zip(
                     self.gates, self.variables, strict=True
                 )
@@ -198,7 +201,9 @@ def test_two_replicas_equal_one_device(blueprint, batch, mirrored):
             ours = getattr(one, kind)(batch, step)
             theirs = getattr(two, kind)(part, step)
             if kind == "train_step":
-                np.testing.assert_array_equal(ours.path, theirs.path)
+                np.testing.assert_array_equal(
+                    ours.path.weights, theirs.path.weights
+                )
                 ours, theirs = ours.loss, theirs.loss
             assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
     for ours, theirs in zip(
@@ -239,7 +244,7 @@ def _alternating(start, stop=10, update_loss=1.0):
 
     def train_step(batch, number):
         log.append(("weights", batch, int(number)))
-        return StepResult(zero, zero, tf.zeros([0], tf.int32), zero)
+        return StepResult(zero, zero, Path(tf.zeros([0], tf.int32)), zero)
 
     def architecture_step(batch, number):
         log.append(("parameters", batch, int(number)))

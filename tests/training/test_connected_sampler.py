@@ -22,7 +22,7 @@ def _paths(blueprint, seed=0, draws=DRAWS):
         blueprint.search_space, connections(blueprint), seed=seed
     )
     return tf.map_fn(
-        lambda step: sampler(step).path,
+        lambda step: sampler(step).path.options,
         tf.range(draws, dtype=tf.int64),
         fn_output_signature=tf.int32,
     ).numpy()

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from graph_nodes import cases, lowered
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
+from spos_tf.ops.selection import Path
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
@@ -85,8 +86,8 @@ def _assert_close(mirrored_run, one_device):
     ):
         assert float(ours.loss) == pytest.approx(float(others.loss), rel=1e-4)
         assert float(ours.accuracy) == pytest.approx(float(others.accuracy))
-        np.testing.assert_array_equal(ours.path, others.path)
-    paths = {tuple(r.path.numpy()) for r in mirrored_run.results}
+        np.testing.assert_array_equal(ours.path.options, others.path.options)
+    paths = {tuple(r.path.options.numpy()) for r in mirrored_run.results}
     assert len(paths) > 1
 
 
@@ -136,7 +137,9 @@ def test_one_trace_and_no_lowered_case(request, kind):
 
 
 def test_a_run_is_captured_and_restored_on_both(replica):
-    state = RunState(replica.variables, replica.optimizer, {})
+    state = RunState(
+        replica.variables, replica.optimizer, [*replica.variables], {}
+    )
     checkpoint = state.capture(STEPS, {})
     before = _first(replica)
     for variable in replica.variables.values():
@@ -162,7 +165,7 @@ def test_one_replicas_overflow_skips_the_step_on_both(mirrored):
             context = tf.distribute.get_replica_context()
             mine = context.replica_id_in_sync_group == overflows
             gradient = tf.where(mine, np.inf, optimizer.scale_loss(1.0))
-            optimizer.apply_on_path([tf.fill([3], gradient)], path)
+            optimizer.apply_on_path([tf.fill([3], gradient)], Path(path))
 
         mirrored.run(replica_step)
 

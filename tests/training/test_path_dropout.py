@@ -29,7 +29,7 @@ def _draws(keep_rate, steps=STEPS, seed=5, **arguments):
     @tf.function(autograph=False)
     def run():
         return tf.map_fn(
-            lambda step: sampler(step).path,
+            lambda step: sampler(step).path.weights,
             tf.range(steps, dtype=tf.int64),
             fn_output_signature=tf.float32,
         )
@@ -83,7 +83,7 @@ def test_a_draw_is_a_function_of_seed_and_step():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.5, np.nan])
 def test_a_rate_is_a_probability(rate):
-    with pytest.raises(UserError, match="0 to 1; got --keep_rate"):
+    with pytest.raises(UserError, match="0 to 1; got `keep_rate"):
         PathDropoutSampler(SPACE, rate, steps=2, seed=0)
 
 

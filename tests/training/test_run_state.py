@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from spos_tf.training.session import run_training
 
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.preprocessing import PreprocessingOptions
@@ -15,7 +16,6 @@ from spos_tf.training.checkpoints import write_checkpoint
 from spos_tf.training.loop import LoopOptions
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
-from spos_tf.training.session import run_training
 from spos_tf.training.step import StepResult
 from spos_tf.training.team import Team
 

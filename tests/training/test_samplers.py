@@ -36,7 +36,7 @@ def _draws(sampler, steps):
     @tf.function(autograph=False)
     def run():
         return tf.map_fn(
-            lambda step: tuple(sampler(step)),
+            lambda step: (sampler(step).path.options, sampler(step).fallback),
             tf.range(steps, dtype=tf.int64),
             fn_output_signature=(tf.int32, tf.bool),
         )

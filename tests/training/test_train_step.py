@@ -47,7 +47,7 @@ def test_only_the_path_moves(run, batch, path):
         *enumerate(path),
     }
     assert int(run.optimizer.iterations) == steps + 1
-    assert result.path.numpy().tolist() == path
+    assert result.path.options.numpy().tolist() == path
     assert not result.fallback
 
 

@@ -1,0 +1,70 @@
+r"""Trains a supernet: on single paths, or as other papers do.
+
+Example:
+  spos train_supernet \
+      --flagfile=saved_configs/train_supernet/cifar10.flags \
+      --work_dir=runs/cifar10 --data_dir=DIR
+
+Writes work_dir/supernet/<name>/: checkpoints/, run.json, labels.json,
+train_supernet.flags and TensorBoard events; with --algorithm=gumbel or
+two_path also best.json, the architecture found. Start it again to resume where
+it stopped.
+"""
+
+import dataclasses
+from typing import Any
+
+from spos_tf.cli.program import Command, Given
+from spos_tf.options import (
+    LimitOptions,
+    Options,
+    PinOptions,
+    RunOptions,
+    SourceOptions,
+    SpaceOptions,
+    SupernetOptions,
+    ThreadOptions,
+)
+
+
+def main(given: Given) -> None:
+    """Trains what the flags ask for."""
+    given.use_threads()
+    from spos_tf.cli.objects import blueprint_of
+    from spos_tf.data.sources import DataSource
+    from spos_tf.jobs.train_supernet import train_supernet
+
+    run = given(RunOptions)
+    train_supernet(
+        blueprint_of(given(SpaceOptions)),
+        DataSource.of(given(SourceOptions)),
+        work_dir=run.work_dir,
+        name=run.name,
+        options=given(SupernetOptions),
+        **values_of(given(PinOptions)),
+        **values_of(given(LimitOptions)),
+    )
+
+
+def values_of(options: Options) -> dict[str, Any]:
+    """Options as keyword arguments."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+    }
+
+
+COMMAND = Command(
+    __doc__,
+    (
+        RunOptions,
+        ThreadOptions,
+        SpaceOptions,
+        SourceOptions,
+        SupernetOptions,
+        PinOptions,
+        LimitOptions,
+    ),
+    main,
+    required=("work_dir",),
+)

@@ -1,0 +1,467 @@
+"""Trains a supernet: on single paths (equation 8), or as others do."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from spos_tf.data.inputs import SplitBatches, images_of
+from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.splits import fingerprint
+from spos_tf.errors import UserError
+from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.jobs import data as job_data
+from spos_tf.jobs import limits, training
+from spos_tf.jobs.blueprints import check_registered
+from spos_tf.jobs.learned import loss_cost, write_found
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.pins import pinned
+from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
+from spos_tf.jobs.trained import (
+    SUPERNET_STAGE,
+    SearchData,
+    TrainedSupernet,
+    choices_of,
+    load_supernet,
+)
+from spos_tf.jobs.validation import ScoreAndLoss
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.shared_choices import untied, untied_encoding
+from spos_tf.networks.supernet import Supernet
+from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
+from spos_tf.options import (
+    LimitOptions,
+    PinOptions,
+    SupernetOptions,
+    TrainingOptions,
+)
+from spos_tf.randomness import Purpose, generator
+from spos_tf.spaces import build_blueprint, space_names
+from spos_tf.training.architecture_learner import Learner, make_learner
+from spos_tf.training.objective import Objective
+from spos_tf.training.step import Forward
+from spos_tf.training.team import Team
+from spos_tf.training.trainer import Trainer
+
+# Images at once where paths are validated.
+_BATCH = 200
+
+_DEFAULTS = SupernetOptions()
+
+
+def train_supernet(
+    blueprint: Blueprint,
+    train: Any,
+    *,
+    work_dir: str | os.PathLike[str],
+    name: str = "default",
+    options: TrainingOptions = _DEFAULTS,
+    validation: Any = None,
+    recalibration: Any = None,
+    class_names: Sequence[str] | None = None,
+    loss: keras.losses.Loss | None = None,
+    metric: keras.metrics.Metric | None = None,
+    labels: str | None = None,
+    direction: str = "max",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    fix: Sequence[str] | Mapping[str, Any] = (),
+    fix_from: str | os.PathLike[str] | None = None,
+    **limited_by: Any,
+) -> TrainedSupernet:
+    """Trains a supernet, or resumes the training where it stopped.
+
+    Writes `work_dir/supernet/<name>/`: checkpoints, TensorBoard events,
+    `run.json`, `labels.json`; with `algorithm="gumbel"` or `"two_path"` also
+    `best.json`, the architecture that was found.
+
+    Args:
+        blueprint: The search space and its networks; see `build_blueprint`.
+        train: Training images. `(images, labels)`: uint8 or float32 of 0 to
+            255 `[n, height, width, 3]`, and integers `[n]`; or
+            `spos_tf.folder(...)`, `spos_tf.tfds(...)`; or a batched
+            `tf.data.Dataset`, which is iterated until `steps` are done and
+            not augmented.
+        work_dir: Folder of all results.
+        name: Of this run.
+        options: How the weights are trained: `TrainingOptions`, or
+            `SupernetOptions`, which also say how paths are drawn.
+        validation: Images that the weights do not see and paths are scored
+            on, like `train`. If None, `holdout_per_class` images of every
+            class are kept back.
+        recalibration: Images that batch norm is recalibrated on; the training
+            images if None.
+        class_names: Names of the classes in the order of the labels.
+        loss: Keras loss of logits; cross-entropy if None.
+        metric: Keras metric that validation reports; accuracy if None.
+        labels: "sparse" or "one_hot": what `loss` and `metric` take, where
+            the names of their classes do not say so.
+        direction: "max" or "min": which values of the metric are better.
+        callbacks: Keras callbacks.
+        fix: Choices that are fixed, such as `["stage1.block1.op=3x3"]` or
+            `{"stage1.block1.op": "3x3"}`.
+        fix_from: Architecture file; fixes every choice that it has.
+        **limited_by: Limits that every trained path keeps, by the names of
+            `LimitOptions`: `max_macs=290e6`, `constraint=["params<=4e6"]`,
+            `latency_table=["table.yaml"]`.
+
+    Returns:
+        The trained weights, for `search_supernet` and others.
+
+    Raises:
+        UserError: An argument is wrong or contradicts another one, or the
+            folder holds another run.
+        Preempted: SIGTERM came to the command; what was done is saved.
+
+    Example:
+        >>> spos_tf.train_supernet(  # doctest: +SKIP
+        ...     blueprint, (images, labels), work_dir="runs/x",
+        ...     options=spos_tf.TrainingOptions(steps=20_000))
+    """
+    check_registered(blueprint)
+    _check_not_pinned(blueprint)
+    pins = PinOptions(
+        fix=_as_texts(fix),
+        fix_from=None if fix_from is None else os.fspath(fix_from),
+    )
+    limited = LimitOptions(**limited_by)
+    full, recipe = training.completed(
+        SupernetOptions,
+        options,
+        blueprint,
+        "supernet",
+        holdout_per_class=_holdout(options, validation),
+    )
+    full = training.without_smoothing(full, options, loss)
+    small, fixed = pinned(blueprint, pins)
+    check_algorithm(small, full, limited)
+    objective = Objective.make(
+        loss,
+        metric,
+        labels,
+        direction,
+        full.label_smoothing or 0.0,
+        num_classes=blueprint.num_classes,
+    )
+    task = training.task_of(full)
+    plan = RunPlan.of(
+        "train_supernet",
+        SUPERNET_STAGE,
+        *training.place_options(work_dir, name, blueprint),
+        full,
+        pins,
+        limited,
+        *job_data.source_options(train),
+        recipe=recipe._asdict(),
+        **training.objective_words(loss, metric, labels, direction),
+    )
+    with (
+        process_settings(
+            deterministic=full.deterministic, dtype_policy=full.dtype_policy
+        ),
+        open_run(work_dir, name, plan, writes=task.is_chief) as run,
+    ):
+        team = training.team_of(full, task)
+        training.agree(team, run)
+        images = job_data.training_data(
+            train,
+            small,
+            full,
+            holdout_per_class=full.holdout_per_class or 0,
+            validation=validation,
+            class_names=class_names,
+        )
+        search = _search_data(images, recalibration, small)
+        run.check_inputs(**images.inputs)
+        if task.is_chief:
+            training.write_labels(run, images.class_names)
+        _Job(small, full, limited, fixed, objective, team, run).train(
+            images, search, callbacks
+        )
+        team.wait()
+        # All processes share the folder.
+        trained = load_supernet(work_dir, blueprint, name=name)
+    return dataclasses.replace(trained, holdout=search)
+
+
+def _as_texts(fix: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    if not isinstance(fix, Mapping):
+        return tuple(fix)
+    return tuple(
+        f"{name}={option if isinstance(option, str) else json.dumps(option)}"
+        for name, option in fix.items()
+    )
+
+
+def _check_not_pinned(blueprint: Blueprint) -> None:
+    """Refuses choices that were fixed where no file would say so."""
+    space = blueprint.search_space
+    if space.name not in space_names():
+        return
+    known = build_blueprint(space.name, **blueprint.space_arguments)
+    if known.search_space.legal_options != space.legal_options:
+        raise UserError(
+            f"Choices of the blueprint {space.name!r} were fixed by "
+            "`pinned`, which no checkpoint would say. Give the whole "
+            "blueprint, and fix them by `fix`."
+        )
+
+
+def _holdout(options: TrainingOptions, validation: Any) -> int | None:
+    given = getattr(options, "holdout_per_class", None)
+    if validation is None:
+        return job_data.HOLDOUT if given is None else given
+    if given:
+        raise UserError(
+            "Paths are scored on `validation`, or on `holdout_per_class` "
+            f"images of every class of `train`; got both, and {given} of a "
+            "class. Leave one out."
+        )
+    return None
+
+
+def _search_data(
+    images: job_data.JobData, recalibration: Any, blueprint: Blueprint
+) -> SearchData | None:
+    """What paths are scored on; None where nothing was kept back."""
+    trained, inputs = images.images, images.inputs
+    if recalibration is not None:
+        trained = images_of(
+            recalibration,
+            argument="recalibration",
+            num_classes=blueprint.num_classes,
+        )
+        inputs["recalibration"] = trained.fingerprint()
+    if images.scored is None:
+        return None
+    return job_data.search_data_of(
+        trained,
+        images.scored,
+        images.preprocessing,
+        inputs,
+        images.class_names,
+    )
+
+
+class _Job:
+    """One training of a supernet.
+
+    Args:
+        blueprint: With its pins.
+        options: Complete.
+        limited: What every path keeps.
+        pins: Choices that are fixed.
+        objective: Loss and metric.
+        team: Who trains.
+        run: Where the results go.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        options: SupernetOptions,
+        limited: LimitOptions,
+        pins: Mapping[str, Any],
+        objective: Objective,
+        team: Team,
+        run: Run,
+    ) -> None:
+        self._blueprint = blueprint
+        self._options = options
+        self._limited = limited
+        self._pins = pins
+        self._objective = objective
+        self._team = team
+        self._run = run
+        self._drawn = untied(blueprint) if options.untied else blueprint
+
+    def train(
+        self,
+        images: job_data.JobData,
+        search: SearchData | None,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        """Trains to the end."""
+        options, team = self._options, self._team
+        # Before the supernet is made: what cannot be drawn is told at once.
+        sampling = self._sampling()
+        supernet = self._supernet()
+
+        def forward(images, selection, dropout_seed):
+            return supernet(images, selection, dropout_seed=dropout_seed)
+
+        learner = None
+        if sampling is None:
+            learner = self._learner(forward, search)
+            used = [learner.cost] if learner.cost is not None else []
+            sampling = Sampling(learner.sampler, limits.fingerprints(used))
+        evaluator = validate = None
+        if search is not None and (learner or options.validate_every):
+            metric = ScoreAndLoss(self._objective)
+            evaluator = self._evaluator(supernet, search, metric)
+            validate = self._validation(evaluator, metric, learner)
+        trainer = Trainer(
+            forward=forward,
+            variables=supernet.named_variables,
+            gates=supernet.gates,
+            sampler=sampling.sampler,
+            choices=(
+                self._drawn.search_space.num_choices,
+                int(self._drawn.search_space.num_options.max()),
+            ),
+            options=options,
+            objective=self._objective,
+            data=images.training,
+            folder=self._run.folder,
+            description=self._description(search, sampling.costs),
+            team=team,
+            validate=validate,
+            callbacks=callbacks,
+            learner=learner,
+        )
+        trainer.train()
+        if not team.is_chief:
+            return
+        # With gumbel every branch runs.
+        if options.algorithm != "gumbel":
+            self._tell_marginals(trainer.path_counts)
+        if learner is not None and evaluator is not None:
+            write_found(
+                self._run.folder / "best.json",
+                self._blueprint,
+                learner,
+                evaluator,
+                self._objective.metric,
+                options,
+                self._limited,
+            )
+
+    def _sampling(self) -> Sampling | None:
+        """How paths are drawn; None where architecture parameters draw."""
+        if self._options.learns_architecture:
+            return None
+        return sampling_of(self._drawn, self._options, self._limited)
+
+    def _learner(self, forward: Forward, search: SearchData | None) -> Learner:
+        """Architecture parameters, which learn from the search images."""
+        if search is None:
+            raise UserError(
+                "Architecture parameters learn from images that the weights "
+                "do not see; `holdout_per_class=0` leaves none. Give some, or "
+                "`validation`."
+            )
+        return make_learner(
+            self._blueprint.search_space,
+            forward,
+            options=self._options,
+            objective=self._objective,
+            data=SplitBatches(
+                search.validation,
+                search.preprocessing,
+                self._blueprint.num_classes,
+            ),
+            cost=loss_cost(self._blueprint, self._options, self._limited),
+            team=self._team,
+        )
+
+    def _supernet(self) -> Supernet:
+        options, strategy = self._options, self._team.strategy
+        synchronized = options.batch_norm == "synchronized"
+        with strategy.scope():
+            return Supernet(
+                self._drawn,
+                seed=options.seed,
+                aligned=options.initialization == "aligned",
+                norm=SynchronizedBatchNorm(strategy.num_replicas_in_sync)
+                if synchronized
+                else BatchNorm(),
+                width_mode=options.width_mode,
+            )
+
+    def _description(
+        self, search: SearchData | None, costs: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """What a checkpoint says of the run."""
+        options = self._options
+        return {
+            "kind": "supernet",
+            **training.described(self._blueprint),
+            "choices": choices_of(self._blueprint),
+            "algorithm": options.algorithm,
+            "steps": options.steps,
+            "holdout_per_class": options.holdout_per_class,
+            "search_split": None
+            if search is None
+            else fingerprint(search.validation),
+            # As JSON gives it back.
+            "pins": json.loads(json.dumps(self._pins)),
+            # Of costs that files say: those may have changed.
+            "costs": dict(costs),
+            "untied": bool(options.untied),
+        }
+
+    def _evaluator(
+        self, supernet: Supernet, search: SearchData, metric: ScoreAndLoss
+    ) -> Evaluator:
+        """Scores paths as a search does: recalibrated."""
+        options = self._options
+        splits = (
+            search.recalibration(options.recalibration_images, options.seed),
+            search.validation,
+        )
+        batches = (
+            evaluation_batches(split, search.preprocessing, batch_size=_BATCH)
+            for split in splits
+        )
+        return Evaluator(supernet, *batches, metric)
+
+    def _validation(
+        self,
+        evaluator: Evaluator,
+        metric: ScoreAndLoss,
+        learner: Learner | None,
+    ) -> Callable[[], Mapping[str, float]]:
+        """Mean score of a few fixed paths, or that of the architecture."""
+        name = self._objective.metric.name
+        if learner is not None:
+            parameters = learner.sampler.parameters
+
+            def validate_best() -> Mapping[str, float]:
+                score = evaluator(parameters.encoding())
+                return {name: score, "loss": metric.loss}
+
+            return validate_best
+        random = generator(self._options.seed, Purpose.VALIDATION_PATHS)
+        paths = [
+            *self._blueprint.search_space.sample(
+                random, self._options.validation_paths
+            )
+        ]
+        if self._options.untied:
+            paths = [untied_encoding(self._blueprint, path) for path in paths]
+
+        def validate() -> Mapping[str, float]:
+            scores, losses = [], []
+            for path in paths:
+                scores.append(evaluator(path))
+                losses.append(metric.loss)
+            named = {f"path{i}": score for i, score in enumerate(scores)}
+            means = {name: np.mean(scores), "loss": np.mean(losses)}
+            return {**named, **{key: float(one) for key, one in means.items()}}
+
+        return validate
+
+    def _tell_marginals(self, counts: np.ndarray) -> None:
+        """How often each option ran: constraint sampling skews it."""
+        choices = self._drawn.search_space.choices
+        for choice, row in zip(choices, counts, strict=True):
+            shares = ", ".join(
+                f"{option} {count / self._options.steps:.1%}"
+                for option, count in zip(choice.options, row, strict=False)
+            )
+            tell(f"Share of steps of {choice.name}: {shares}")

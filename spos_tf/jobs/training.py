@@ -1,0 +1,259 @@
+"""What the two training jobs do alike."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import keras
+import tensorflow as tf
+
+from spos_tf.errors import UserError
+from spos_tf.evaluation.metric import needs_probabilities
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.process import threads
+from spos_tf.jobs.run_folder import Run, write_json
+from spos_tf.jobs.trained import LABELS_FILE
+from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.options import (
+    Options,
+    RunOptions,
+    SpaceOptions,
+    ThreadOptions,
+    TrainingOptions,
+    recipe_of,
+)
+from spos_tf.training.objective import Objective
+from spos_tf.training.optimization import make_optimizer
+from spos_tf.training.task import Task, read_task
+from spos_tf.training.team import Team
+
+Kind = TypeVar("Kind", bound=TrainingOptions)
+
+
+class Recipe(NamedTuple):
+    """The values that a training has in common with its recipe.
+
+    Attributes:
+        name: Of the recipe.
+        values: By option.
+    """
+
+    name: str
+    values: dict[str, Any]
+
+
+def completed(
+    kind: type[Kind],
+    given: TrainingOptions,
+    blueprint: Blueprint,
+    trained: Literal["supernet", "subnet"],
+    **values: Any,
+) -> tuple[Kind, Recipe]:
+    """Options in which nothing is left open.
+
+    Args:
+        kind: What the job takes.
+        given: What it was given; `TrainingOptions` do.
+        blueprint: Its preset and image size pick the recipe.
+        trained: What is trained.
+        **values: Replace those that are given.
+
+    Returns:
+        The options, and what they have of the recipe.
+
+    Raises:
+        UserError: These are no options of a training.
+    """
+    if not isinstance(given, TrainingOptions):
+        raise UserError(
+            f"`options` are spos_tf.{kind.__name__}(...) or "
+            f"spos_tf.TrainingOptions(...); got {type(given).__name__}."
+        )
+    options = kind.of(given, **values)
+    preset = blueprint.space_arguments.get("preset")
+    recipe = recipe_of(trained, preset, blueprint.image_size)
+    full = options.with_recipe(recipe.values).complete()
+    known = [name for name in recipe.values if hasattr(full, name)]
+    words = ", ".join(
+        f"{name}={getattr(full, name)}"
+        for name in known
+        if getattr(options, name) is None
+    )
+    if words:
+        tell(f"Recipe {recipe.name}: {words}")
+    held = {
+        name: recipe.values[name]
+        for name in known
+        if getattr(full, name) == recipe.values[name]
+    }
+    return full, Recipe(recipe.name, held)
+
+
+def place_options(
+    work_dir: str | os.PathLike[str], name: str, blueprint: Blueprint
+) -> tuple[Options, ...]:
+    """What a training's `run.json` says besides its own options."""
+    return (
+        RunOptions(work_dir=os.fspath(work_dir), name=name),
+        ThreadOptions(threads=threads()),
+        SpaceOptions(
+            search_space=blueprint.search_space.name,
+            space_arguments=plain_arguments(blueprint.space_arguments),
+        ),
+    )
+
+
+def task_of(options: TrainingOptions) -> Task:
+    """Which process, maybe of several, this is.
+
+    Raises:
+        UserError: It is one of several and TF_CONFIG does not say which.
+    """
+    if options.distribution != "multi_worker":
+        return Task()
+    return read_task(os.environ.get("TF_CONFIG"))
+
+
+def team_of(options: TrainingOptions, task: Task) -> Team:
+    """Who trains where.
+
+    Raises:
+        UserError: The batch does not divide by the devices, or the other
+            hosts cannot be reached.
+    """
+    strategy = _strategy(options)
+    devices = strategy.num_replicas_in_sync
+    if options.batch_size % devices:
+        raise UserError(
+            "`batch_size` divides by the number of devices; got "
+            f"{options.batch_size} and {devices} devices."
+        )
+    return Team(strategy, task)
+
+
+def _strategy(options: TrainingOptions) -> tf.distribute.Strategy:
+    kind = options.distribution
+    if kind == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if kind is None:
+        several = len(tf.config.list_logical_devices("GPU")) > 1
+        kind = "mirrored" if several else "one_device"
+    if kind == "one_device":
+        return tf.distribute.get_strategy()
+    devices = [
+        device.name
+        for device in tf.config.list_logical_devices("GPU")
+        or tf.config.list_logical_devices("CPU")
+    ]
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def agree(team: Team, run: Run) -> None:
+    """Waits for all processes of a team, which have to do the same run.
+
+    Raises:
+        UserError: They have other options, or one is gone.
+    """
+    team.agree(
+        "options (by their fingerprints)",
+        run.plan.fingerprint(),
+        "Start all of them with the same.",
+    )
+
+
+def write_labels(run: Run, class_names: Sequence[str]) -> None:
+    """Writes the names of the classes in the order of the outputs."""
+    write_json(run.folder / LABELS_FILE, list(class_names))
+
+
+def described(blueprint: Blueprint) -> dict[str, Any]:
+    """What a checkpoint says of the blueprint."""
+    return {
+        "search_space": blueprint.search_space.name,
+        "space_arguments": plain_arguments(blueprint.space_arguments),
+    }
+
+
+def without_smoothing(
+    full: Kind, given: TrainingOptions, loss: keras.losses.Loss | None
+) -> Kind:
+    """Options whose label smoothing is 0 if it is only the recipe's.
+
+    Args:
+        full: Complete.
+        given: As the caller gave them.
+        loss: The caller's, which has its own; None for the default.
+    """
+    if loss is None or given.label_smoothing is not None:
+        return full
+    return dataclasses.replace(full, label_smoothing=0.0)
+
+
+def objective_words(
+    loss: keras.losses.Loss | None,
+    metric: keras.metrics.Metric | None,
+    labels: str | None,
+    direction: str,
+) -> dict[str, Any]:
+    """What `run.json` says of a loss and a metric that no flag can name."""
+    words: dict[str, Any] = {}
+    for name, given in (("loss", loss), ("metric", metric)):
+        if given is not None:
+            words[name] = _described_object(given)
+    if labels is not None:
+        words["labels"] = labels
+    if direction != "max":
+        words["direction"] = direction
+    return words
+
+
+def _described_object(given: Any) -> Any:
+    """The class of a Keras object, and its arguments if they are JSON."""
+    kind = type(given)
+    words = {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    try:
+        config = dict(given.get_config())
+        # Keras numbers the names of a process.
+        config.pop("name", None)
+        return {**words, "config": json.loads(json.dumps(config))}
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
+        # It is not ours to say whether it can be described.
+        return words
+
+
+def compile_model(
+    model: keras.Model,
+    options: TrainingOptions,
+    objective: Objective,
+    metric: keras.metrics.Metric | None,
+) -> None:
+    """Makes a trained network ready for `fit` and `evaluate`.
+
+    Its rate is a tenth of the training's highest: it is fine-tuned.
+
+    Args:
+        model: Gives logits.
+        options: Of its training.
+        objective: Likewise; its metric is `metric`.
+        metric: The caller's; left out where it needs probabilities, which
+            Keras would give it logits for.
+    """
+    loss = objective.loss
+    if loss is None:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metrics: list[Any] = []
+    if metric is None:
+        metrics = ["accuracy"]
+    elif not needs_probabilities(metric):
+        metrics = [type(metric).from_config(metric.get_config())]
+    model.compile(
+        optimizer=make_optimizer(
+            options.optimizer,
+            options.learning_rate / 10,
+            options.all_optimizer_arguments,
+        ),
+        loss=loss,
+        metrics=metrics,
+    )
