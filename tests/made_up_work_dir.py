@@ -75,9 +75,11 @@ def candidates(blueprint, count, seed):
                 "macs": int(30_000_000 + 400_000 * encoding.sum()),
                 "latency_ms": float(2 + encoding.sum() / 10),
             },
-            accuracy=float(
+            score=float(
                 0.6 + encoding.mean() / 20 + 0.02 * rng.standard_normal()
             ),
+            metric="accuracy",
+            direction="max",
             seconds=1.0,
             worker="local",
             time=0.0,
@@ -101,7 +103,7 @@ def write_search(folder, blueprint, *, strategy, seed, count=60):
         {
             "i": one.i,
             "encoding": list(one.encoding),
-            "accuracy": one.accuracy,
+            **one.scores(),
             "median_ms": 3.25,
             "low_ms": 3.125,
             "high_ms": 3.5,
