@@ -147,7 +147,7 @@ def correlate_supernet(
     )
     with (
         process_settings(deterministic=True),
-        open_run(place, name, plan) as run,
+        open_run(pathlib.Path(place), name, plan) as run,
     ):
         steps = _steps(supernet, options.supernet_step)
         first = _at_step(supernet, steps[0])
@@ -170,8 +170,10 @@ def correlate_supernet(
                 task.validation, options.scored_images, options.seed
             ),
         )
-        comparison = _Comparison(task, compared, run.folder, options)
-        by_step = comparison.scores(_at_step(supernet, step) for step in steps)
+        comparison = Comparison(task, compared, run.folder, options)
+        by_step = comparison.scores(
+            [functools.partial(_at_step, supernet, step) for step in steps]
+        )
         found = write_results(
             run.folder,
             compared,
@@ -239,7 +241,7 @@ def _read_compared(
 ) -> Compared:
     """The sample of the table, with what is known of it."""
     space = blueprint.search_space
-    table = read_table(path)
+    table = read_table(pathlib.Path(path))
     accuracies = table.numbers(accuracy_column)
     legal = sub_table(
         table, space, functools.partial(parse_architecture, space.name)

@@ -62,7 +62,7 @@ from spos_tf.options import (
 from spos_tf.space import Architecture
 from spos_tf.space.search_space import format_encoding
 from spos_tf.spaces import build_blueprint, space_names
-from spos_tf.spaces.user_file import is_in_file
+from spos_tf.spaces._user_file import is_in_file
 from spos_tf.strict_json import parse_json
 from spos_tf.training.objective import Objective
 from spos_tf.training.team import Team
