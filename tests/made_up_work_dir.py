@@ -5,7 +5,6 @@ import types
 
 import numpy as np
 from matplotlib.figure import Figure
-from spos_tf.training.reporting import TrainingReporter
 
 from spos_tf.analysis.latency_report import Comparison, build_report
 from spos_tf.space.candidate import Candidate, best_of

@@ -19,7 +19,6 @@ from spos_tf.data.splits import scored_subset
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
-from spos_tf.jobs.comparison import Comparison
 from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
@@ -148,7 +147,7 @@ def correlate_supernet(
     )
     with (
         process_settings(deterministic=True),
-        open_run(place, name, plan) as run,
+        open_run(pathlib.Path(place), name, plan) as run,
     ):
         steps = _steps(supernet, options.supernet_step)
         first = _at_step(supernet, steps[0])
@@ -172,7 +171,9 @@ def correlate_supernet(
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)
-        by_step = comparison.scores(_at_step(supernet, step) for step in steps)
+        by_step = comparison.scores(
+            [functools.partial(_at_step, supernet, step) for step in steps]
+        )
         found = write_results(
             run.folder,
             compared,
@@ -240,7 +241,7 @@ def _read_compared(
 ) -> Compared:
     """The sample of the table, with what is known of it."""
     space = blueprint.search_space
-    table = read_table(path)
+    table = read_table(pathlib.Path(path))
     accuracies = table.numbers(accuracy_column)
     legal = sub_table(
         table, space, functools.partial(parse_architecture, space.name)

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from spos_tf.training.reporting import TrainingReporter
 
 from made_up_work_dir import write_events
 from spos_tf.report.event_scalars import read_scalars

@@ -3,7 +3,6 @@
 import numpy as np
 import PIL.Image
 import pytest
-from spos_tf.training.reporting import TrainingReporter
 
 from spos_tf.errors import UserError
 from spos_tf.report.training_curves import plot_curves, read_curve
