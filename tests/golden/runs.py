@@ -18,16 +18,21 @@ from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.counts import network_cost
 from spos_tf.cost.table import cost_names, cost_table
 from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.evaluation.scorer import LocalScorer
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet
+from spos_tf.ops.selection import Path
+from spos_tf.options import SearchOptions
 from spos_tf.search.driver import run_search
-from spos_tf.search.evolution import Evolution, EvolutionOptions
+from spos_tf.search.evolution import Evolution
 from spos_tf.space.record import Record
 from spos_tf.spaces import build_blueprint
+from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import LearningRate, make_optimizer
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2
 from spos_tf.training.samplers import (
     ConstraintSampler,
+    Draw,
     StrictFairnessSampler,
     UniformSampler,
     default_ranges,
@@ -76,7 +81,9 @@ def paths(space: str) -> dict[str, list[list[int]]]:
     for kind in SAMPLERS:
         draw = tf.function(_sampler(space, kind), autograph=False)
         steps = tf.range(STEPS, dtype=tf.int64)
-        drawn[kind] = [draw(step).path.numpy().tolist() for step in steps]
+        drawn[kind] = [
+            draw(step).path.options.numpy().tolist() for step in steps
+        ]
     return drawn
 
 
@@ -115,8 +122,19 @@ def _images(
     ]
 
 
+def _given_paths(space: str) -> Any:
+    """Draws paths that no stream of the package decides."""
+    rng = np.random.default_rng(SEED + 3)
+    paths = blueprint_of(space).search_space.sample(rng, STEPS)
+
+    def draw(step: tf.Tensor) -> Draw:
+        return Draw(Path(tf.gather(paths, step)), tf.constant(False))
+
+    return draw
+
+
 def train(space: str) -> tuple[Supernet, list[float]]:
-    """A supernet after `STEPS` steps as the tool does them, and its losses."""
+    """A supernet after `STEPS` steps on given paths, and its losses."""
     supernet = Supernet(blueprint_of(space), seed=SEED)
     named, gates = supernet.named_variables, supernet.gates
     variables = list(named.values())
@@ -130,18 +148,13 @@ def train(space: str) -> tuple[Supernet, list[float]]:
         l2=0.005,
         l2_filter=takes_l2,
     )
-
-    def forward(images: tf.Tensor, path: Any, step: tf.Tensor) -> tf.Tensor:
-        stream = tf.constant(SEED + 2 * 2**32, tf.int64)
-        return supernet(images, path, dropout_seed=tf.stack([stream, step]))
-
     train_step = make_train_step(
-        forward,
+        lambda images, path, seed: supernet(images, path),
         variables,
         optimizer,
-        sampler=_sampler(space, "uniform_constraint"),
+        sampler=_given_paths(space),
+        objective=Objective.make(label_smoothing=0.1, num_classes=CLASSES),
         global_batch_size=BATCH_SIZE,
-        label_smoothing=0.1,
         strategy=tf.distribute.get_strategy(),
     )
     batches = _images(TRAINING_IMAGES, SEED + 1, BATCH_SIZE)
@@ -207,22 +220,20 @@ def search(
     population, generations = BUDGET
     computed: list[float] = []
 
-    def evaluate(encodings: Sequence[Any]) -> Any:
-        for position, encoding in enumerate(encodings):
-            computed.append(score(encoding))
-            accuracy = told[len(computed) - 1] if told else computed[-1]
-            yield position, accuracy, 0.0
+    def evaluate(encoding: Any) -> float:
+        computed.append(score(encoding))
+        return told[len(computed) - 1] if told else computed[-1]
 
     record = Record.open(folder / "record.jsonl")
     run_search(
         Evolution(
             blueprint.search_space,
             [Constraint(tables["macs"], maximum=limit)],
-            EvolutionOptions(
+            SearchOptions(
                 population=population, generations=generations, seed=SEED
             ),
         ),
-        evaluate,
+        LocalScorer(evaluate),
         space=blueprint.search_space,
         cost_functions=tables,
         record=record,
