@@ -19,6 +19,7 @@ from spos_tf.data.splits import scored_subset
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
+from spos_tf.jobs.comparison import Comparison
 from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
