@@ -20,7 +20,6 @@ import heapq
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import numpy as np
 from absl import app, flags
@@ -30,9 +29,10 @@ _HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE.parent)]
 
 from spos_tf.analysis.benchmark_table import read_table
+from spos_tf.evaluation.scorer import Score, Scorer
 from spos_tf.options import SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
-from spos_tf.search.driver import Evaluation, run_search
+from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution
 from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.record import Record, read_record
@@ -65,8 +65,8 @@ flags.DEFINE_float(
 flags.mark_flag_as_required("record")
 
 
-class Workers:
-    """A stream that scores by a table and keeps a clock of its own.
+class Workers(Scorer):
+    """Scores by a table and keeps a clock of its own.
 
     Args:
         count: Workers.
@@ -75,38 +75,33 @@ class Workers:
     """
 
     def __init__(self, count, lookup, seconds):
+        super().__init__()
         self.now = self.busy = 0.0
         self._lookup, self._seconds = lookup, seconds
         self._overhead = FLAGS.overhead_ms / 1000
         slow = int(count * FLAGS.slow_share)
         # Fast ones first, as a pool hands out.
         self._idle = [(n >= count - slow, n) for n in range(count)]
-        self._queue = collections.deque()
+        self._waiting = collections.deque()
         self._running = []
 
-    def submit(self, position, encoding):
-        """See `spos_tf.search.asynchronous.Stream`."""
-        self._queue.append((position, tuple(encoding.tolist())))
+    def _queue(self, positions, candidates):
+        self._waiting.extend(zip(positions, candidates, strict=True))
         self._start()
 
     def take(self):
-        """See `spos_tf.search.asynchronous.Stream`."""
+        """See `spos_tf.evaluation.scorer.Scorer`."""
+        if not self._running:
+            return []
         end, position, key, seconds, worker = heapq.heappop(self._running)
         self.now = end
         heapq.heappush(self._idle, worker)
         self._start()
-        return Evaluation(position, self._lookup[key], seconds, "imagined")
-
-    def evaluate(self, encodings):
-        """See `spos_tf.search.driver.Evaluate`."""
-        for position, encoding in enumerate(encodings):
-            self.submit(position, encoding)
-        for _ in encodings:
-            yield self.take()
+        return [Score(position, self._lookup[key], seconds, "imagined")]
 
     def _start(self):
-        while self._queue and self._idle:
-            position, key = self._queue.popleft()
+        while self._waiting and self._idle:
+            position, key = self._waiting.popleft()
             worker = heapq.heappop(self._idle)
             draw = np.random.default_rng(key).integers(len(self._seconds))
             seconds = float(self._seconds[draw]) * (1 + worker[0])
@@ -134,21 +129,20 @@ def _search(kind, lag, seed, space, workers):
         "generations": FLAGS.generations,
         "seed": seed,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        same = {
-            "space": space,
-            "cost_functions": {},
-            "record": Record.open(pathlib.Path(folder) / "record.jsonl"),
-        }
-        if kind == "generations":
-            algorithm = Evolution(space, [], SearchOptions(**numbers))
-            return run_search(algorithm, workers.evaluate, **same)
-        steady = SteadyEvolution(
-            space, [], SearchOptions(asynchronous=True, **numbers, lag=lag)
-        )
-        return run_asynchronous(
-            steady, workers, population=FLAGS.population, **same
-        )
+    same = {
+        "space": space,
+        "cost_functions": {},
+        "record": Record.in_memory(),
+    }
+    if kind == "generations":
+        algorithm = Evolution(space, [], SearchOptions(**numbers))
+        return run_search(algorithm, workers, **same)
+    steady = SteadyEvolution(
+        space, [], SearchOptions(asynchronous=True, **numbers, lag=lag)
+    )
+    return run_asynchronous(
+        steady, workers, population=FLAGS.population, **same
+    )
 
 
 def main(argv):
@@ -182,7 +176,7 @@ def main(argv):
                 best = _search(kind, lag, seed, space, workers)
                 times.append(workers.now)
                 busy.append(workers.busy / workers.now / count)
-                found.append(best.accuracy)
+                found.append(best.score)
             name = kind if lag is None else f"{kind}, lag {lag}"
             print(
                 f"| {count:,} | {name} | {statistics.mean(times):,.1f} | "

@@ -1069,8 +1069,8 @@ class WorkerOptions(Options):
     ray_address: str | None = option(
         None,
         "Address of a cluster, HOST:PORT or auto; one is started on this "
-        "machine if unset. Every machine needs the package, the data and the "
-        "work_dir at the same paths.",
+        "machine if unset. Every machine needs the package, and image files or "
+        "the prepared TFDS set at the same paths.",
         belongs_to="workers",
         defaults={"ray": None},
         effect=_FREE,

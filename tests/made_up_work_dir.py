@@ -10,7 +10,7 @@ from spos_tf.analysis.latency_report import Comparison, build_report
 from spos_tf.space.candidate import Candidate, best_of
 from spos_tf.space.record import Record, write_best
 from spos_tf.spaces import build_blueprint
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.callbacks import EventWriter
 
 
 def _write(path, value):
@@ -21,19 +21,18 @@ def _write(path, value):
 
 def write_events(folder, steps, *, validation=False):
     """Events of a training that goes through some steps."""
-    with TrainingReporter(
-        folder, start_step=0, steps=max(steps), title="made up"
-    ) as reporter:
-        for step in steps:
-            scalars = {
-                "loss": 2 / (1 + step / 100),
-                "accuracy": step / (100 + step),
-                "sampler_fallbacks": 0.0,
-                "images_per_second": 1000.0,
-            }
-            reporter.progress(step, scalars)
-        if validation:
-            reporter.validation(max(steps), {"accuracy": 0.5, "path0": 0.4})
+    writer = EventWriter(folder, start_step=0)
+    for step in steps:
+        scalars = {
+            "loss": 2 / (1 + step / 100),
+            "accuracy": step / (100 + step),
+            "sampler_fallbacks": 0.0,
+            "images_per_second": 1000.0,
+        }
+        writer.on_train_batch_end(step - 1, scalars)
+    if validation:
+        writer.on_test_end({"accuracy": 0.5, "path0": 0.4})
+    writer.close()
 
 
 def write_run(folder, tool, **options):
@@ -75,9 +74,11 @@ def candidates(blueprint, count, seed):
                 "macs": int(30_000_000 + 400_000 * encoding.sum()),
                 "latency_ms": float(2 + encoding.sum() / 10),
             },
-            accuracy=float(
+            score=float(
                 0.6 + encoding.mean() / 20 + 0.02 * rng.standard_normal()
             ),
+            metric="accuracy",
+            direction="max",
             seconds=1.0,
             worker="local",
             time=0.0,
@@ -101,7 +102,7 @@ def write_search(folder, blueprint, *, strategy, seed, count=60):
         {
             "i": one.i,
             "encoding": list(one.encoding),
-            "accuracy": one.accuracy,
+            **one.scores(),
             "median_ms": 3.25,
             "low_ms": 3.125,
             "high_ms": 3.5,

@@ -61,7 +61,9 @@ CANDIDATES = st.builds(
     encoding=INDEXES,
     choices=st.dictionaries(TEXT, OPTIONS, max_size=3),
     costs=st.dictionaries(TEXT, WHOLE | NUMBERS, max_size=3),
-    accuracy=SHARES,
+    score=SHARES,
+    metric=st.just("accuracy"),
+    direction=st.just("max"),
     seconds=NUMBERS,
     worker=TEXT,
     time=NUMBERS,
@@ -107,12 +109,12 @@ def test_a_memory_of_scores(tmp_path):
     @HUNDRED
     def run(scores, part):
         path.unlink(missing_ok=True)
-        memo = ScoreMemo(path, part)
-        other = ScoreMemo(path, part, "other")
-        for encoding, accuracy in scores.items():
-            memo.put(encoding, accuracy)
-            other.put(encoding, 1 - accuracy)
-        again = ScoreMemo(path, part)
+        memo = ScoreMemo(path, "accuracy", part)
+        other = ScoreMemo(path, "accuracy", part, "other")
+        for encoding, score in scores.items():
+            memo.put(encoding, score)
+            other.put(encoding, 1 - score)
+        again = ScoreMemo(path, "accuracy", part)
         assert {key: again.get(key) for key in scores} == scores
 
     run()

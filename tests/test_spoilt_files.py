@@ -71,7 +71,7 @@ def right(tmp_path_factory):
     record = Record.open(folder / "record.jsonl")
     for one in candidates(DEMO, 4, 0):
         record.append(one)
-    memo = ScoreMemo(folder / "memo.jsonl", "weights")
+    memo = ScoreMemo(folder / "memo.jsonl", "accuracy", "weights")
     scores = ScoreFile(folder / "scores.jsonl")
     for i in range(3):
         memo.put((i, 1), i / 4)
@@ -100,7 +100,7 @@ def right(tmp_path_factory):
         },
         {
             "weights/a": np.arange(6, dtype=np.float32).reshape(2, 3),
-            "optimizer/00000": np.array(3, np.int64),
+            "optimizer/iterations": np.array(3, np.int64),
         },
     )
     (folder / "partial.json").write_text(
@@ -154,16 +154,16 @@ def read_a_record(path, content):
 
 
 def read_memo(path, content):
-    memo = ScoreMemo(path, "weights")
+    memo = ScoreMemo(path, "accuracy", "weights")
     said = []
     for line in content.decode("utf-8", "replace").splitlines():
         with contextlib.suppress(ValueError):
             said.append(json.loads(line))
-    for encoding, accuracy in memo._scores.items():
+    for encoding, score in memo._scores.items():
         assert any(
             isinstance(one, dict)
             and same(one.get("encoding"), list(encoding))
-            and one.get("accuracy") == accuracy
+            and one.get("score") == score
             for one in said
         )
 

@@ -21,6 +21,7 @@ def measure() -> list[measuring.Case]:
     from spos_tf.cost.constraint import Constraint
     from spos_tf.cost.table import COSTS, cost_table
     from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.evaluation.scorer import LocalScorer
     from spos_tf.networks.supernet import Supernet
     from spos_tf.options import SearchOptions
     from spos_tf.search.driver import run_search
@@ -38,19 +39,16 @@ def measure() -> list[measuring.Case]:
     def search(folder: str, seed: int) -> list:
         evaluated = []
 
-        def evaluate(encodings):
-            for position, encoding in enumerate(encodings):
-                start = time.perf_counter()
-                accuracy = evaluator(encoding)
-                evaluated.append(encoding)
-                yield position, accuracy, time.perf_counter() - start
+        def evaluate(encoding):
+            evaluated.append(encoding)
+            return evaluator(encoding)
 
         options = SearchOptions(
             population=_POPULATION, generations=_GENERATIONS, seed=seed
         )
         run_search(
             Evolution(space, [limit], options),
-            evaluate,
+            LocalScorer(evaluate),
             space=space,
             cost_functions=tables,
             record=Record.open(pathlib.Path(folder) / "record.jsonl"),

@@ -1,8 +1,6 @@
 """Searches a trained supernet under hard limits (the paper's Algorithm 1)."""
 
 import contextlib
-import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,135 +10,46 @@ import keras
 import tqdm
 
 from spos_tf.cost.constraint import CostFunction
-from spos_tf.errors import UserError
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import Remembered, Scorer
-from spos_tf.jobs import data as job_data
 from spos_tf.jobs import measuring, scoring
+from spos_tf.jobs.found import FoundNetwork, SearchResult
 from spos_tf.jobs.limits import (
     constraints,
     cost_named,
     given_limits,
     known_costs,
 )
-from spos_tf.jobs.notes import tell, warn
-from spos_tf.jobs.pins import pin_options, pinned
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings, threads
-from spos_tf.jobs.run_folder import (
-    RUN_FILE,
-    Run,
-    RunPlan,
-    open_run,
-    write_json,
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.search_files import (
+    BEST_FILE,
+    MEMO_FILE,
+    RECORD_FILE,
+    BestWriter,
+    check_unchanged,
+    draw_search,
+    write_front_files,
 )
-from spos_tf.jobs.trained import SearchData, TrainedSupernet
-from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import (
-    LimitOptions,
-    Options,
-    PinOptions,
-    RunOptions,
-    SearchOptions,
-    SpaceOptions,
-    SupernetNameOptions,
-    ThreadOptions,
-    names_with_effect,
-)
-from spos_tf.report.plots import plot_front, plot_search
+from spos_tf.jobs.search_subject import Subject
+from spos_tf.jobs.trained import TrainedSupernet
+from spos_tf.options import LimitOptions, RunOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution
 from spos_tf.search.generations import GenerationSearch, RandomSearch
 from spos_tf.search.nsga2 import NSGA2
 from spos_tf.search.steady_state import SteadyEvolution
-from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate, best_of, score_text
-from spos_tf.space.front import front_of, write_front
-from spos_tf.space.record import Record, read_record, write_best
+from spos_tf.space.front import front_of
+from spos_tf.space.record import Record
 from spos_tf.space.search_space import format_encoding
-from spos_tf.strict_json import parse_json
 
 SEARCH_STAGE = "search"
-BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
-_MEMO_FILE, _WITH_FILE = "scores.jsonl", "scored_with.json"
-# Options in which two searches may differ and still stand in one plot.
-_OF_STRATEGY = frozenset(
-    (
-        *("strategy", "objective", "top_k", "crossover", "mutation"),
-        *("mutation_probability", "asynchronous", "lag"),
-    )
-)
-
 _DEFAULTS = SearchOptions()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FoundNetwork:
-    """A network that a search found; `train_subnet` takes it.
-
-    Attributes:
-        architecture: Its named form.
-        blueprint: The family.
-        encoding: One option index a choice.
-        score: As a path of the supernet.
-        metric: Name of what was scored.
-        direction: `"max"` where a larger score is better, else `"min"`.
-        costs: By name.
-        supernet: That was searched.
-    """
-
-    architecture: Architecture
-    blueprint: Blueprint
-    encoding: tuple[int, ...]
-    score: float
-    metric: str
-    direction: str
-    costs: Mapping[str, int | float]
-    supernet: TrainedSupernet = dataclasses.field(repr=False)
-
-    @classmethod
-    def of(
-        cls,
-        candidate: Candidate,
-        blueprint: Blueprint,
-        supernet: TrainedSupernet,
-    ) -> "FoundNetwork":
-        """What a candidate of a search is.
-
-        Args:
-            candidate: Evaluated.
-            blueprint: The family, with its pins.
-            supernet: That was searched.
-        """
-        return cls(
-            blueprint.architecture(candidate.encoding),
-            blueprint,
-            candidate.encoding,
-            candidate.score,
-            candidate.metric,
-            candidate.direction,
-            dict(candidate.costs),
-            supernet,
-        )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        best: The network with the best score.
-        front: Networks that none beats in both score and objective, by rising
-            cost; empty unless `strategy="nsga2"`.
-        candidates: Everything evaluated, in the order of proposal.
-        folder: Where the files are; None for a search in memory.
-    """
-
-    best: FoundNetwork
-    front: tuple[FoundNetwork, ...]
-    candidates: tuple[Candidate, ...] = dataclasses.field(repr=False)
-    folder: pathlib.Path | None
 
 
 def search_supernet(
@@ -217,79 +126,6 @@ def search_supernet(
         task = scoring.ScoringTask.of(supernet, images, measure, options)
         with scoring.open_scorer(task, options, search.threads) as scorer:
             return search.run(scorer, task, run, images.inputs)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Subject:
-    """A trained supernet and what of it is searched.
-
-    Attributes:
-        supernet: The supernet.
-        blueprint: With all pins, the supernet's and the search's.
-        pins: The search's.
-        metric: What paths are scored by.
-        train: Images of the training, where they were given.
-    """
-
-    supernet: TrainedSupernet
-    blueprint: Blueprint
-    pins: PinOptions
-    metric: ScoreMetric
-    train: Any
-
-    @classmethod
-    def of(
-        cls,
-        supernet: TrainedSupernet,
-        pins: PinOptions,
-        metric: ScoreMetric,
-        train: Any,
-    ) -> "Subject":
-        """What the arguments of a search name.
-
-        Raises:
-            UserError: A pin is not legal or contradicts another one.
-        """
-        inherited = supernet.description.get("pins")
-        smaller, _ = pinned(supernet.blueprint, pins, inherited)
-        return cls(supernet, smaller, pins, metric, train)
-
-    def images(
-        self, options: SearchOptions, validation: Any, recalibration: Any
-    ) -> SearchData:
-        """What paths are recalibrated and scored on.
-
-        Raises:
-            UserError: The images cannot be had.
-        """
-        return job_data.search_data(
-            self.supernet,
-            options,
-            validation=validation,
-            recalibration=recalibration,
-            source=self.train,
-        )
-
-    def options(self, threads: int | None) -> tuple[Options, ...]:
-        """What `run.json` says besides the options of a search."""
-        blueprint = self.supernet.blueprint
-        source = self.supernet.source if self.train is None else self.train
-        named = job_data.source_options(source)
-        return (
-            ThreadOptions(threads=threads),
-            SpaceOptions(
-                search_space=blueprint.search_space.name,
-                space_arguments=plain_arguments(blueprint.space_arguments),
-            ),
-            *named,
-            SupernetNameOptions(supernet_name=self.supernet.name),
-            self.pins,
-        )
-
-    def metric_words(self) -> dict[str, Any]:
-        """What `run.json` says of a metric, which no flag can name."""
-        described = json.loads(self.metric.identity)
-        return {} if described["metric"] is None else {"metric": described}
 
 
 class Search:
@@ -385,7 +221,7 @@ class Search:
         record = Record.in_memory()
         folder = None if run is None else run.folder
         if run is not None and folder is not None:
-            _check_unchanged(folder / _WITH_FILE, task)
+            check_unchanged(folder, task)
             supernet = task.scored_with["supernet"]
             run.check_inputs(supernet=supernet, **inputs)
             record = Record.open(folder / RECORD_FILE)
@@ -413,7 +249,7 @@ class Search:
         self, task: scoring.ScoringTask, folder: pathlib.Path
     ) -> ScoreMemo:
         return ScoreMemo(
-            folder / _MEMO_FILE,
+            folder / MEMO_FILE,
             self._subject.metric.name,
             *task.scored_with.values(),
             self._options.evaluation_batch_size,
@@ -444,38 +280,27 @@ class Search:
             )
         return run_search(self._algorithm, scorer, **same)
 
-    def _writer(self, folder: pathlib.Path | None) -> "_BestWriter | None":
+    def _writer(self, folder: pathlib.Path | None) -> "BestWriter | None":
         if folder is None:
             return None
-        return _BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        return BestWriter(folder / BEST_FILE, self._subject.blueprint)
 
     def _finish(
         self, folder: pathlib.Path, record: Record, best: Candidate
     ) -> None:
         """Files of a search that is over."""
-        blueprint = self._subject.blueprint
+        blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
-        write = _BestWriter(folder / BEST_FILE, blueprint)
+        write = BestWriter(folder / BEST_FILE, blueprint)
         write(best)
-        plot_search(self._siblings(folder), folder / "search.png")
+        draw_search(folder, options.strategy)
+        candidates = record.candidates
         if self._objective is not None:
             name = self._objective.name
-            front = front_of(record.candidates, name)
-            write_front(
-                folder / "front.json", front, name, blueprint.architecture
-            )
-            plot_front(record.candidates, front, name, folder / "front.png")
-            tell(
-                f"The front has {len(front)} of {len(record)} candidates; see "
-                f"{folder / 'front.json'}."
-            )
-        if self._options.measure_latency:
-            write(
-                best,
-                measured=measuring.measure(
-                    blueprint, record.candidates, self._options
-                ),
-            )
+            write_front_files(folder, candidates, name, blueprint)
+        if options.measure_latency:
+            measured = measuring.measure(blueprint, candidates, options)
+            write(best, measured=measured)
 
     def _result(
         self, record: Record, best: Candidate, folder: pathlib.Path | None
@@ -496,54 +321,6 @@ class Search:
             folder=folder,
         )
 
-    def _siblings(self, folder: pathlib.Path) -> dict[str, list[Candidate]]:
-        """Records of this search and of the other strategies', for the plot."""
-        strategy = self._options.strategy
-        records = {strategy: read_record(folder / RECORD_FILE)}
-        own = _comparable(folder)
-        for other in sorted(folder.parent.glob(f"*/{RUN_FILE}")):
-            named = _comparable(other.parent)
-            kind = named.pop("strategy", None)
-            if (
-                kind is None
-                or kind in records
-                or named
-                != {
-                    name: value
-                    for name, value in own.items()
-                    if name != "strategy"
-                }
-            ):
-                continue
-            try:
-                records[kind] = read_record(other.parent / RECORD_FILE)
-            except UserError as error:
-                warn(f"{error} It is left out of the plot.")
-        return records
-
-
-class _BestWriter:
-    """Writes `best.json` of a search.
-
-    Args:
-        path: Of the file.
-        blueprint: Of the candidates.
-    """
-
-    def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
-        self._path = path
-        self._blueprint = blueprint
-        self._written: int | None = None
-
-    def __call__(self, best: Candidate, **further: Any) -> None:
-        """Writes a candidate, unless it is there; `further` is written too."""
-        if self._written == best.i and not further:
-            return
-        architecture = self._blueprint.architecture(best.encoding)
-        kept = measuring.measured_before(self._path, architecture.choices)
-        write_best(self._path, architecture, best, **{**kept, **further})
-        self._written = best.i
-
 
 class _Watch:
     """Moves the bar, and writes the best after every generation.
@@ -560,7 +337,7 @@ class _Watch:
         bar: "tqdm.tqdm[Any]",
         images: int,
         record: Record,
-        write_best: _BestWriter | None,
+        write_best: BestWriter | None,
     ) -> None:
         self._bar = bar
         self._images = images
@@ -588,42 +365,3 @@ class _Watch:
         if self._count % generation_size == 0 and self._write_best:
             # What is resumed has the best of a later generation, perhaps.
             self._write_best(best_of(self._record.candidates))
-
-
-def _check_unchanged(path: pathlib.Path, task: scoring.ScoringTask) -> None:
-    """A record mixes no scores of other weights, images or metrics."""
-    if not path.exists():
-        write_json(path, task.scored_with)
-        return
-    try:
-        before = parse_json(path.read_bytes())
-    except ValueError:
-        before = None
-    if before != task.scored_with:
-        raise UserError(
-            "The supernet, the images or the metric changed since the search "
-            f"in {str(path.parent)!r} began (see {path.name}). Its supernet "
-            f"is {task.supernet.words()}. Choose another `name`, or delete "
-            "the search's folder."
-        )
-
-
-def _comparable(folder: pathlib.Path) -> dict[str, Any]:
-    """Options that make a search comparable with another strategy's.
-
-    Returns:
-        With `strategy`; nothing if the folder holds no search.
-    """
-    try:
-        data = parse_json((folder / RUN_FILE).read_bytes())
-        options: dict[str, Any] = dict(data["options"])
-        if data["tool"] != "search":
-            return {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    left_out = {
-        *(_OF_STRATEGY - {"strategy"}),
-        *names_with_effect("place"),
-        *names_with_effect("free"),
-    }
-    return {k: v for k, v in options.items() if k not in left_out}

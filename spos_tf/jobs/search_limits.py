@@ -14,12 +14,14 @@ from spos_tf.cost.constraint import parse_constraint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import scoring
+from spos_tf.jobs.found import SearchResult
 from spos_tf.jobs.limits import Limit, known_costs, latency_cost
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import RunPlan, open_run, write_json
-from spos_tf.jobs.search import Search, SearchResult, Subject
+from spos_tf.jobs.search import Search
+from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (

@@ -23,7 +23,7 @@ from spos_tf.networks.supernet import Supernet
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution, EvolutionOptions
 from spos_tf.space.record import Record
-from spos_tf.spaces._registry import build_blueprint
+from spos_tf.spaces import build_blueprint
 from spos_tf.training.optimization import LearningRate, make_optimizer
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2
 from spos_tf.training.samplers import (

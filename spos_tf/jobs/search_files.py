@@ -1,0 +1,161 @@
+"""The files of a search, and what of them other searches share."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from spos_tf.errors import UserError
+from spos_tf.jobs import measuring
+from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.run_folder import RUN_FILE, write_json
+from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.options import names_with_effect
+from spos_tf.report.plots import plot_front, plot_search
+from spos_tf.space.candidate import Candidate
+from spos_tf.space.front import front_of, write_front
+from spos_tf.space.record import read_record, write_best
+from spos_tf.strict_json import parse_json
+
+BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
+# Beside the folders of the searches.
+MEMO_FILE = "scores.jsonl"
+_WITH_FILE = "scored_with.json"
+# Options in which two searches may differ and still stand in one plot.
+_OF_STRATEGY = frozenset(
+    (
+        *("strategy", "objective", "top_k", "crossover", "mutation"),
+        *("mutation_probability", "asynchronous", "lag"),
+    )
+)
+
+
+class BestWriter:
+    """Writes `best.json` of a search.
+
+    Args:
+        path: Of the file.
+        blueprint: Of the candidates.
+    """
+
+    def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
+        self._path = path
+        self._blueprint = blueprint
+        self._written: int | None = None
+
+    def __call__(self, best: Candidate, **further: Any) -> None:
+        """Writes a candidate, unless it is there; `further` is written too."""
+        if self._written == best.i and not further:
+            return
+        architecture = self._blueprint.architecture(best.encoding)
+        kept = measuring.measured_before(self._path, architecture.choices)
+        write_best(self._path, architecture, best, **{**kept, **further})
+        self._written = best.i
+
+
+def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:
+    """A record mixes no scores of other weights, images or metrics.
+
+    Args:
+        folder: Of the search.
+        task: What its scores depend on.
+
+    Raises:
+        UserError: The search began with something else.
+    """
+    path = folder / _WITH_FILE
+    if not path.exists():
+        write_json(path, task.scored_with)
+        return
+    try:
+        before = parse_json(path.read_bytes())
+    except ValueError:
+        before = None
+    if before != task.scored_with:
+        raise UserError(
+            "The supernet, the images or the metric changed since the search "
+            f"in {str(folder)!r} began (see {path.name}). Its supernet "
+            f"is {task.supernet.words()}. Choose another `name`, or delete "
+            "the search's folder."
+        )
+
+
+def draw_search(folder: pathlib.Path, strategy: str) -> None:
+    """Writes `search.png`, with other strategies of the same search.
+
+    Args:
+        folder: Of the search.
+        strategy: Its own.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    plot_search(_siblings(folder, strategy), folder / "search.png")
+
+
+def write_front_files(
+    folder: pathlib.Path,
+    candidates: Sequence[Candidate],
+    cost: str,
+    blueprint: Blueprint,
+) -> None:
+    """Writes `front.json` and `front.png`.
+
+    Args:
+        folder: Of the search.
+        candidates: Everything evaluated.
+        cost: Name of the cost that the front is over.
+        blueprint: Of the candidates.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    path = folder / "front.json"
+    front = front_of(candidates, cost)
+    write_front(path, front, cost, blueprint.architecture)
+    plot_front(candidates, front, cost, folder / "front.png")
+    tell(
+        f"The front has {len(front)} of {len(candidates)} candidates; see "
+        f"{path}."
+    )
+
+
+def _siblings(
+    folder: pathlib.Path, strategy: str
+) -> dict[str, list[Candidate]]:
+    """Records of this search and of the other strategies', for the plot."""
+    records = {strategy: read_record(folder / RECORD_FILE)}
+    own = {**_comparable(folder), "strategy": None}
+    for other in sorted(folder.parent.glob(f"*/{RUN_FILE}")):
+        options = _comparable(other.parent)
+        kind = options.get("strategy")
+        if kind is None or kind in records:
+            continue
+        if {**options, "strategy": None} != own:
+            continue
+        try:
+            records[kind] = read_record(other.parent / RECORD_FILE)
+        except UserError as error:
+            warn(f"{error} It is left out of the plot.")
+    return records
+
+
+def _comparable(folder: pathlib.Path) -> dict[str, Any]:
+    """Options that make a search comparable with another strategy's.
+
+    Returns:
+        With `strategy`; nothing if the folder holds no search.
+    """
+    try:
+        data = parse_json((folder / RUN_FILE).read_bytes())
+        options: dict[str, Any] = dict(data["options"])
+        if data["tool"] != "search":
+            return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    left_out = {
+        *(_OF_STRATEGY - {"strategy"}),
+        *names_with_effect("place"),
+        *names_with_effect("free"),
+    }
+    return {k: v for k, v in options.items() if k not in left_out}

@@ -1,0 +1,425 @@
+"""Searches from Python."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from random_images import GIVEN, RECALIBRATION, VALIDATION, images
+from spos_tf.data.examples import Split
+from spos_tf.data.inputs import images_of
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.splits import fingerprint
+from spos_tf.errors import UserError
+from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.scorer import LocalScorer
+from spos_tf.jobs import scoring
+from spos_tf.jobs.search import search_supernet
+from spos_tf.options import SearchOptions
+from spos_tf.space import Architecture
+from spos_tf.space.candidate import best_of, same_record
+from spos_tf.space.front import front_of
+from spos_tf.space.record import Record, read_record
+
+OPTIONS = SearchOptions(
+    population=4,
+    generations=3,
+    top_k=2,
+    recalibration_images=30,
+    evaluation_batch_size=20,
+)
+LIMIT = {"max_macs": 90e3}
+
+
+def search(supernet, work_dir=None, options=OPTIONS, **others):
+    return search_supernet(
+        supernet,
+        work_dir=work_dir,
+        options=options,
+        **{**GIVEN, **LIMIT, **others},
+    )
+
+
+def formula(candidate):
+    return 0.5 + float(np.sin(np.array(candidate) @ [1, 2, 3])) / 2
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Scores by a formula: the tests that take this are not about scores."""
+    monkeypatch.setattr(
+        scoring, "local_scorer", lambda task: LocalScorer(formula)
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(supernet, tmp_path_factory):
+    """A search with a folder, and what it found."""
+    work_dir = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            scoring, "local_scorer", lambda task: LocalScorer(formula)
+        )
+        return work_dir, search(supernet, work_dir)
+
+
+def test_the_files_tell_what_is_returned(whole, blueprint):
+    work_dir, found = whole
+    assert found.folder == work_dir / "search" / "default"
+    assert {path.name for path in found.folder.iterdir()} == {
+        *("record.jsonl", "best.json", "search.png", "search.flags"),
+        *("run.json", "scored_with.json", ".lock"),
+    }
+    assert (work_dir / "search" / "scores.jsonl").exists()
+    assert len(found.candidates) == 12 and not found.front
+    record = read_record(found.folder / "record.jsonl")
+    assert list(found.candidates) == record
+    best = json.loads((found.folder / "best.json").read_text())
+    assert best["score"] == best["accuracy"] == found.best.score
+    assert (best["metric"], best["direction"]) == ("accuracy", "max")
+    assert best["costs"] == found.best.costs
+    assert best["costs"]["macs"] <= 90e3
+    architecture = Architecture.read(found.folder / "best.json")
+    assert architecture.choices == found.best.architecture.choices
+    encoding = blueprint.encode(architecture)
+    assert tuple(encoding.tolist()) == found.best.encoding
+    assert best_of(record).encoding == found.best.encoding
+    # For people who look at it in a notebook.
+    assert len(repr(found)) < 2000
+
+
+def test_run_json_has_all_options_and_what_was_read(whole, supernet):
+    _, found = whole
+    run = json.loads((found.folder / "run.json").read_text())
+    assert run["tool"] == "search"
+    assert run["options"]["max_macs"] == 90e3
+    assert run["options"]["population"] == 4
+    assert run["options"]["supernet_name"] == "default"
+    assert run["options"]["search_space"] == "shufflenet_blocks"
+    assert run["inputs"].keys() == {"supernet", "validation", "recalibration"}
+    assert run["inputs"]["supernet"] == supernet.fingerprint()
+    assert (
+        "--max_macs=90000.0"
+        in (found.folder / "search.flags").read_text().splitlines()
+    )
+
+
+def test_a_search_in_memory_finds_the_same_and_writes_nothing(
+    whole, quick, supernet, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    found = search(supernet)
+    assert found.folder is None and not list(tmp_path.iterdir())
+    assert same_record(found.candidates, whole[1].candidates)
+    assert found.best.encoding == whole[1].best.encoding
+
+
+def test_the_supernets_work_dir_is_the_default(quick, supernet, tmp_path):
+    placed = dataclasses.replace(supernet, work_dir=tmp_path)
+    found = search(placed)
+    assert found.folder == tmp_path / "search" / "default"
+    assert found.best.supernet is placed
+
+
+def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
+    whole, quick, supernet, tmp_path, monkeypatch
+):
+    folder = tmp_path / "search" / "default"
+    append, seen = Record.append, []
+
+    class Killed(BaseException):
+        pass
+
+    def append_or_die(self, candidate):
+        if len(self) == 9:
+            raise Killed
+        append(self, candidate)
+        # Generations before this candidate's are in it.
+        done = [c for c in self.candidates if c.generation < len(self) // 4]
+        if done and len(self) % 4:
+            best = json.loads((folder / "best.json").read_text())
+            seen.append(best["score"])
+            assert best["score"] >= best_of(done).score
+
+    monkeypatch.setattr(Record, "append", append_or_die)
+    with pytest.raises(Killed):
+        search(supernet, tmp_path)
+    assert len(seen) == 4
+    before = json.loads((folder / "best.json").read_text())
+    monkeypatch.undo()
+    found = search(supernet, tmp_path)
+    assert found.best.score >= before["score"]
+    assert same_record(found.candidates, whole[1].candidates)
+    again = search(supernet, tmp_path)
+    assert again.candidates == found.candidates
+
+
+def test_other_searches_take_known_scores(whole, quick, supernet):
+    work_dir, found = whole
+    random = search(
+        supernet,
+        work_dir,
+        dataclasses.replace(OPTIONS, strategy="random"),
+        name="random",
+    )
+    known = {one.encoding: one.score for one in found.candidates}
+    first = [one for one in random.candidates if one.encoding in known]
+    assert len(first) >= 4
+    for one in first:
+        assert (one.worker, one.score) == ("memo", known[one.encoding])
+    lines = (work_dir / "search" / "scores.jsonl").read_text().split("\n")
+    keys = {json.loads(line)["key"] for line in lines if line}
+    assert len(keys) == 1
+
+
+@pytest.fixture(scope="module")
+def scored(supernet):
+    """A search whose scores are computed, one by one."""
+    return search(supernet)
+
+
+def test_scores_are_those_of_an_evaluator(scored, supernet):
+    task = scoring.ScoringTask(
+        supernet,
+        Split(*RECALIBRATION, "pixels"),
+        Split(*VALIDATION, "pixels"),
+        PreprocessingOptions(image_size=8, augmentation="none"),
+        ScoreMetric.make(num_classes=10),
+        OPTIONS,
+    )
+    assert len({one.score for one in scored.candidates}) > 3
+    assert all(0 <= one.score <= 1 for one in scored.candidates)
+    # The same images in another order: batches differ, and so may last bits.
+    evaluator = Evaluator(task.network(), *task.batches())
+    for one in scored.candidates[:3]:
+        assert abs(evaluator(one.encoding) - one.score) < 0.1
+
+
+def test_a_tree_scores_the_same(scored, supernet, tmp_path):
+    tree = dataclasses.replace(OPTIONS, scoring="tree", chunk_size=3)
+    found = search(supernet, tmp_path, tree)
+    assert same_record(found.candidates, scored.candidates)
+
+
+@pytest.mark.parametrize("workers", ["local", "ray"])
+def test_less_is_better_where_the_metric_says_so(supernet, tmp_path, workers):
+    if workers == "ray":
+        pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    loss = keras.metrics.SparseCategoricalCrossentropy(from_logits=True)
+    found = search(
+        supernet,
+        tmp_path,
+        dataclasses.replace(
+            OPTIONS,
+            workers=workers,
+            num_workers=1 if workers == "ray" else None,
+        ),
+        metric=loss,
+        direction="min",
+    )
+    scores = [one.score for one in found.candidates]
+    assert found.best.score == min(scores) < max(scores)
+    assert found.best.metric == "sparse_categorical_crossentropy"
+    best = json.loads((found.folder / "best.json").read_text())
+    assert "accuracy" not in best and best["direction"] == "min"
+    run = json.loads((found.folder / "run.json").read_text())
+    described = run["options"]["metric"]["metric"]
+    assert described["class_name"] == "SparseCategoricalCrossentropy"
+    memory = search(supernet, metric=loss, direction="min")
+    assert same_record(memory.candidates, found.candidates)
+    # Another metric is another search.
+    with pytest.raises(UserError, match="the metric changed since"):
+        search(supernet, tmp_path, metric=keras.metrics.AUC())
+
+
+def held():
+    """A metric that holds what belongs to this process."""
+    lock = threading.Lock()
+
+    class Held(keras.metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            with lock:
+                return super().update_state(y_pred)
+
+    return Held()
+
+
+def test_what_cannot_be_sent_to_workers_is_one_line(supernet, tmp_path):
+    pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    options = dataclasses.replace(OPTIONS, workers="ray", num_workers=1)
+    with pytest.raises(UserError, match="`task` cannot be sent to") as caught:
+        search(supernet, tmp_path / "new", options, metric=held())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new" / "search" / "default" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "options"),
+    [("ray", {"workers": "ray"}), ("pymoo", {"strategy": "nsga2"})],
+)
+def test_a_missing_package_names_the_extra(
+    supernet, monkeypatch, package, options
+):
+    for name in [one for one in sys.modules if "pymoo" in one]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    extra = "ray" if package == "ray" else "nsga2"
+    with pytest.raises(UserError, match=rf"extra '{extra}'") as caught:
+        search(supernet, options=dataclasses.replace(OPTIONS, **options))
+    said = str(caught.value)
+    assert f"pip install -e '.[{extra}]'" in said and "\n" not in said
+    assert "'PATH/TO/spos_tf-" in said and f"whl[{extra}]'" in said
+    assert "install 'spos_tf" not in said
+
+
+def test_a_front_of_score_and_cost(quick, supernet, tmp_path):
+    pytest.importorskip("pymoo", reason="the extra [nsga2] is not installed")
+    options = dataclasses.replace(OPTIONS, strategy="nsga2", objective="params")
+    found = search(supernet, tmp_path, options)
+    expected = front_of(found.candidates, "params")
+    assert [one.encoding for one in found.front] == [
+        one.encoding for one in expected
+    ]
+    front = json.loads((found.folder / "front.json").read_text())
+    assert front["objectives"] == ["accuracy", "params"]
+    for written, one in zip(front["candidates"], found.front, strict=True):
+        assert written["score"] == written["accuracy"] == one.score
+        assert tuple(written["encoding"]) == one.encoding
+    assert (found.folder / "front.png").exists()
+
+
+def test_pins_hold(quick, supernet, blueprint):
+    name = blueprint.search_space.choices[0].name
+    for fix in ([f"{name}=7x7"], {name: "7x7"}):
+        found = search(supernet, fix=fix, max_macs=None)
+        assert {one.choices[name] for one in found.candidates} == {"7x7"}
+
+
+def test_few_training_images_are_all_taken(quick, supernet, caplog):
+    few = dataclasses.replace(OPTIONS, recalibration_images=1000)
+    with caplog.at_level("INFO", "spos_tf"):
+        search(supernet, options=few)
+    assert "all training images there are: 40" in caplog.text
+
+
+def test_the_process_is_left_as_it_was(quick, supernet):
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        state = np.random.get_state()[1].tolist()
+        search(supernet)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert np.random.get_state()[1].tolist() == state
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"validation": images(61, 3)}, "held out; these are others"),
+        ({"recalibration": None}, "Give both, or neither"),
+        ({**dict.fromkeys(GIVEN)}, "Give the images again as"),
+        ({"max_macs": 10}, "the least"),
+        ({"max_energy": 10}, "max_energy"),
+        ({"constraint": ["joules<=1"]}, "Unknown cost 'joules'"),
+        ({"direction": "min"}, "Accuracy is better when it is larger"),
+        ({"metric": "auc"}, "`metric` is a Keras metric"),
+        ({"name": "a/b"}, "`name` is a plain folder name"),
+        ({"fix": ["no=1"]}, "`fix=no=1` names choice 'no'"),
+        ({"latency_table": ["no.yaml"]}, "no.yaml"),
+        ({"max_latency_ms": 3}, "latency_ms is read from a table"),
+    ],
+)
+def test_what_is_refused_leaves_no_trace(
+    quick, supernet, tmp_path, arguments, message
+):
+    error = TypeError if "max_energy" in arguments else UserError
+    with pytest.raises(error, match=message) as caught:
+        search(supernet, tmp_path / "new", **arguments)
+    assert "\n" not in str(caught.value) and "--" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_search_in_the_folder_is_refused(whole, quick, supernet):
+    work_dir, found = whole
+    before = (found.folder / "record.jsonl").read_bytes()
+    other = dataclasses.replace(OPTIONS, top_k=3)
+    with pytest.raises(UserError, match="other values of `top_k`"):
+        search(supernet, work_dir, other)
+    weights = {name: one + 1 for name, one in supernet.weights.items()}
+    with pytest.raises(UserError, match="The supernet, the images or the"):
+        search(dataclasses.replace(supernet, weights=weights), work_dir)
+    assert (found.folder / "record.jsonl").read_bytes() == before
+
+
+def test_tensorflows_threads_are_those_of_the_process(quick, supernet):
+    options = dataclasses.replace(
+        OPTIONS, measure_latency=True, runtime="tensorflow", latency_threads=3
+    )
+    assert tf.config.threading.get_intra_op_parallelism_threads() != 3
+    with pytest.raises(UserError, match="`latency_threads=3` and `threads="):
+        search(supernet, options=options)
+
+
+def test_the_best_are_measured(quick, supernet, tmp_path):
+    options = dataclasses.replace(
+        OPTIONS, measure_latency=True, measured_candidates=2
+    )
+    found = search(supernet, tmp_path, options)
+    best = json.loads((found.folder / "best.json").read_text())
+    rows = best["measured"]["candidates"]
+    assert len(rows) == 2
+    assert tuple(rows[0]["encoding"]) == found.best.encoding
+    # It stays when the search is started again without.
+    search(supernet, tmp_path)
+    again = json.loads((found.folder / "best.json").read_text())
+    assert again == best
+
+
+def test_a_sibling_of_another_strategy_shares_the_plot(
+    whole, quick, supernet, monkeypatch
+):
+    work_dir, _ = whole
+    drawn = []
+    monkeypatch.setattr(
+        "spos_tf.jobs.search.plot_search",
+        lambda records, path: drawn.append((records, pathlib.Path(path))),
+    )
+    random = dataclasses.replace(OPTIONS, strategy="random")
+    search(supernet, work_dir, random, name="again")
+    other = dataclasses.replace(random, seed=1)
+    search(supernet, work_dir, other, name="seed1")
+    assert [sorted(records) for records, _ in drawn] == [
+        ["evolution", "random"],
+        ["random"],
+    ]
+
+
+def test_the_images_of_the_training_are_split_again(quick, supernet):
+    """Where they are arrays, what was held out is found by its fingerprint."""
+    whole = tuple(
+        np.concatenate(pair)
+        for pair in zip(VALIDATION, RECALIBRATION, strict=True)
+    )
+    _, held_out = images_of(whole, argument="train", num_classes=10).hold_out(2)
+    described = {
+        **supernet.description,
+        "holdout_per_class": 2,
+        "search_split": fingerprint(held_out.split),
+    }
+    trained = dataclasses.replace(supernet, description=described)
+    given = {**dict.fromkeys(GIVEN), "train": whole}
+    assert len(search(trained, **given).candidates) == 12
+    with pytest.raises(UserError, match="`holdout_per_class=2`"):
+        search(
+            trained,
+            options=dataclasses.replace(OPTIONS, holdout_per_class=1),
+            **given,
+        )
