@@ -119,6 +119,20 @@ def best_of(candidates: Iterable[Candidate]) -> Candidate:
     return min(candidates, key=lambda one: (-one.merit, one.i))
 
 
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The best first; of equals the one proposed first."""
+    return sorted(candidates, key=lambda one: (-one.merit, one.i))
+
+
+def score_text(metric: str, score: float) -> str:
+    """A score as people read it.
+
+    >>> score_text("accuracy", 0.75), score_text("loss", 0.75)
+    ('75.00 %', '0.75')
+    """
+    return f"{100 * score:.2f} %" if metric == ACCURACY else f"{score:.4g}"
+
+
 def _without_times(candidates: Iterable[Candidate]) -> list[Candidate]:
     return [
         dataclasses.replace(one, seconds=0, worker="", time=0)

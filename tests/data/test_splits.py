@@ -44,7 +44,9 @@ def test_splits_of_the_digits_are_disjoint():
 
 def test_a_class_with_too_few_images_is_named(pixel_split):
     few = pixel_split.select(np.arange(47))
-    with pytest.raises(UserError, match=r"'c' of .letters. has 9.*holdout_per_class=9"):
+    with pytest.raises(
+        UserError, match=r"'c' of .letters. has 9.*holdout_per_class=9"
+    ):
         carve(source_of(few, 5), holdout_per_class=10)
     with pytest.raises(UserError, match="leaves none"):
         carve(source_of(pixel_split, 5), holdout_per_class=10)
