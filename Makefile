@@ -83,7 +83,7 @@ $(VENV_PYTHON):
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(INSTALLED): $(INSTALL_INPUTS) | $(VENV_PYTHON)
-	$(PIP_INSTALL) --editable '.[digits]'
+	$(PIP_INSTALL) --editable '.[digits,nsga2]'
 	@touch $@
 
 $(INSTALLED_TEST): $(INSTALL_INPUTS) | $(VENV_PYTHON)

@@ -5,12 +5,12 @@ import types
 
 import numpy as np
 from matplotlib.figure import Figure
+from spos_tf.training.reporting import TrainingReporter
 
 from spos_tf.analysis.latency_report import Comparison, build_report
 from spos_tf.space.candidate import Candidate, best_of
 from spos_tf.space.record import Record, write_best
 from spos_tf.spaces import build_blueprint
-from spos_tf.training.reporting import TrainingReporter
 
 
 def _write(path, value):

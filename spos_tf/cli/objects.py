@@ -2,13 +2,21 @@
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from spos_tf.cli.program import Given
+from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.options import NetworkOptions, SpaceOptions
+from spos_tf.options import (
+    NetworkOptions,
+    RunOptions,
+    SourceOptions,
+    SpaceOptions,
+    SubnetNameOptions,
+)
 from spos_tf.space import Architecture
 from spos_tf.space.search_space import parse_encoding
 from spos_tf.spaces import (
@@ -18,6 +26,9 @@ from spos_tf.spaces import (
     stored_blueprint,
     uniform_network,
 )
+
+if TYPE_CHECKING:
+    import keras
 
 DEFAULT_SPACE = "shufflenet_blocks"
 
@@ -39,6 +50,27 @@ def blueprint_of(space: SpaceOptions) -> Blueprint:
     return build_blueprint(
         space.search_space or DEFAULT_SPACE, **space.arguments
     )
+
+
+def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
+    """The data set that the flags name, where they name one.
+
+    Args:
+        given: The flags; what they leave out is as in the training.
+        trained: The data set of the training, where it is known.
+
+    Returns:
+        None where the flags say nothing of it.
+    """
+    typed = {
+        name: value
+        for name, value in given.values(SourceOptions).items()
+        if given.is_typed(name)
+    }
+    if not typed:
+        return None
+    known = SourceOptions() if trained is None else trained.options
+    return DataSource.of(dataclasses.replace(known, **typed))
 
 
 def network_of(path: str | pathlib.Path, space: SpaceOptions) -> Network:
@@ -103,3 +135,16 @@ def chosen_network(
             f"`search_space={space.search_space}`. Leave that out."
         )
     return known
+
+
+def subnet_of_flags(given: Given) -> "keras.Model":
+    """The trained network that the flags name."""
+    from spos_tf.jobs.trained import SUBNET_STAGE, load_subnet
+
+    run, subnet = given(RunOptions), given(SubnetNameOptions)
+    name = subnet.subnet_name or run.name
+    return load_subnet(
+        pathlib.Path(str(run.work_dir)) / SUBNET_STAGE / name,
+        architecture=subnet.architecture,
+        space=given(SpaceOptions),
+    )

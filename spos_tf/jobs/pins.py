@@ -1,6 +1,8 @@
 """Choices that a run fixes in advance."""
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spos_tf.errors import UserError, said_of
@@ -10,6 +12,28 @@ from spos_tf.options import PinOptions
 from spos_tf.space import Architecture
 from spos_tf.space.choice import Choice, Option
 from spos_tf.strict_json import parse_json
+
+
+def pin_options(
+    fix: Sequence[str] | Mapping[str, Any],
+    fix_from: str | os.PathLike[str] | None,
+) -> PinOptions:
+    """What a job is given to fix, as options.
+
+    Args:
+        fix: `["stage1.block1.op=3x3"]`, or `{"stage1.block1.op": "3x3"}`.
+        fix_from: Architecture file.
+    """
+    if isinstance(fix, Mapping):
+        texts = {
+            name: option if isinstance(option, str) else json.dumps(option)
+            for name, option in fix.items()
+        }
+        fix = [f"{name}={text}" for name, text in texts.items()]
+    return PinOptions(
+        fix=tuple(fix),
+        fix_from=None if fix_from is None else os.fspath(fix_from),
+    )
 
 
 def pinned(

@@ -151,7 +151,7 @@ def test_workers_have_to_agree(start, tmp_path):
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
-        pytest.raises(UserError, match=r"pip install 'spos_tf\[ray\]'"),
+        pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"),
         open_pool("ray_judges:formula", {}, OPTIONS, print),
     ):
         pass

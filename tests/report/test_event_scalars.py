@@ -3,10 +3,10 @@
 import time
 
 import pytest
+from spos_tf.training.reporting import TrainingReporter
 
 from made_up_work_dir import write_events
 from spos_tf.report.event_scalars import read_scalars
-from spos_tf.training.reporting import TrainingReporter
 
 
 def read(folder):

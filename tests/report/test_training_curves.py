@@ -3,10 +3,10 @@
 import numpy as np
 import PIL.Image
 import pytest
+from spos_tf.training.reporting import TrainingReporter
 
 from spos_tf.errors import UserError
 from spos_tf.report.training_curves import plot_curves, read_curve
-from spos_tf.training.reporting import TrainingReporter
 
 
 def _log(folder, values, start=0):

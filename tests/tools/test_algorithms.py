@@ -10,7 +10,8 @@ from spos_tf.space import Architecture
 
 SPACE = [
     "--preset=demo",
-    '--space_arguments={"stage_widths": [12], "stage_strides": [2], '
+    '--space_arguments={"stem_width": 8, "stage_widths": [12], '
+    '"stage_strides": [2], '
     '"stage_repeats": [1], "last_width": 16}',
 ]
 DATA = ["--dataset=digits", "--augmentation=shift", "--holdout_per_class=5"]

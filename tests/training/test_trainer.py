@@ -5,13 +5,13 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+
+from spos_tf.errors import Preempted
+from spos_tf.stop_signal import StopSignal
 from tiny_runs import (
     checkpoint_steps,
     make_trainer,
 )
-
-from spos_tf.errors import Preempted
-from spos_tf.stop_signal import StopSignal
 
 
 def _weights(matrices):

@@ -1,0 +1,35 @@
+r"""Searches one trained supernet under several limits (paper, Table 5).
+
+Example:
+  spos search_limits \
+      --flagfile=saved_configs/search_limits/imagenet.flags --data_dir=DIR
+
+Weights and images are loaded once. Every --limits is a search of its own in
+work_dir/search/<name>-<limit>/, as `spos search` would leave it; start it
+again to resume where it stopped. work_dir/search_limits/<name>/table.md and
+table.json put the winners beside the networks of --baseline. Networks that
+`spos train_subnet` trained under the same names show their test accuracy.
+"""
+
+from spos_tf.cli import search
+from spos_tf.cli.program import Command, Given
+from spos_tf.options import LimitsTableOptions
+
+
+def main(given: Given) -> None:
+    """Searches under every limit, then prints the table."""
+    given.use_threads()
+    from spos_tf.jobs.search_limits import search_limits
+
+    table = given(LimitsTableOptions)
+    found = search_limits(
+        limits=table.limits,
+        baselines=table.baseline,
+        **search.arguments(given),
+    )
+    print(found.table, end="")
+
+
+COMMAND = Command(
+    __doc__, (*search.KINDS, LimitsTableOptions), main, required=("work_dir",)
+)

@@ -1,0 +1,309 @@
+"""How paths of a trained supernet are scored, here or by workers."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from spos_tf.data.examples import AnySplit, Split
+from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.splits import fingerprint
+from spos_tf.errors import UserError, said_of
+from spos_tf.evaluation.evaluator import Batches, Evaluator
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.ray_cluster import PoolOptions
+from spos_tf.evaluation.ray_pool import open_pool
+from spos_tf.evaluation.scorer import (
+    LocalScorer,
+    RayScorer,
+    Scorer,
+    TreeScorer,
+)
+from spos_tf.evaluation.tree import can_share
+from spos_tf.evaluation.tree_evaluator import TreeEvaluator
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.trained import SearchData, TrainedSupernet
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.supernet import Supernet
+from spos_tf.networks.transfer import load_weights
+from spos_tf.options import ScoringOptions, WorkerOptions
+
+# Batches of more bytes are read anew for every candidate, or chunk of them.
+_CACHE_BYTES = 4 << 30
+# Of one worker.
+_FACTORY = f"{__name__}:make_worker"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoringTask:
+    """All that a score depends on besides the path.
+
+    It can be sent to another process, so that workers need no files but the
+    images, where those are files.
+
+    Attributes:
+        supernet: Its weights.
+        recalibration: Images that batch norm is recalibrated on.
+        validation: Images that are scored on.
+        preprocessing: How they become inputs.
+        metric: What is scored.
+        options: How.
+    """
+
+    supernet: TrainedSupernet
+    recalibration: AnySplit
+    validation: AnySplit
+    preprocessing: PreprocessingOptions
+    metric: ScoreMetric
+    options: ScoringOptions
+
+    @classmethod
+    def of(
+        cls,
+        supernet: TrainedSupernet,
+        images: SearchData,
+        metric: ScoreMetric,
+        options: ScoringOptions,
+    ) -> "ScoringTask":
+        """The task of scoring a supernet's paths.
+
+        Args:
+            supernet: With its weights.
+            images: What they are scored on.
+            metric: By what.
+            options: How.
+
+        Raises:
+            UserError: The images are not those that the training held out,
+                or there are none.
+        """
+        check_held_out(supernet, images.validation)
+        wanted = options.recalibration_images
+        recalibration = images.recalibration(wanted, options.seed)
+        if len(recalibration) < wanted:
+            tell(
+                "Batch norm is recalibrated on all training images there are: "
+                f"{len(recalibration):,}."
+            )
+        return cls(
+            # What workers have no use for.
+            dataclasses.replace(supernet, holdout=None, source=None),
+            recalibration,
+            images.validation,
+            images.preprocessing,
+            metric,
+            options,
+        )
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """Of the supernet."""
+        return self.supernet.blueprint
+
+    @property
+    def images(self) -> int:
+        """That a path sees."""
+        return len(self.recalibration) + len(self.validation)
+
+    @functools.cached_property
+    def scored_with(self) -> dict[str, str]:
+        """Which weights, images and metric, by fingerprints."""
+        return {
+            "supernet": self.supernet.fingerprint(),
+            "recalibration": fingerprint(self.recalibration),
+            "search_split": fingerprint(self.validation),
+            "preprocessing": str(self.preprocessing),
+            "metric": self.metric.identity,
+        }
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether paths of a generation are scored together."""
+        return (
+            self.options.scoring == "tree"
+            and can_share(self.blueprint.reads)
+            and self.blueprint.is_chain
+        )
+
+    def batches(self) -> tuple[Batches, Batches]:
+        """To recalibrate and to score on; in memory where they fit."""
+        recalibration, scoring = (
+            self._batches(split)
+            for split in (self.recalibration, self.validation)
+        )
+        return recalibration, scoring
+
+    def _batches(self, split: AnySplit) -> Batches:
+        batches = evaluation_batches(
+            split,
+            self.preprocessing,
+            batch_size=self.options.evaluation_batch_size,
+        )
+        size = len(split) * 12 * self.preprocessing.image_size**2
+        return list(batches) if size <= _CACHE_BYTES else batches
+
+    def network(self) -> Supernet:
+        """The network, with the trained weights.
+
+        Raises:
+            UserError: They are of another one.
+        """
+        network = Supernet(self.blueprint, width_mode=self.options.width_mode)
+        with said_of(self.supernet.words()):
+            load_weights(network, self.supernet.weights)
+        return network
+
+
+def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
+    """Refuses images that the training of the supernet did not hold out.
+
+    Raises:
+        UserError: There are none, or they are others.
+    """
+    if not len(validation):
+        raise UserError(
+            "Paths are scored on training images that were held out; "
+            "`holdout_per_class=0` leaves none. Train a supernet with some."
+        )
+    held_out = supernet.description.get("search_split")
+    if held_out is not None and held_out != fingerprint(validation):
+        raise UserError(
+            "Paths are scored on the images that the training of "
+            f"{supernet.words()} held out; these are others. Give the same "
+            "`validation`, or its `dataset` and `test_fraction` with "
+            "`holdout_per_class="
+            f"{supernet.description.get('holdout_per_class')}`."
+        )
+
+
+def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
+    """Scores in this process.
+
+    Args:
+        task: What is scored.
+        network: With the weights, whatever they are by then; one is made of
+            the task if None.
+    """
+    evaluator: type[Evaluator] | type[TreeEvaluator]
+    evaluator = TreeEvaluator if task.is_tree else Evaluator
+    network = network or task.network()
+    made = evaluator(network, *task.batches(), task.metric.fresh())
+    if isinstance(made, TreeEvaluator):
+        return TreeScorer(
+            made, task.blueprint.settings, task.options.chunk_size
+        )
+    return LocalScorer(made)
+
+
+@contextlib.contextmanager
+def open_scorer(
+    task: ScoringTask, workers: WorkerOptions, threads: int | None
+) -> Iterator[Scorer]:
+    """Loads weights and images, here or in workers.
+
+    Args:
+        task: What is scored.
+        workers: Who scores.
+        threads: CPU threads of a worker; of this process they are as they
+            are.
+
+    Raises:
+        UserError: The images cannot be read, or there are no workers to be
+            had.
+    """
+    if task.options.scoring == "tree" and not task.is_tree:
+        meets = can_share(task.blueprint.reads)
+        tell(
+            f"Paths of {task.blueprint.search_space.name} "
+            + (
+                "meet in sums and are no tree"
+                if meets
+                else "share nothing, since the first segment reads every choice"
+            )
+            + ": they are scored one by one."
+        )
+    if workers.workers == "local":
+        yield local_scorer(task)
+        return
+    options = PoolOptions(
+        workers=workers.num_workers or 0,
+        threads=threads or 1,
+        gpus=workers.worker_gpus,
+        address=workers.ray_address,
+        python_path=tuple(map(os.path.abspath, sys.path)),
+        environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
+        sent_bytes=_size(task),
+    )
+    # A copy computes its own fingerprints.
+    sent = dataclasses.replace(task)
+    arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
+    with open_pool(_FACTORY, arguments, options, tell) as pool:
+        tell(f"{pool.workers} workers are loading network and images.")
+        if pool.described["scored_with"] != task.scored_with:
+            raise UserError(
+                "The images of the workers differ from those of this process. "
+                "Give every machine of the cluster the same files."
+            )
+        settings = task.blueprint.settings if task.is_tree else None
+        yield RayScorer(pool, settings, task.options.chunk_size)
+
+
+def _size(task: ScoringTask) -> int:
+    """About the bytes that workers are sent."""
+    size = sum(array.nbytes for array in task.supernet.weights.values())
+    for split in (task.recalibration, task.validation):
+        if isinstance(split, Split):
+            size += (
+                split.items.nbytes
+                if split.kind == "pixels"
+                else sum(map(len, split.items))
+            )
+    return size
+
+
+def make_worker(task: ScoringTask, folder: str, threads: int) -> "_Worker":
+    """Loads a task; called in a worker.
+
+    Args:
+        task: What is scored.
+        folder: That paths start from.
+        threads: CPU threads of the worker.
+
+    Raises:
+        UserError: This machine lacks the folder, or an image cannot be read.
+    """
+    try:
+        os.chdir(folder)
+    except OSError:
+        raise UserError(
+            f"Worker machine {os.uname().nodename} has no folder {folder!r}. "
+            "Every machine of the cluster needs the same paths."
+        ) from None
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return _Worker(task)
+
+
+class _Worker:
+    """Scores chunks as `ray_worker.Worker` asks for them."""
+
+    def __init__(self, task: ScoringTask) -> None:
+        # The process is this task's for good.
+        process_settings(deterministic=True).__enter__()
+        self._scorer = local_scorer(task)
+        self.described = {
+            "images": task.images,
+            "scored_with": task.scored_with,
+        }
+
+    def __call__(self, encodings: list[list[int]]) -> Sequence[float]:
+        """A score for each of a chunk of encodings."""
+        positions = self._scorer.submit([tuple(one) for one in encodings])
+        found = {one.position: one.score for one in self._scorer.results()}
+        return [found[position] for position in positions]

@@ -1,0 +1,629 @@
+"""Searches a trained supernet under hard limits (the paper's Algorithm 1)."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import tqdm
+
+from spos_tf.cost.constraint import CostFunction
+from spos_tf.errors import UserError
+from spos_tf.evaluation.memo import ScoreMemo
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.scorer import Remembered, Scorer
+from spos_tf.jobs import data as job_data
+from spos_tf.jobs import measuring, scoring
+from spos_tf.jobs.limits import (
+    constraints,
+    cost_named,
+    given_limits,
+    known_costs,
+)
+from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.pins import pin_options, pinned
+from spos_tf.jobs.process import process_settings, threads
+from spos_tf.jobs.run_folder import (
+    RUN_FILE,
+    Run,
+    RunPlan,
+    open_run,
+    write_json,
+)
+from spos_tf.jobs.trained import SearchData, TrainedSupernet
+from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.options import (
+    LimitOptions,
+    Options,
+    PinOptions,
+    RunOptions,
+    SearchOptions,
+    SpaceOptions,
+    SupernetNameOptions,
+    ThreadOptions,
+    names_with_effect,
+)
+from spos_tf.report.plots import plot_front, plot_search
+from spos_tf.search.asynchronous import run_asynchronous
+from spos_tf.search.driver import run_search
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.generations import GenerationSearch, RandomSearch
+from spos_tf.search.nsga2 import NSGA2
+from spos_tf.search.steady_state import SteadyEvolution
+from spos_tf.space import Architecture
+from spos_tf.space.candidate import Candidate, best_of, score_text
+from spos_tf.space.front import front_of, write_front
+from spos_tf.space.record import Record, read_record, write_best
+from spos_tf.space.search_space import format_encoding
+from spos_tf.strict_json import parse_json
+
+SEARCH_STAGE = "search"
+BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
+_MEMO_FILE, _WITH_FILE = "scores.jsonl", "scored_with.json"
+# Options in which two searches may differ and still stand in one plot.
+_OF_STRATEGY = frozenset(
+    (
+        *("strategy", "objective", "top_k", "crossover", "mutation"),
+        *("mutation_probability", "asynchronous", "lag"),
+    )
+)
+
+_DEFAULTS = SearchOptions()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FoundNetwork:
+    """A network that a search found; `train_subnet` takes it.
+
+    Attributes:
+        architecture: Its named form.
+        blueprint: The family.
+        encoding: One option index a choice.
+        score: As a path of the supernet.
+        metric: Name of what was scored.
+        direction: `"max"` where a larger score is better, else `"min"`.
+        costs: By name.
+        supernet: That was searched.
+    """
+
+    architecture: Architecture
+    blueprint: Blueprint
+    encoding: tuple[int, ...]
+    score: float
+    metric: str
+    direction: str
+    costs: Mapping[str, int | float]
+    supernet: TrainedSupernet = dataclasses.field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        candidate: Candidate,
+        blueprint: Blueprint,
+        supernet: TrainedSupernet,
+    ) -> "FoundNetwork":
+        """What a candidate of a search is.
+
+        Args:
+            candidate: Evaluated.
+            blueprint: The family, with its pins.
+            supernet: That was searched.
+        """
+        return cls(
+            blueprint.architecture(candidate.encoding),
+            blueprint,
+            candidate.encoding,
+            candidate.score,
+            candidate.metric,
+            candidate.direction,
+            dict(candidate.costs),
+            supernet,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        best: The network with the best score.
+        front: Networks that none beats in both score and objective, by rising
+            cost; empty unless `strategy="nsga2"`.
+        candidates: Everything evaluated, in the order of proposal.
+        folder: Where the files are; None for a search in memory.
+    """
+
+    best: FoundNetwork
+    front: tuple[FoundNetwork, ...]
+    candidates: tuple[Candidate, ...] = dataclasses.field(repr=False)
+    folder: pathlib.Path | None
+
+
+def search_supernet(
+    supernet: TrainedSupernet,
+    *,
+    options: SearchOptions = _DEFAULTS,
+    work_dir: str | os.PathLike[str] | None = None,
+    name: str = "default",
+    train: Any = None,
+    validation: Any = None,
+    recalibration: Any = None,
+    metric: keras.metrics.Metric | None = None,
+    labels: str | None = None,
+    direction: str = "max",
+    fix: Sequence[str] | Mapping[str, Any] = (),
+    fix_from: str | os.PathLike[str] | None = None,
+    **limits: Any,
+) -> SearchResult:
+    """Searches a supernet, or resumes a search where it stopped.
+
+    Writes `work_dir/search/<name>/`: `record.jsonl` (every evaluation, at
+    once), `best.json` (renewed after every generation), `search.png`,
+    `run.json` and `scored_with.json`; with `strategy="nsga2"` also
+    `front.json` and `front.png`. Searches of one supernet share their scores
+    in `work_dir/search/scores.jsonl`.
+
+    Args:
+        supernet: From `train_supernet` or `load_supernet`.
+        options: How it is searched.
+        work_dir: Folder of all results; that of the supernet if None. Where
+            the supernet has none either, the search stays in memory.
+        name: Of this search.
+        train: The data set that the supernet was trained on, which is split
+            as in the training. Needed only if the supernet was loaded and the
+            data set has moved.
+        validation: Images that the training held out, where they were arrays
+            or a `tf.data.Dataset` and the supernet was loaded.
+        recalibration: Training images that batch norm is recalibrated on;
+            given together with `validation`.
+        metric: Keras metric that paths are scored by; accuracy if None.
+        labels: "sparse" or "one_hot": what the metric takes, where the name
+            of its class does not say so.
+        direction: "max" or "min": which values of the metric are better.
+        fix: Choices that are fixed, such as `["stage1.block1.op=3x3"]` or
+            `{"stage1.block1.op": "3x3"}`.
+        fix_from: Architecture file; fixes every choice that it has.
+        **limits: Limits that every candidate keeps, by the names of
+            `LimitOptions`: `max_macs=290e6`, `constraint=["params<=4e6"]`,
+            `latency_table=["table.yaml"]`.
+
+    Returns:
+        The best network, the front, and everything evaluated.
+
+    Raises:
+        UserError: An argument is wrong or contradicts another one, no
+            architecture keeps the limits, or the folder holds another search.
+
+    Example:
+        >>> found = spos_tf.search_supernet(  # doctest: +SKIP
+        ...     supernet, max_macs=4.6e6,
+        ...     options=spos_tf.SearchOptions(generations=20))
+        >>> found.best.architecture.choices  # doctest: +SKIP
+    """
+    measure = ScoreMetric.make(
+        metric,
+        labels=labels,
+        direction=direction,
+        num_classes=supernet.blueprint.num_classes,
+    )
+    subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
+    search = Search(subject, options, LimitOptions(**limits), work_dir, name)
+    with search.opened() as run, process_settings(deterministic=True):
+        images = subject.images(options, validation, recalibration)
+        task = scoring.ScoringTask.of(supernet, images, measure, options)
+        with scoring.open_scorer(task, options, search.threads) as scorer:
+            return search.run(scorer, task, run, images.inputs)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained supernet and what of it is searched.
+
+    Attributes:
+        supernet: The supernet.
+        blueprint: With all pins, the supernet's and the search's.
+        pins: The search's.
+        metric: What paths are scored by.
+        train: Images of the training, where they were given.
+    """
+
+    supernet: TrainedSupernet
+    blueprint: Blueprint
+    pins: PinOptions
+    metric: ScoreMetric
+    train: Any
+
+    @classmethod
+    def of(
+        cls,
+        supernet: TrainedSupernet,
+        pins: PinOptions,
+        metric: ScoreMetric,
+        train: Any,
+    ) -> "Subject":
+        """What the arguments of a search name.
+
+        Raises:
+            UserError: A pin is not legal or contradicts another one.
+        """
+        inherited = supernet.description.get("pins")
+        smaller, _ = pinned(supernet.blueprint, pins, inherited)
+        return cls(supernet, smaller, pins, metric, train)
+
+    def images(
+        self, options: SearchOptions, validation: Any, recalibration: Any
+    ) -> SearchData:
+        """What paths are recalibrated and scored on.
+
+        Raises:
+            UserError: The images cannot be had.
+        """
+        return job_data.search_data(
+            self.supernet,
+            options,
+            validation=validation,
+            recalibration=recalibration,
+            source=self.train,
+        )
+
+    def options(self, threads: int | None) -> tuple[Options, ...]:
+        """What `run.json` says besides the options of a search."""
+        blueprint = self.supernet.blueprint
+        source = self.supernet.source if self.train is None else self.train
+        named = job_data.source_options(source)
+        return (
+            ThreadOptions(threads=threads),
+            SpaceOptions(
+                search_space=blueprint.search_space.name,
+                space_arguments=plain_arguments(blueprint.space_arguments),
+            ),
+            *named,
+            SupernetNameOptions(supernet_name=self.supernet.name),
+            self.pins,
+        )
+
+    def metric_words(self) -> dict[str, Any]:
+        """What `run.json` says of a metric, which no flag can name."""
+        described = json.loads(self.metric.identity)
+        return {} if described["metric"] is None else {"metric": described}
+
+
+class Search:
+    """One search that has not begun; all that can be refused is, by now.
+
+    Args:
+        subject: What is searched.
+        options: How it is searched.
+        limits: That every candidate keeps.
+        work_dir: Folder of all results; the supernet's if None.
+        name: Of this search.
+
+    Raises:
+        UserError: A cost is wrong, or no architecture keeps the limits.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        options: SearchOptions,
+        limits: LimitOptions,
+        work_dir: str | os.PathLike[str] | None,
+        name: str,
+    ) -> None:
+        self._subject = subject
+        self._options = options = options.complete()
+        self._limits = limits
+        self._work_dir = work_dir or subject.supernet.work_dir
+        self._name = name
+        self.threads = threads()
+        if options.workers == "ray":
+            # The number decides last bits of scores, so it is part of the run.
+            self.threads = self.threads or 1
+        measuring.check(options, self.threads)
+        named = () if options.objective is None else (options.objective,)
+        self._costs = known_costs(subject.blueprint, limits, *named)
+        self._objective: CostFunction | None = None
+        if options.objective is not None:
+            self._objective = cost_named(self._costs, options.objective)
+        self._algorithm = self._made()
+
+    def _made(self) -> GenerationSearch | SteadyEvolution:
+        space, options = self._subject.blueprint.search_space, self._options
+        rules = constraints(self._costs, given_limits(self._limits))
+        if self._objective is not None:
+            return NSGA2(space, rules, options, cost=self._objective)
+        if options.asynchronous:
+            return SteadyEvolution(space, rules, options)
+        kind = Evolution if options.strategy == "evolution" else RandomSearch
+        return kind(space, rules, options)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Run | None]:
+        """The search in its folder, locked; None where it is in memory.
+
+        Raises:
+            UserError: The folder holds another run.
+        """
+        if self._work_dir is None:
+            yield None
+            return
+        subject = self._subject
+        plan = RunPlan.of(
+            "search",
+            SEARCH_STAGE,
+            RunOptions(work_dir=os.fspath(self._work_dir), name=self._name),
+            *subject.options(self.threads),
+            self._options,
+            self._limits,
+            **subject.metric_words(),
+        )
+        with open_run(self._work_dir, self._name, plan) as run:
+            yield run
+
+    def run(
+        self,
+        scorer: Scorer,
+        task: scoring.ScoringTask,
+        run: Run | None,
+        inputs: Mapping[str, str],
+    ) -> SearchResult:
+        """Searches, or resumes, and writes what was found.
+
+        Args:
+            scorer: Scores paths of the supernet.
+            task: What the scores depend on.
+            run: From `opened`.
+            inputs: Fingerprints of the images, by the argument's name.
+
+        Raises:
+            UserError: See `run_search`; or the folder is of other weights.
+        """
+        record = Record.in_memory()
+        folder = None if run is None else run.folder
+        if run is not None and folder is not None:
+            _check_unchanged(folder / _WITH_FILE, task)
+            supernet = task.scored_with["supernet"]
+            run.check_inputs(supernet=supernet, **inputs)
+            record = Record.open(folder / RECORD_FILE)
+            scorer = Remembered(scorer, self._memo(task, folder.parent))
+        with tqdm.tqdm(
+            total=self._options.budget,
+            desc=self._options.strategy,
+            unit="path",
+        ) as bar:
+            watch = _Watch(bar, task.images, record, self._writer(folder))
+            best = self._searched(scorer, record, watch)
+        if folder is not None:
+            self._finish(folder, record, best)
+        if self._algorithm.stopped_early:
+            tell(self._algorithm.stopped_early)
+        where = "" if folder is None else f"; see {folder / BEST_FILE}"
+        costs = ", ".join(f"{k} {v:,}" for k, v in best.costs.items())
+        tell(
+            f"Best: {format_encoding(best.encoding)}, {best.metric} "
+            f"{score_text(best.metric, best.score)}, {costs}{where}."
+        )
+        return self._result(record, best, folder)
+
+    def _memo(
+        self, task: scoring.ScoringTask, folder: pathlib.Path
+    ) -> ScoreMemo:
+        return ScoreMemo(
+            folder / _MEMO_FILE,
+            self._subject.metric.name,
+            *task.scored_with.values(),
+            self._options.evaluation_batch_size,
+            self.threads,
+            self._options.width_mode,
+            keras.config.dtype_policy().name,
+        )
+
+    def _searched(
+        self, scorer: Scorer, record: Record, watch: "_Watch"
+    ) -> Candidate:
+        """Runs the loop that the algorithm is made for."""
+        metric = self._subject.metric
+        same: dict[str, Any] = {
+            "space": self._subject.blueprint.search_space,
+            "cost_functions": self._costs,
+            "record": record,
+            "metric": metric.name,
+            "direction": metric.direction,
+            "on_candidate": watch,
+        }
+        if isinstance(self._algorithm, SteadyEvolution):
+            return run_asynchronous(
+                self._algorithm,
+                scorer,
+                population=self._options.population,
+                **same,
+            )
+        return run_search(self._algorithm, scorer, **same)
+
+    def _writer(self, folder: pathlib.Path | None) -> "_BestWriter | None":
+        if folder is None:
+            return None
+        return _BestWriter(folder / BEST_FILE, self._subject.blueprint)
+
+    def _finish(
+        self, folder: pathlib.Path, record: Record, best: Candidate
+    ) -> None:
+        """Files of a search that is over."""
+        blueprint = self._subject.blueprint
+        # Before it is measured: a kill in between costs no result.
+        write = _BestWriter(folder / BEST_FILE, blueprint)
+        write(best)
+        plot_search(self._siblings(folder), folder / "search.png")
+        if self._objective is not None:
+            name = self._objective.name
+            front = front_of(record.candidates, name)
+            write_front(
+                folder / "front.json", front, name, blueprint.architecture
+            )
+            plot_front(record.candidates, front, name, folder / "front.png")
+            tell(
+                f"The front has {len(front)} of {len(record)} candidates; see "
+                f"{folder / 'front.json'}."
+            )
+        if self._options.measure_latency:
+            write(
+                best,
+                measured=measuring.measure(
+                    blueprint, record.candidates, self._options
+                ),
+            )
+
+    def _result(
+        self, record: Record, best: Candidate, folder: pathlib.Path | None
+    ) -> SearchResult:
+        def found(candidate: Candidate) -> FoundNetwork:
+            subject = self._subject
+            return FoundNetwork.of(
+                candidate, subject.blueprint, subject.supernet
+            )
+
+        front: list[Candidate] = []
+        if self._objective is not None:
+            front = front_of(record.candidates, self._objective.name)
+        return SearchResult(
+            best=found(best),
+            front=tuple(map(found, front)),
+            candidates=tuple(record.candidates),
+            folder=folder,
+        )
+
+    def _siblings(self, folder: pathlib.Path) -> dict[str, list[Candidate]]:
+        """Records of this search and of the other strategies', for the plot."""
+        strategy = self._options.strategy
+        records = {strategy: read_record(folder / RECORD_FILE)}
+        own = _comparable(folder)
+        for other in sorted(folder.parent.glob(f"*/{RUN_FILE}")):
+            named = _comparable(other.parent)
+            kind = named.pop("strategy", None)
+            if (
+                kind is None
+                or kind in records
+                or named
+                != {
+                    name: value
+                    for name, value in own.items()
+                    if name != "strategy"
+                }
+            ):
+                continue
+            try:
+                records[kind] = read_record(other.parent / RECORD_FILE)
+            except UserError as error:
+                warn(f"{error} It is left out of the plot.")
+        return records
+
+
+class _BestWriter:
+    """Writes `best.json` of a search.
+
+    Args:
+        path: Of the file.
+        blueprint: Of the candidates.
+    """
+
+    def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
+        self._path = path
+        self._blueprint = blueprint
+        self._written: int | None = None
+
+    def __call__(self, best: Candidate, **further: Any) -> None:
+        """Writes a candidate, unless it is there; `further` is written too."""
+        if self._written == best.i and not further:
+            return
+        architecture = self._blueprint.architecture(best.encoding)
+        kept = measuring.measured_before(self._path, architecture.choices)
+        write_best(self._path, architecture, best, **{**kept, **further})
+        self._written = best.i
+
+
+class _Watch:
+    """Moves the bar, and writes the best after every generation.
+
+    Args:
+        bar: Of all evaluations.
+        images: That a candidate sees.
+        record: Of the search.
+        write_best: Takes the best so far.
+    """
+
+    def __init__(
+        self,
+        bar: "tqdm.tqdm[Any]",
+        images: int,
+        record: Record,
+        write_best: _BestWriter | None,
+    ) -> None:
+        self._bar = bar
+        self._images = images
+        self._record = record
+        self._write_best = write_best
+        self._best: Candidate | None = None
+        self._count = 0
+
+    def __call__(
+        self, candidate: Candidate, generation_size: int, resumed: bool
+    ) -> None:
+        """See `run_search`."""
+        known = [candidate] if self._best is None else [self._best, candidate]
+        self._best = best_of(known)
+        speed = ""
+        if not resumed and candidate.seconds:
+            speed = f", {self._images / candidate.seconds:.0f} images/s"
+        best = score_text(self._best.metric, self._best.score)
+        self._bar.set_postfix_str(
+            f"generation {candidate.generation + 1}, best {best}{speed}",
+            refresh=False,
+        )
+        self._bar.update()
+        self._count += 1
+        if self._count % generation_size == 0 and self._write_best:
+            # What is resumed has the best of a later generation, perhaps.
+            self._write_best(best_of(self._record.candidates))
+
+
+def _check_unchanged(path: pathlib.Path, task: scoring.ScoringTask) -> None:
+    """A record mixes no scores of other weights, images or metrics."""
+    if not path.exists():
+        write_json(path, task.scored_with)
+        return
+    try:
+        before = parse_json(path.read_bytes())
+    except ValueError:
+        before = None
+    if before != task.scored_with:
+        raise UserError(
+            "The supernet, the images or the metric changed since the search "
+            f"in {str(path.parent)!r} began (see {path.name}). Its supernet "
+            f"is {task.supernet.words()}. Choose another `name`, or delete "
+            "the search's folder."
+        )
+
+
+def _comparable(folder: pathlib.Path) -> dict[str, Any]:
+    """Options that make a search comparable with another strategy's.
+
+    Returns:
+        With `strategy`; nothing if the folder holds no search.
+    """
+    try:
+        data = parse_json((folder / RUN_FILE).read_bytes())
+        options: dict[str, Any] = dict(data["options"])
+        if data["tool"] != "search":
+            return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    left_out = {
+        *(_OF_STRATEGY - {"strategy"}),
+        *names_with_effect("place"),
+        *names_with_effect("free"),
+    }
+    return {k: v for k, v in options.items() if k not in left_out}
