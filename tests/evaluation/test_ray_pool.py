@@ -80,7 +80,7 @@ def test_every_chunk_comes_back_once(start, tmp_path, size):
     results = _all(pool, chunks)
     assert sorted(one.chunk for one in results) == sorted(chunks)
     for one in results:
-        assert one.accuracies == [
+        assert one.scores == [
             ray_judges.accuracy(encoding) for encoding in one.chunk.encodings
         ]
         assert one.seconds > 0 and ":" in one.worker
@@ -151,7 +151,7 @@ def test_workers_have_to_agree(start, tmp_path):
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
-        pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"),
+        pytest.raises(UserError, match=r"extra 'ray'.* -e '\.\[ray\]'"),
         open_pool("ray_judges:formula", {}, OPTIONS, print),
     ):
         pass

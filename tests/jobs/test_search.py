@@ -423,3 +423,56 @@ def test_the_images_of_the_training_are_split_again(quick, supernet):
             options=dataclasses.replace(OPTIONS, holdout_per_class=1),
             **given,
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_workers": 2}, "`num_workers` belongs to `workers=ray`"),
+        ({"ray_address": "auto"}, "`ray_address` belongs to `workers=ray`"),
+        ({"lag": 3}, "`lag` belongs to `asynchronous=true`; got `lag=3`"),
+        ({"asynchronous": True, "lag": 0}, "`lag` is at least 1; got 0"),
+        (
+            {"asynchronous": True, "strategy": "nsga2"},
+            "`asynchronous` goes with `strategy=evolution`",
+        ),
+        (
+            {"asynchronous": True, "scoring": "tree"},
+            "`asynchronous` goes with `scoring=single`",
+        ),
+        ({"objective": "macs"}, "`objective` belongs to `strategy=nsga2`"),
+        ({"crossover": 3, "mutation": 2}, "`population` of 4; got 3 [+] 2"),
+        ({"mutation_probability": 0}, "above 0 and at most 1; got 0"),
+    ],
+)
+def test_options_that_contradict_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(OPTIONS, **changes)
+
+
+def test_a_cluster_that_is_not_there(quick, supernet):
+    pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    options = dataclasses.replace(
+        OPTIONS, workers="ray", ray_address="127.0.0.1:1"
+    )
+    with pytest.raises(UserError, match="no Ray cluster .*127.0.0.1:1"):
+        search(supernet, options=options)
+
+
+def test_an_asynchronous_search_is_the_same_in_any_order(
+    quick, supernet, monkeypatch
+):
+    options = dataclasses.replace(OPTIONS, asynchronous=True, lag=3)
+    alone = search(supernet, options=options)
+
+    class Backwards(LocalScorer):
+        def take(self):
+            self._waiting.reverse()
+            return super().take()
+
+    monkeypatch.setattr(
+        scoring, "local_scorer", lambda task: Backwards(formula)
+    )
+    other = search(supernet, options=options)
+    assert same_record(alone.candidates, other.candidates)
+    assert len(alone.candidates) == 12

@@ -139,7 +139,7 @@ def test_latency_needs_a_table(run_tool, work_dir, supernet):
         "--max_latency_ms=3",
         f"--work_dir={work_dir}",
     )
-    refuses(result, "latency_ms", "--latency_table", "build_latency_table.py")
+    refuses(result, "latency_ms", "--latency_table", "build_latency_table")
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "uniform_constraint"])
@@ -233,7 +233,7 @@ def test_tensorflow_cannot_be_timed_with_other_threads(
         "--threads=2",
         f"--work_dir={work_dir}",
     )
-    refuses(result, "--latency_threads is 1", "--threads is 2")
+    refuses(result, "--latency_threads=1", "--threads=2")
 
 
 def test_what_was_measured_stays(tool, work_dir, supernet):
@@ -271,7 +271,7 @@ MISTAKES = {
     "apart": (["--min_macs=3e5", "--max_macs=2e5"], ["300000 and 200000"]),
     "no table": (
         ["--latency_table=no.yaml", "--max_latency_ms=3"],
-        ["'no.yaml'", "build_latency_table.py"],
+        ["'no.yaml'"],
     ),
     "unknown": (["--constraint=watts<=3"], ["'watts'", "macs, params"]),
 }

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from refusals import refuses
 from source_tree import REPO
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import read_record
@@ -106,34 +105,3 @@ def test_an_asynchronous_search_ends_the_same_with_any_workers(search):
     many = search("many", "--asynchronous", "--workers=ray", "--num_workers=2")
     assert same_record(record(alone), record(many))
     assert len(record(alone)) == 24
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--num_workers=2"], ["--num_workers", "--workers=ray"]),
-        (["--ray_address=auto"], ["--ray_address", "--workers=ray"]),
-        (["--lag=3"], ["--lag=3", "--asynchronous"]),
-        (["--asynchronous", "--lag=0"], ["lag", "at least 1", "0"]),
-        (["--asynchronous", "--strategy=nsga2"], ["--strategy=evolution"]),
-        (["--asynchronous", "--scoring=tree"], ["--scoring=single"]),
-        (
-            ["--workers=ray", "--ray_address=127.0.0.1:1"],
-            ["no Ray cluster", "127.0.0.1:1"],
-        ),
-    ],
-)
-def test_what_is_refused(run_tool, search, work_dir, arguments, expected):
-    if not (work_dir / "supernet").exists():
-        search("local")
-    refuses(
-        run_tool(
-            "search",
-            *SEARCH,
-            f"--work_dir={work_dir}",
-            "--name=refused",
-            *arguments,
-        ),
-        *expected,
-    )
-    assert not (work_dir / "search" / "refused").exists()

@@ -72,14 +72,14 @@ def test_a_row_for_each_limit_and_baseline(work_dir, table):
         best = json.loads(
             (work_dir / "search" / name / "best.json").read_text("utf-8")
         )
-        assert row["accuracy"] == best["accuracy"]
+        assert row["score"] == row["accuracy"] == best["accuracy"]
         assert row["costs"] == best["costs"]
     baseline = table[2]
     assert baseline["search_space"] == "fbnet"
     assert len(baseline["encoding"]) == 22
     # Counted at the supernet's image size, and in no latency table.
     assert {*baseline["costs"]} == {"macs", "params"}
-    assert baseline["accuracy"] is None
+    assert baseline["score"] is None and "accuracy" not in baseline
     text = work_dir / "search_limits" / "default" / "table.md"
     lines = text.read_text("utf-8").splitlines()
     assert lines[0] == (
@@ -117,7 +117,7 @@ def test_a_baseline_has_the_latency_of_its_own_table(
 
 
 def test_each_is_what_the_search_tool_would_leave(work_dir, tool, flags, table):
-    """And either tool goes on with what the other began."""
+    """And either tool resumes what the other began."""
     folder = work_dir / "search" / NAMES[0]
     lines = (folder / "search.flags").read_text("utf-8").splitlines()
     assert f"--name={NAMES[0]}" in lines
