@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.metric import ScoreMetric, Tally
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
@@ -32,7 +32,7 @@ class Evaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: ScoreMetric | None = None,
+        metric: Tally | None = None,
     ) -> None:
         self._supernet = supernet
         self._metric = metric_of(supernet, metric)
@@ -128,7 +128,7 @@ class Evaluator:
         return logits, finite
 
 
-def metric_of(supernet: Supernet, metric: ScoreMetric | None) -> ScoreMetric:
+def metric_of(supernet: Supernet, metric: Tally | None) -> Tally:
     """The metric, or accuracy over the supernet's classes."""
     if metric is not None:
         return metric

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import keras
 import numpy as np
@@ -41,6 +41,19 @@ _OF_PROBABILITIES = (
     keras.metrics.TrueNegatives,
     keras.metrics.TruePositives,
 )
+
+
+class Tally(Protocol):
+    """Sums up what batches of logits are worth."""
+
+    def reset(self) -> None:
+        """Empties the state."""
+
+    def update(self, labels: Any, logits: tf.Tensor) -> None:
+        """Takes a batch: int32 `[n]` and float32 `[n, classes]`."""
+
+    def result(self) -> float:
+        """The value of all batches since the last `reset`."""
 
 
 class ScoreMetric:
@@ -191,8 +204,10 @@ def label_form(keras_object: object, override: str | None) -> LabelForm:
     Raises:
         UserError: `override` is neither `"sparse"` nor `"one_hot"`.
     """
-    if override == "sparse" or override == "one_hot":
-        return override
+    if override == "sparse":
+        return "sparse"
+    if override == "one_hot":
+        return "one_hot"
     if override is not None:
         raise UserError(f"`labels` is sparse or one_hot; got {override!r}.")
     names = [kind.__name__ for kind in type(keras_object).__mro__]

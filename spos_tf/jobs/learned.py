@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import CostTable
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.metric import ScoreMetric
@@ -32,9 +31,7 @@ def loss_cost(
     if not options.architecture_cost_weight or name is None:
         return None
     known = limits.known_costs(blueprint, limited, name)
-    cost = limits.cost_named(known, name)
-    limits.tables_only([Constraint(cost)])
-    return cost
+    return limits.as_table(limits.cost_named(known, name))
 
 
 def write_found(

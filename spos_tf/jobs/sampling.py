@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from spos_tf.cost.constraint import (
     Constraint,
-    CostFunction,
     merge_constraints,
 )
 from spos_tf.cost.feasible import check_feasible, sample_feasible
@@ -16,7 +15,7 @@ from spos_tf.jobs import limits
 from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.shared_choices import connections
-from spos_tf.options import LimitOptions, SupernetOptions
+from spos_tf.options import LimitOptions, SupernetOptions, decided
 from spos_tf.randomness import Purpose, generator
 from spos_tf.training import samplers
 from spos_tf.training.connected_sampler import ConnectedSampler
@@ -98,9 +97,9 @@ def sampling_of(
     if options.algorithm == "path_dropout":
         dropout = PathDropoutSampler(
             space,
-            options.keep_rate,
-            schedule=options.keep_rate_schedule,
-            steps=options.steps,
+            decided(options.keep_rate),
+            schedule=decided(options.keep_rate_schedule),
+            steps=decided(options.steps),
             seed=options.seed,
         )
         return Sampling(dropout, {})
@@ -110,7 +109,8 @@ def sampling_of(
     constraints = merge_constraints(
         limits.constraints(costs, limits.given_limits(limited))
     )
-    limits.tables_only(constraints)
+    for one in constraints:
+        limits.as_table(one.cost)
     # Says which limit cannot be kept, and how near one can come.
     check_feasible(space, constraints)
     _check_sampler(options, constraints)
@@ -129,15 +129,14 @@ def sampling_of(
         return Sampling(
             _constrained(
                 blueprint,
-                constraints[0].cost,
+                limits.as_table(constraints[0].cost),
                 [(-_NO_END, _NO_END)],
                 constraints,
                 options.seed,
             ),
             used,
         )
-    cost = limits.cost_named(costs, options.constraint_cost)
-    limits.tables_only([Constraint(cost)])
+    cost = limits.as_table(limits.cost_named(costs, options.constraint_cost))
     ranges = _ranges(blueprint, cost, constraints, options)
     sampler = _constrained(blueprint, cost, ranges, constraints, options.seed)
     words = ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges)
@@ -192,7 +191,7 @@ def _ranges(
 
 def _constrained(
     blueprint: Blueprint,
-    cost: CostFunction,
+    cost: CostTable,
     ranges: Sequence[tuple[float, float]],
     constraints: Sequence[Constraint],
     seed: int,
