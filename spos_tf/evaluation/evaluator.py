@@ -35,7 +35,7 @@ class Evaluator:
         metric: Tally | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric_of(supernet, metric)
+        self._metric = metric or accuracy_of(supernet)
         self._recalibration = recalibration
         self._scoring = scoring
         image = tf.TensorSpec(
@@ -128,10 +128,8 @@ class Evaluator:
         return logits, finite
 
 
-def metric_of(supernet: Supernet, metric: Tally | None) -> Tally:
-    """The metric, or accuracy over the supernet's classes."""
-    if metric is not None:
-        return metric
+def accuracy_of(supernet: Supernet) -> ScoreMetric:
+    """Accuracy over the supernet's classes."""
     return ScoreMetric.make(num_classes=supernet.blueprint.num_classes)
 
 

@@ -205,11 +205,8 @@ def train_subnet(
 def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
     """The family and the encoding of what is trained."""
     if isinstance(given, Architecture):
-        blueprint = found_blueprint(
-            given.search_space, given.space_arguments, None
-        )
-        return blueprint, blueprint.encode(given)
-    blueprint: Any
+        found = found_blueprint(given.search_space, given.space_arguments, None)
+        return found, found.encode(given)
     if isinstance(given, tuple | list) and len(given) == 2:
         blueprint, encoding = given
     else:
