@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.metric import Accumulator, ScoreMetric
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
@@ -32,10 +32,10 @@ class Evaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: ScoreMetric | None = None,
+        metric: Accumulator | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric_of(supernet, metric)
+        self._metric = metric or accuracy_of(supernet)
         self._recalibration = recalibration
         self._scoring = scoring
         image = tf.TensorSpec(
@@ -128,10 +128,8 @@ class Evaluator:
         return logits, finite
 
 
-def metric_of(supernet: Supernet, metric: ScoreMetric | None) -> ScoreMetric:
-    """The metric, or accuracy over the supernet's classes."""
-    if metric is not None:
-        return metric
+def accuracy_of(supernet: Supernet) -> ScoreMetric:
+    """Accuracy over the supernet's classes."""
     return ScoreMetric.make(num_classes=supernet.blueprint.num_classes)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import keras
 import numpy as np
@@ -41,6 +41,19 @@ _OF_PROBABILITIES = (
     keras.metrics.TrueNegatives,
     keras.metrics.TruePositives,
 )
+
+
+class Accumulator(Protocol):
+    """What an evaluator adds batches up with."""
+
+    def reset(self) -> None:
+        """Empties the state."""
+
+    def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
+        """Takes int32 `[n]` labels and float32 `[n, classes]` logits in."""
+
+    def result(self) -> float:
+        """The score of all batches since the last `reset`."""
 
 
 class ScoreMetric:
@@ -191,8 +204,9 @@ def label_form(keras_object: object, override: str | None) -> LabelForm:
     Raises:
         UserError: `override` is neither `"sparse"` nor `"one_hot"`.
     """
-    if override == "sparse" or override == "one_hot":
-        return override
+    for form in get_args(LabelForm):
+        if override == form:
+            return form
     if override is not None:
         raise UserError(f"`labels` is sparse or one_hot; got {override!r}.")
     names = [kind.__name__ for kind in type(keras_object).__mro__]

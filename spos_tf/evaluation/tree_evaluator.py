@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from spos_tf.evaluation.evaluator import (
     Batches,
+    accuracy_of,
     all_finite,
-    metric_of,
     no_images,
     not_finite,
 )
@@ -45,7 +45,7 @@ class TreeEvaluator:
         metric: ScoreMetric | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric_of(supernet, metric)
+        self._metric = metric or accuracy_of(supernet)
         self._recalibration = recalibration
         self._scoring = scoring
         self._all_finite = tf.function(

@@ -179,7 +179,9 @@ class _PathGated(_Mixin):
             self._selection = None
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        self.__dict__["numbers"] = {id(one): i for i, one in enumerate(variables)}
+        self.__dict__["numbers"] = {
+            id(one): i for i, one in enumerate(variables)
+        }
         super().build(variables)
 
     def add_variable_from_reference(
