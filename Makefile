@@ -22,7 +22,7 @@ PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest test-install lint format install \
+.PHONY: help demo test test-fast test-slow test-oldest test-install lint format install \
 	install-test torch-env clean
 
 help: ## Show this list.
@@ -33,8 +33,14 @@ help: ## Show this list.
 demo: $(INSTALLED) ## Run the whole job on handwritten digits, about 2 minutes.
 	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
 
-test: lint ## Lint, then run every test (PYTEST_ARGS="-k name" picks some).
-	$(VENV_PYTHON) $(PYTEST) $(PYTEST_ARGS)
+test: lint ## Lint, then run the tests (PYTEST_ARGS="-k name" picks some).
+	$(VENV_PYTHON) $(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-fast: $(INSTALLED_TEST) ## Run the tests that need no process of their own.
+	$(VENV_PYTHON) $(PYTEST) -m fast $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED_TEST) test-install ## Wheel, kills, several hosts, Ray.
+	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
 
 # What an old release calls deprecated, or calls although it is deprecated in
 # a release made after it, says nothing about us.
@@ -83,7 +89,7 @@ $(VENV_PYTHON):
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(INSTALLED): $(INSTALL_INPUTS) | $(VENV_PYTHON)
-	$(PIP_INSTALL) --editable '.[digits]'
+	$(PIP_INSTALL) --editable '.[digits,nsga2]'
 	@touch $@
 
 $(INSTALLED_TEST): $(INSTALL_INPUTS) | $(VENV_PYTHON)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import subjects
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet
+from spos_tf.ops.selection import Selection
 from spos_tf.training.architecture_parameters import (
     ArchitectureParameters,
     ArchitectureSampler,
@@ -20,6 +20,7 @@ from spos_tf.training.architecture_step import (
     make_architecture_step,
 )
 from spos_tf.training.gumbel import GumbelSoftmax
+from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import LearningRate
 from spos_tf.training.path_dropout import PathDropoutSampler
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2
@@ -80,7 +81,9 @@ class Rounds:
         sampler, learned = _sampler(name, blueprint)
         numbers: dict[str, Any] = {
             "global_batch_size": batch_size,
-            "label_smoothing": 0.1,
+            "objective": Objective.make(
+                label_smoothing=0.1, num_classes=blueprint.num_classes
+            ),
             "strategy": tf.distribute.get_strategy(),
         }
         self._step: Callable[..., Any] = make_train_step(
@@ -115,9 +118,8 @@ class Rounds:
         )
 
     def _forward(
-        self, images: tf.Tensor, selection: tf.Tensor, step: tf.Tensor
+        self, images: tf.Tensor, selection: Selection, seed: tf.Tensor
     ) -> tf.Tensor:
-        seed = tf.stack([np.int64(7), step])
         return self.supernet(images, selection, dropout_seed=seed)
 
     def __call__(self) -> None:

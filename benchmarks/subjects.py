@@ -11,8 +11,10 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet, branch_name
 from spos_tf.ops.path_norm import BatchNorm
+from spos_tf.ops.selection import BranchWeights, Path
 from spos_tf.ops.tensor_ops import TensorOps
 from spos_tf.spaces import build_blueprint
+from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import LearningRate
 from spos_tf.training.path_optimizer import path_optimizer, takes_l2
 from spos_tf.training.samplers import Draw
@@ -21,8 +23,6 @@ from spos_tf.training.step import make_train_step
 # Image size and batch of the two sizes that everything is measured at.
 STEP_SIZES = {"224px_b16": (224, 16), "32px_b64": (32, 64)}
 SCORE_SIZES = {"224px_b16": (224, 16), "32px_b256": (32, 256)}
-
-_DROPOUT = np.int64(7)
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -57,6 +57,10 @@ def _optimizer(peak: float = 1e-3) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(rate, momentum=0.9)
 
 
+def _objective(num_classes: int) -> Objective:
+    return Objective.make(label_smoothing=0.1, num_classes=num_classes)
+
+
 class SupernetStep:
     """The supernet's training step on the path that it is told.
 
@@ -76,6 +80,7 @@ class SupernetStep:
         peak: float = 1e-3,
     ) -> None:
         options = supernet.blueprint.search_space.num_options
+        kind = BranchWeights if weighted else Path
         self._told = tf.Variable(
             np.zeros([len(options), options.max()], np.float32)
             if weighted
@@ -91,16 +96,16 @@ class SupernetStep:
             l2_filter=takes_l2,
         )
         self._step = make_train_step(
-            lambda images, path, step: supernet(
-                images, path, dropout_seed=tf.stack([_DROPOUT, step])
+            lambda images, selection, seed: supernet(
+                images, selection, dropout_seed=seed
             ),
             list(variables.values()),
             optimizer,
             sampler=lambda step: Draw(
-                self._told.read_value(), tf.constant(False)
+                kind(self._told.read_value()), tf.constant(False)
             ),
+            objective=_objective(supernet.blueprint.num_classes),
             global_batch_size=batch_size,
-            label_smoothing=0.1,
             strategy=tf.distribute.get_strategy(),
         )
 
@@ -120,6 +125,7 @@ def _standalone_step(
     forward: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     variables: Sequence[keras.Variable],
     batch_size: int,
+    num_classes: int,
 ) -> Callable[[Batch], None]:
     optimizer = path_optimizer(
         _optimizer(),
@@ -129,12 +135,12 @@ def _standalone_step(
         l2_filter=takes_l2,
     )
     step = make_train_step(
-        lambda images, path, step: forward(images, step),
+        lambda images, selection, seed: forward(images, seed),
         variables,
         optimizer,
         sampler=None,
+        objective=_objective(num_classes),
         global_batch_size=batch_size,
-        label_smoothing=0.1,
         strategy=tf.distribute.get_strategy(),
     )
     return lambda batch: float(step(batch, tf.constant(1, tf.int64)).loss)
@@ -146,9 +152,10 @@ def subnet_step(
     """Training step of the path's Keras network, as train_subnet has it."""
     net = build_subnet(blueprint, path)
     return _standalone_step(
-        lambda images, step: net(images, training=True),
+        lambda images, seed: net(images, training=True),
         net.trainable_variables,
         batch_size,
+        blueprint.num_classes,
     )
 
 
@@ -178,7 +185,7 @@ def bare_step(
             )
         )
 
-    def forward(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def forward(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = images
         for block, weights in layers:
             values = {
@@ -189,11 +196,13 @@ def bare_step(
                 values,
                 "float32",
                 norm=BatchNorm(),
-                branch=tf.cast(step, tf.int32),
-                dropout_seed=tf.constant([_DROPOUT, 1]),
+                branch=tf.cast(seed[1], tf.int32),
+                dropout_seed=seed,
             )
             x = block(ops, x)
         return x
 
     variables = [v for _, weights in layers for v in weights.values()]
-    return _standalone_step(forward, variables, batch_size)
+    return _standalone_step(
+        forward, variables, batch_size, blueprint.num_classes
+    )

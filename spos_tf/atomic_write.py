@@ -1,6 +1,12 @@
-"""Files and folders that are whole or not there."""
+"""Files and folders that are whole or not there, after a power loss too.
+
+Data is on the disk before the rename that gives it its name, and the rename is
+before the call returns: otherwise a file system may keep the name and lose the
+data.
+"""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -47,17 +53,36 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
     if old.exists() and not target.exists():
         os.replace(old, target)
     _remove(old)
-    if not target.is_dir():
-        os.replace(source, target)
-        return
+    for path in (*source.rglob("*"), source):
+        _sync(path)
     try:
-        os.replace(target, old)
+        if target.is_dir():
+            os.replace(target, old)
         os.replace(source, target)
     except BaseException:
         if old.exists() and not target.exists():
             os.replace(old, target)
         raise
+    _sync(target.parent)
     _remove(old)
+
+
+def _sync(path: str | os.PathLike[str]) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    is_folder = os.path.isdir(path)
+    if is_folder and os.name == "nt":
+        # Windows opens no folder, and keeps names in order by itself.
+        return
+    # Windows syncs only what may be written.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems know no sync of a folder.
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: pathlib.Path) -> None:

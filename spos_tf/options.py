@@ -1351,6 +1351,32 @@ class ExportOptions(ImageOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(ImageOptions):
+    """What is measured of a trained network, and on which images."""
+
+    format: Literal[
+        "keras",
+        "saved_model",
+        "tflite",
+        "tflite_float16",
+        "tflite_int8",
+        "onnx",
+        "tflite_lowbit",
+        "onnx_qdq",
+        "onnx_deploy",
+    ] = option(
+        "keras",
+        "keras: the network itself. Others: the exported file, in its runtime.",
+    )
+    split: Literal["train", "search", "test"] = option(
+        "test",
+        "Images of a data set to measure on. search needs the "
+        "holdout_per_class of the search.",
+    )
+    batch_size: int = option(256, "Images at once.", least=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LatencyOptions(Options):
     """How a space's parts are timed."""
 

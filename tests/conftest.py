@@ -18,6 +18,8 @@ import hypothesis
 import pytest
 import wrapt
 
+from tiers import tier_of
+
 # Tracing a network makes millions of objects and hardly a cycle: looking for
 # cycles as often as Python does took a twelfth of the time (tools do alike).
 gc.set_threshold(200_000, 20, 20)
@@ -45,7 +47,15 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, the rest in its order."""
+    """Marks every test with its tier; long files first, the rest in order."""
+    tests = pathlib.Path(__file__).resolve().parent
+    for item in items:
+        if item.path.is_relative_to(tests):
+            tier = tier_of(item.path.relative_to(tests).as_posix())
+            item.add_marker(tier)
+        else:
+            # Examples in docstrings.
+            item.add_marker("fast")
     items.sort(
         key=lambda item: (
             LONGEST.index(item.path.name)

@@ -1,4 +1,4 @@
-"""Spoils files in every way that `benchmarks/fuzz.py` and the tests try.
+"""Spoils files in every way that `qa/fuzz.py` and the tests try.
 
 All is drawn from a `random.Random`, so a seed gives the same files again.
 """

@@ -10,7 +10,7 @@ from spos_tf.analysis.latency_report import Comparison, build_report
 from spos_tf.space.candidate import Candidate, best_of
 from spos_tf.space.record import Record, write_best
 from spos_tf.spaces import build_blueprint
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.callbacks import EventWriter
 
 
 def _write(path, value):
@@ -21,19 +21,18 @@ def _write(path, value):
 
 def write_events(folder, steps, *, validation=False):
     """Events of a training that goes through some steps."""
-    with TrainingReporter(
-        folder, start_step=0, steps=max(steps), title="made up"
-    ) as reporter:
-        for step in steps:
-            scalars = {
-                "loss": 2 / (1 + step / 100),
-                "accuracy": step / (100 + step),
-                "sampler_fallbacks": 0.0,
-                "images_per_second": 1000.0,
-            }
-            reporter.progress(step, scalars)
-        if validation:
-            reporter.validation(max(steps), {"accuracy": 0.5, "path0": 0.4})
+    writer = EventWriter(folder, start_step=0)
+    for step in steps:
+        scalars = {
+            "loss": 2 / (1 + step / 100),
+            "accuracy": step / (100 + step),
+            "sampler_fallbacks": 0.0,
+            "images_per_second": 1000.0,
+        }
+        writer.on_train_batch_end(step - 1, scalars)
+    if validation:
+        writer.on_test_end({"accuracy": 0.5, "path0": 0.4})
+    writer.close()
 
 
 def write_run(folder, tool, **options):

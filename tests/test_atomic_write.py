@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 
@@ -122,3 +123,88 @@ def test_what_fails_for_want_of_room_is_named(tmp_path):
             file.write("text")
     assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def order(monkeypatch):
+    """What is synced, by its name at that time, and what is renamed."""
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        done.append(("sync", os.path.basename(path)))
+        fsync(descriptor)
+
+    def note_replace(source, target):
+        names = os.path.basename(source), os.path.basename(target)
+        done.append(("rename", *names))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    return done
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, order):
+    with unfinished(tmp_path / "best.json") as temporary:
+        temporary.write_text("new")
+    assert order == [
+        ("sync", ".unfinished-best.json"),
+        ("rename", ".unfinished-best.json", "best.json"),
+        ("sync", tmp_path.name),
+    ]
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, order):
+    path = tmp_path / "model"
+    path.mkdir()
+    with unfinished(path) as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "weights").touch()
+        (temporary / "graph").touch()
+    synced, renamed = order[:4], order[4:]
+    assert {name for _, name in synced} == {
+        "weights",
+        "inner",
+        "graph",
+        ".unfinished-model",
+    }
+    assert synced[-1] == ("sync", ".unfinished-model")
+    assert renamed == [
+        ("rename", "model", ".unfinished-old-model"),
+        ("rename", ".unfinished-model", "model"),
+        ("sync", tmp_path.name),
+    ]
+
+
+def test_a_disk_that_fails_to_sync_is_told_and_leaves_the_old(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "best.json"
+    path.write_text("old")
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with (
+        pytest.raises(OSError, match="Input/output error.*best.json"),
+        unfinished(path) as temporary,
+    ):
+        temporary.write_text("new")
+    assert path.read_text() == "old"
+
+
+def test_a_file_system_without_sync_of_folders_serves(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def only_files(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    with unfinished(tmp_path / "best.json") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "best.json").read_text() == "new"

@@ -1,17 +1,22 @@
 """What setup.cfg and the constraints declare is what the code imports."""
 
 import configparser
+import importlib
 import pathlib
 import re
 import sys
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import spos_tf
 from source_tree import REPO, modules
+from spos_tf.cli import program
+from spos_tf.errors import missing_extra
 
 # Where the name to import is not the name to install.
 DISTRIBUTIONS = {
@@ -20,17 +25,24 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
 }
+# Extras of which the library imports something, each at one place.
+USED = {"digits": "sklearn", "nsga2": "pymoo", "ray": "ray"}
 # Files outside the library are imported by their bare names.
 OURS = {"spos_tf"} | {
     pathlib.PurePath(module.path).stem
-    for module in modules("tools", "tests", "benchmarks")
+    for module in modules("tools", "tests", "benchmarks", "qa")
 }
+
+
+def read_config() -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    config.read(REPO / "setup.cfg", "utf-8")
+    return config
 
 
 def declared() -> dict[str, dict[str, Requirement]]:
     """Requirements of setup.cfg: `{extra or "": {name: requirement}}`."""
-    config = configparser.ConfigParser()
-    config.read(REPO / "setup.cfg", "utf-8")
+    config = read_config()
     lists = {"": config["options"]["install_requires"]}
     lists.update(config["options.extras_require"])
     return {
@@ -73,8 +85,10 @@ def imported(*folders: str) -> set[str]:
 def test_imports_are_declared():
     requirements = declared()
     needed = imported("spos_tf", "tools")
-    assert needed <= set(requirements[""]) | set(requirements["ray"])
-    needed = imported("tests", "benchmarks")
+    assert needed <= {
+        name for extra in ("", *USED) for name in requirements[extra]
+    }
+    needed = imported("tests", "benchmarks", "qa")
     # pytest itself requires packaging. What the package is compared with has
     # an environment of its own (`make torch-env`).
     allowed = {"packaging", "torch"}
@@ -84,20 +98,20 @@ def test_imports_are_declared():
 def test_torch_is_for_the_peer_alone():
     users = [
         module.path
-        for module in modules("spos_tf", "tools", "tests", "benchmarks")
+        for module in modules("spos_tf", "tools", "tests", "benchmarks", "qa")
         if any(name.split(".")[0] == "torch" for _, name in module.imports())
     ]
     assert users == ["benchmarks/peer_torch.py"]
 
 
-@pytest.mark.parametrize("extra", ["", "ray", "test"])
+@pytest.mark.parametrize("extra", ["", *USED, "test"])
 def test_pins_lie_in_the_ranges(extra):
     pinned = pins("constraints.txt")
     for name, requirement in declared()[extra].items():
         assert pinned[name] in requirement.specifier, requirement
 
 
-@pytest.mark.parametrize("extra", ["", "ray", "test"])
+@pytest.mark.parametrize("extra", ["", *USED, "test"])
 def test_oldest_pins_are_the_floors(extra):
     """So that a range claims nothing that `make test-oldest` does not run."""
     pinned = pins("constraints-oldest.txt")
@@ -111,8 +125,7 @@ def test_oldest_pins_are_the_floors(extra):
 
 
 def test_python_versions_agree():
-    config = configparser.ConfigParser()
-    config.read(REPO / "setup.cfg", "utf-8")
+    config = read_config()
     allowed = SpecifierSet(config["options"]["python_requires"])
     named = re.findall(
         r"Python :: (3\.\d+)$", config["metadata"]["classifiers"], re.M
@@ -127,19 +140,112 @@ def test_every_folder_of_the_library_is_a_package():
     assert [f for f in folders if not (f / "__init__.py").is_file()] == []
 
 
-def test_other_files_of_the_library_are_package_data():
-    """`packages = find:` would leave any other file out of a wheel."""
-    config = configparser.ConfigParser()
-    config.read(REPO / "setup.cfg", "utf-8")
-    packaged = {
+def packaged() -> set[str]:
+    """Files of the library that are package data, from the repository."""
+    return {
         path.relative_to(REPO).as_posix()
-        for package, patterns in config["options.package_data"].items()
+        for package, patterns in read_config()["options.package_data"].items()
         for pattern in patterns.split()
+        if not pattern.startswith("#")
         for path in (REPO / package.replace(".", "/")).glob(pattern)
     }
+
+
+def test_other_files_of_the_library_are_package_data():
+    """`packages = find:` would leave any other file out of a wheel."""
     others = {
         path.relative_to(REPO).as_posix()
         for path in (REPO / "spos_tf").rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc")
     }
-    assert others == packaged != set()
+    configs = {
+        f"spos_tf/{path.relative_to(REPO).as_posix()}"
+        for path in (REPO / "saved_configs").rglob("*")
+        if path.is_file()
+    }
+    assert configs
+    assert "spos_tf/py.typed" in others
+    assert packaged() == others | configs
+
+
+@pytest.mark.parametrize("extra", USED)
+def test_the_absence_of_an_extra_is_explained_where_it_is_imported(extra):
+    users = {
+        module.path: module.source
+        for module in modules("spos_tf")
+        if any(
+            name.split(".")[0] == USED[extra] for _, name in module.imports()
+        )
+    }
+    explained = [
+        path
+        for path, source in users.items()
+        if re.search(rf'missing_extra\("[^"]+", "{extra}"\)', source)
+    ]
+    assert explained
+    # Ray is handed on as a module; whoever imports it too comes after that.
+    assert extra == "ray" or explained == [*users]
+
+
+def test_nobody_is_told_to_install_ours_from_the_index():
+    """There is no such name on it, and someone else could take it."""
+    pattern = re.compile(
+        r"pip install[^\n]{0,80}(?<![/.\w])spos_tf(\[|\b(?!-))"
+    )
+    files = [
+        *(REPO / module.path for module in modules("spos_tf", "tools")),
+        *REPO.glob("*.md"),
+        *(REPO / "docs").glob("*.md"),
+    ]
+    told = [
+        str(path) for path in files if pattern.search(path.read_text("utf-8"))
+    ]
+    assert told == []
+
+
+def test_a_missing_extra_says_two_ways_out():
+    message = str(missing_extra("A search", "ray"))
+    assert message.startswith("A search needs")
+    assert "pip install -e '.[ray]'" in message
+    assert ".whl" in message
+    assert "\n" not in message
+
+
+def test_the_version_stands_once():
+    metadata = read_config()["metadata"]
+    assert metadata["version"] == "attr: spos_tf.__version__"
+    citation = yaml.safe_load((REPO / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == spos_tf.__version__
+    assert citation["license"] == metadata["license"]
+    (paper,) = citation["references"]
+    assert paper["authors"][0]["family-names"] == "Guo"
+    changes = (REPO / "CHANGELOG.md").read_text("utf-8")
+    newest = re.search(r"^## (.*)$", changes, re.M)
+    assert newest and newest[1] == spos_tf.__version__
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Development Status",
+        "Intended Audience",
+        "License",
+        "Operating System",
+        "Topic",
+    ],
+)
+def test_classifiers(kind):
+    metadata = read_config()["metadata"]
+    assert f"\n{kind} :: " in metadata["classifiers"]
+    assert metadata["author"]
+    assert "https://" in metadata["project_urls"]
+
+
+def test_the_command_is_declared():
+    scripts = read_config()["options.entry_points"]["console_scripts"]
+    ((name, _, target),) = [
+        line.partition(" = ") for line in scripts.strip().splitlines()
+    ]
+    module, _, function = target.partition(":")
+    assert name == "spos"
+    assert getattr(importlib.import_module(module), function) is program.main

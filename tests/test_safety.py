@@ -35,7 +35,7 @@ def _calls(module: Module) -> list[tuple[str, ast.Call]]:
 
 @functools.cache
 def _tree() -> list[Module]:
-    return modules("spos_tf", "tools", "benchmarks")
+    return modules("spos_tf", "tools", "benchmarks", "qa")
 
 
 def _keyword(call: ast.Call, name: str) -> object:
@@ -110,7 +110,9 @@ def runs_code(module: Module) -> Broken:
 
 def reads_json_leniently(module: Module) -> Broken:
     """JSON of files and flags is read by `parse_json`."""
-    if module.path == READS_JSON or module.path.startswith("benchmarks/"):
+    if module.path == READS_JSON or module.path.startswith(
+        ("benchmarks/", "qa/")
+    ):
         return
     for name, call in _calls(module):
         if name in ("json.load", "json.loads") and not (
@@ -129,7 +131,7 @@ RULES = (
     reads_json_leniently,
 )
 # The oracle unpickles what the fuzz program itself wrote, and spoilt.
-EXEMPT = {(unpickles, "benchmarks/fuzz_pickles.py")}
+EXEMPT = {(unpickles, "qa/fuzz_pickles.py")}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -1,6 +1,7 @@
 """What plain readers let through, and ours do not: each was a bug once."""
 
 import os
+import sys
 import time
 import zipfile
 
@@ -158,6 +159,14 @@ def test_stand_ins_of_a_pickle_are_not_kept(tmp_path):
     official_files.write_torch(path, data, zipped=True)
     assert load_torch_file(path) == data
     assert not hasattr(plain_pickle._allowed()["_codecs", "encode"], "note")
+
+
+def test_pickles_are_read_where_memory_cannot_be_limited(tmp_path, monkeypatch):
+    # As on Windows, where the module does not exist.
+    monkeypatch.setitem(sys.modules, "resource", None)
+    data = {"x": np.float64(2.5)}
+    official_files.write_torch(tmp_path / "a.pth", data, zipped=True)
+    assert load_torch_file(tmp_path / "a.pth") == data
 
 
 @pytest.mark.parametrize("name", ["shufflenet_blocks", "fbnet", "nasbench201"])

@@ -47,8 +47,10 @@ _DATA = ("--dataset=digits", "--holdout_per_class=20")
 def _space(repeats: int) -> tuple[str, str, str]:
     """Two stages of as many choices of four operations, 8 px."""
     arguments = {
+        "stem_width": 8,
         "stage_widths": [12, 16],
         "stage_repeats": [repeats, repeats],
+        "stage_strides": [1, 2],
         "last_width": 16,
     }
     return (

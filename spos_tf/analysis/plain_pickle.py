@@ -10,7 +10,6 @@ import collections
 import contextlib
 import pathlib
 import pickle
-import resource
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -133,8 +132,11 @@ def _bounded_memory(size: int) -> Iterator[None]:
     limit, or does not say what is taken already, there is none.
     """
     try:
+        # Windows has no such module.
+        import resource
+
         pages = pathlib.Path("/proc/self/statm").read_text("utf-8").split()[0]
-    except OSError:
+    except (ImportError, OSError):
         yield
         return
     taken = int(pages) * resource.getpagesize()

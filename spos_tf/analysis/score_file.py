@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spos_tf.errors import UserError
+from spos_tf.space.candidate import ACCURACY, is_score
 from spos_tf.strict_json import parse_json
 
 Encoding = tuple[int, ...]
@@ -23,7 +24,7 @@ class Scored:
         step: Training steps of the supernet.
         encoding: Option indices.
         architecture: As text.
-        score: Share of the scored images that were right.
+        score: The metric's value.
         accuracy: The benchmark's, in its own unit.
         seconds: That scoring took; 0 where the score was known.
     """
@@ -40,8 +41,12 @@ class Scored:
         return json.dumps(vars(self))
 
     @classmethod
-    def from_json(cls, line: str) -> "Scored":
+    def from_json(cls, line: str, metric: str = ACCURACY) -> "Scored":
         """Reads a line.
+
+        Args:
+            line: A JSON object.
+            metric: Name of what was scored; an accuracy is a share.
 
         Raises:
             ValueError: It is no such line.
@@ -50,7 +55,9 @@ class Scored:
         if not isinstance(data, dict) or set(data) != set(_FIELDS):
             raise ValueError(f"its fields are not {', '.join(_FIELDS)}")
         for name, is_right in _FIELDS.items():
-            if not is_right(data[name]):
+            if not is_right(data[name]) or (
+                name == "score" and not is_score(data[name], metric)
+            ):
                 raise ValueError(f"{name!r} cannot be {str(data[name])[:60]}")
         return cls(**{**data, "encoding": tuple(data["encoding"])})
 
@@ -67,15 +74,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_share(value: object) -> bool:
-    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
-
-
 _FIELDS: dict[str, Callable[[object], bool]] = {
     "step": _is_whole,
     "encoding": _is_encoding,
     "architecture": lambda value: isinstance(value, str),
-    "score": _is_share,
+    "score": _is_number,
     "accuracy": _is_number,
     "seconds": _is_number,
 }
@@ -88,12 +91,13 @@ class ScoreFile:
 
     Args:
         path: JSON lines.
+        metric: Name of what was scored.
 
     Raises:
         UserError: The file cannot be read or written, or a line is none.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, metric: str = ACCURACY) -> None:
         self._path = path
         self._scored: dict[tuple[int, Encoding], Scored] = {}
         if not path.exists():
@@ -110,7 +114,7 @@ class ScoreFile:
             raise self._cannot("read", error) from None
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                one = Scored.from_json(line.decode())
+                one = Scored.from_json(line.decode(), metric)
             except ValueError as error:
                 raise self._no_line(f"line {number}", str(error)) from None
             if (one.step, one.encoding) in self._scored:

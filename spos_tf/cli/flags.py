@@ -151,8 +151,6 @@ def _found(name: str) -> str:
     path = pathlib.Path(name)
     if path.exists() or path.is_absolute() or ".." in path.parts:
         return name
-    if path.parts[:1] == ("saved_configs",):
-        for root in (_PACKAGE, _PACKAGE.parent):
-            if (root / path).is_file():
-                return str(root / path)
+    if path.parts[:1] == ("saved_configs",) and (_PACKAGE / path).is_file():
+        return str(_PACKAGE / path)
     return name

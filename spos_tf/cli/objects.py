@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,13 @@ from spos_tf.cli.program import Given
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.options import NetworkOptions, SourceOptions, SpaceOptions
+from spos_tf.options import (
+    NetworkOptions,
+    RunOptions,
+    SourceOptions,
+    SpaceOptions,
+    SubnetNameOptions,
+)
 from spos_tf.space import Architecture
 from spos_tf.space.search_space import parse_encoding
 from spos_tf.spaces import (
@@ -20,6 +26,9 @@ from spos_tf.spaces import (
     stored_blueprint,
     uniform_network,
 )
+
+if TYPE_CHECKING:
+    import keras
 
 DEFAULT_SPACE = "shufflenet_blocks"
 
@@ -126,3 +135,16 @@ def chosen_network(
             f"`search_space={space.search_space}`. Leave that out."
         )
     return known
+
+
+def subnet_of_flags(given: Given) -> "keras.Model":
+    """The trained network that the flags name."""
+    from spos_tf.jobs.trained import SUBNET_STAGE, load_subnet
+
+    run, subnet = given(RunOptions), given(SubnetNameOptions)
+    name = subnet.subnet_name or run.name
+    return load_subnet(
+        pathlib.Path(str(run.work_dir)) / SUBNET_STAGE / name,
+        architecture=subnet.architecture,
+        space=given(SpaceOptions),
+    )

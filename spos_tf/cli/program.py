@@ -116,6 +116,26 @@ def find_command(name: str) -> Command:
     return command
 
 
+def given_by(command: Command, typed: Sequence[str]) -> Given:
+    """What a command line of the command says; the process's is left alone.
+
+    Args:
+        command: What takes the flags.
+        typed: The flags.
+
+    Raises:
+        flags.Error: There is no such flag, or it has no such value.
+        UserError: A value is out of its range, or a flag is missing.
+    """
+    values = flags.FlagValues()
+    # absl defines it in its own values alone.
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    our_flags.define(command.kinds, values)
+    in_files, rest = our_flags.arguments(typed, values)
+    _check_all(command, values, values(["program", *in_files, *rest]))
+    return Given(values)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs `spos COMMAND --flag=value ...`.
 
@@ -234,7 +254,7 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
         try:
             in_files, rest = our_flags.arguments(argv[1:], flags.FLAGS)
             left = flags.FLAGS([argv[0], *in_files, *rest])
-            _check_all(command, left)
+            _check_all(command, flags.FLAGS, left)
         except UserError as error:
             refuse(str(error))
         # A flagfile that is no text is a ValueError.
@@ -268,7 +288,9 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
     app.run(guarded, [sys.argv[0], *typed], flags_parser=parse)
 
 
-def _check_all(command: Command, left: Sequence[str]) -> None:
+def _check_all(
+    command: Command, values: flags.FlagValues, left: Sequence[str]
+) -> None:
     """Refuses what no option is, and every wrong value, before any work."""
     if len(left) > 1:
         raise UserError(
@@ -276,14 +298,14 @@ def _check_all(command: Command, left: Sequence[str]) -> None:
             "and try --help."
         )
     for one in our_flags.described(command.kinds):
-        flag = flags.FLAGS[one.name]
+        flag = values[one.name]
         # It would count as unset here and there.
         if flag.value == "" != flag.default:
             raise UserError(f"`{one.name}` is empty. Leave it out to unset it.")
         if one.name in command.required and flag.value in (None, []):
             raise UserError(f"`{one.name}` is required. Try --help.")
     for kind in command.kinds:
-        our_flags.parsed(kind, flags.FLAGS)
+        our_flags.parsed(kind, values)
 
 
 def _warn_of_code(own: Sequence[str], typed: Sequence[str]) -> None:

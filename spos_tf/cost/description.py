@@ -6,6 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from spos_tf.cost.counts import network_cost, segment_costs
+from spos_tf.cost.table import short_names
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 
 
@@ -67,13 +68,15 @@ def _slots(
         {
             "name": segment.name,
             "choices": {
-                name.rpartition(".")[2]: {
+                short: {
                     "options": list(
                         space.choices[space.position(name)].options
                     ),
                     "chosen": chosen and chosen[name],
                 }
-                for name in segment.reads
+                for short, name in zip(
+                    short_names(segment.reads), segment.reads, strict=True
+                )
             },
             "input_shape": list(blueprint.input_shapes[index]),
             "output_shape": list(blueprint.output_shapes[index]),

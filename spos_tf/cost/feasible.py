@@ -13,6 +13,7 @@ from spos_tf.cost.constraint import (
     format_cost,
     merge_constraints,
 )
+from spos_tf.cost.nearest import find_nearest
 from spos_tf.cost.sums import reachable_sums
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
@@ -23,12 +24,12 @@ ROUND = 4096
 ROUNDS = 32
 # Spaces up to this size are listed where proposals miss: exact for any cost.
 MAX_LISTED = 2**16
-# A descent: walkers, neighbours that each looks at in a step, and steps. It
-# is repeated as long as it finds nothing.
+# A walk: walkers, neighbours that each looks at in a step, and steps. It is
+# repeated as long as it finds nothing.
 WALKERS = 64
 NEIGHBOURS = 32
 STEPS = 128
-DESCENTS = 4
+WALKS = 4
 
 
 def check_feasible(
@@ -36,9 +37,11 @@ def check_feasible(
 ) -> None:
     """Finds an impossible set of limits before anything is evaluated.
 
-    One cost that is a `CostTable` is settled exactly. Several costs, or one
-    that is no table, are searched for a legal architecture with a bounded
-    number of tries; small spaces are listed whole.
+    Costs that are a `CostTable` are decided exactly: one by the sums that it
+    can have, several by integer programming. A cost that is no table, or
+    limits so narrow that the solver does not come to an end, are searched for
+    a legal architecture with a bounded number of tries; small spaces are
+    listed whole.
 
     Args:
         space: What can be chosen.
@@ -67,9 +70,9 @@ def sample_feasible(
 
     Uniform wherever that can be had: by rejection of uniform proposals, and
     where these miss by listing a small space, or exactly through the sums of
-    a single `CostTable`. With several limits that proposals miss, the nearest
-    proposals descend by mutation until they are legal, and more are looked
-    for around those; these are not uniform. Every way is bounded.
+    a single `CostTable`. With several limits that proposals miss, the solver's
+    architecture and random ones walk by mutation to what is legal and on among
+    that; these are not uniform. Every way is bounded.
 
     Args:
         space: What can be chosen.
@@ -88,15 +91,12 @@ def sample_feasible(
     """
     merged = merge_constraints(constraints)
     found = _Found(space, merged, count, avoid)
-    nearest: Encodings = np.zeros((0, space.num_choices), np.int32)
     tried = hits = 0
     for turn in range(ROUNDS):
-        proposals = space.sample(rng, ROUND)
+        hits += found.add(space.sample(rng, ROUND))
         tried += ROUND
-        hits += found.add(proposals)
         if found.full:
             return found.encodings
-        nearest = _nearest(merged, np.concatenate([nearest, proposals]))
         # Give up where the rest of the rounds will not yield enough.
         expected = hits / (turn + 1) * (ROUNDS - turn - 1)
         if turn >= 3 and expected < found.missing:
@@ -105,23 +105,34 @@ def sample_feasible(
         listed = _all_encodings(space)
         found.add(rng.permutation(listed))
         if not found.any_legal and not avoid:
-            raise UserError(_impossible(merged, listed, len(listed), "all"))
+            effort = f"all {len(listed)} architectures of the space were tried"
+            raise UserError(_impossible(merged, listed, effort))
         return found.encodings
     if _draw_by_sums(merged, rng, found):
         return found.encodings
-    for _ in range(DESCENTS):
-        ends = _descend(space, merged, rng, nearest)
+    starts = found.encodings[:WALKERS]
+    solved = None if len(starts) else find_nearest(space, merged)
+    if solved is not None:
+        found.add(solved.encodings)
+        if found.full:
+            return found.encodings
+        if solved.exact and not found.any_legal:
+            tables = [c for c in merged if isinstance(c.cost, CostTable)]
+            raise UserError(_impossible(tables, solved.encodings))
+        starts = solved.encodings
+    for _ in range(WALKS):
+        anywhere = space.sample(rng, WALKERS - len(starts))
+        ends = _walk(
+            space, merged, rng, np.concatenate([starts, anywhere]), found
+        )
         tried += WALKERS * NEIGHBOURS * STEPS
-        found.add(ends)
         if found.any_legal:
-            nearest = ends
             break
         # All may have ended in one hollow: again, from anywhere.
-        anywhere = space.sample(rng, WALKERS - 1)
-        nearest = np.concatenate([ends[:1], anywhere])
-    _explore(space, merged, rng, nearest, found)
+        starts = ends[:1]
     if not found.any_legal and not avoid:
-        raise UserError(_impossible(merged, nearest, tried, "bounded"))
+        effort = f"a bounded search tried {tried} architectures"
+        raise UserError(_impossible(merged, ends, effort))
     return found.encodings
 
 
@@ -190,13 +201,6 @@ def _draw_by_sums(
     return found.any_legal
 
 
-def _nearest(
-    constraints: Sequence[Constraint], encodings: Encodings
-) -> Encodings:
-    order = np.argsort(_violation(constraints, encodings), kind="stable")
-    return encodings[order[:WALKERS]]
-
-
 def _violation(
     constraints: Sequence[Constraint], encodings: Encodings
 ) -> npt.NDArray[np.float64]:
@@ -216,13 +220,16 @@ def _mutate(
     return np.where(redrawn, space.sample(rng, len(encodings)), encodings)
 
 
-def _descend(
+def _walk(
     space: SearchSpace,
     constraints: Sequence[Constraint],
     rng: np.random.Generator,
     starts: Encodings,
+    found: _Found,
 ) -> Encodings:
     """Lets every start walk to neighbours at least as near to legal.
+
+    What is legal on the way is found, and walked on from.
 
     Returns:
         Where the walkers ended, nearest first.
@@ -231,10 +238,11 @@ def _descend(
     score = _violation(constraints, walkers)
     rows = np.arange(len(walkers))
     for _ in range(STEPS):
-        if not score.any():
-            break
         near = _mutate(space, rng, np.repeat(walkers, NEIGHBOURS, axis=0))
         scores = _violation(constraints, near).reshape(-1, NEIGHBOURS)
+        found.add(near[scores.ravel() == 0])
+        if found.full:
+            break
         first = scores.argmin(axis=1)
         chosen = near.reshape(len(walkers), NEIGHBOURS, -1)[rows, first]
         # Ties move too, along a plateau.
@@ -242,24 +250,6 @@ def _descend(
         walkers = np.where(moves[:, None], chosen, walkers)
         score = np.where(moves, scores[rows, first], score)
     return walkers[np.argsort(score, kind="stable")]
-
-
-def _explore(
-    space: SearchSpace,
-    constraints: Sequence[Constraint],
-    rng: np.random.Generator,
-    starts: Encodings,
-    found: _Found,
-) -> None:
-    # More of the legal ones, in the neighbourhood of those that are known.
-    legal = starts[all_allow(constraints, starts)]
-    for _ in range(ROUNDS):
-        if found.full or not len(legal):
-            return
-        near = _mutate(space, rng, np.repeat(legal, NEIGHBOURS, axis=0))
-        near = near[all_allow(constraints, near)]
-        found.add(near)
-        legal = rng.permutation(np.concatenate([legal, near]))[:WALKERS]
 
 
 def _all_encodings(space: SearchSpace) -> Encodings:
@@ -303,24 +293,20 @@ def _neighbours(below: float, above: float) -> str:
 
 
 def _impossible(
-    constraints: Sequence[Constraint],
-    tried: Encodings,
-    count: int,
-    how: str,
+    constraints: Sequence[Constraint], tried: Encodings, effort: str = ""
 ) -> str:
-    nearest = _nearest(constraints, tried)[:1]
+    nearest = tried[[np.argmin(_violation(constraints, tried))]]
     costs = ", ".join(
         f"{constraint.cost.name} {format_cost(constraint.values(nearest)[0])}"
         for constraint in constraints
     )
     rules = " and ".join(constraint.describe() for constraint in constraints)
-    effort = (
-        f"all {count} architectures of the space were tried"
-        if how == "all"
-        else f"a bounded search tried {count} architectures"
-    )
     name = ",".join(map(str, nearest[0].tolist()))
+    start = (
+        f"Found no architecture with {rules}: {effort}"
+        if effort
+        else f"No architecture has {rules}"
+    )
     return (
-        f"Found no architecture with {rules}: {effort}. The nearest has "
-        f"{costs} (encoding {name}); loosen a limit."
+        f"{start}. The nearest has {costs} (encoding {name}); loosen a limit."
     )

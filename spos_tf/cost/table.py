@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,8 +44,9 @@ class SlotOption(NamedTuple):
 
     Attributes:
         name: Of the part, for example `"stage1.block2"`, `"stem"`.
-        choices: `{last word of the choice: option}`, for example
+        choices: `{short name of the choice: option}`, for example
             `{"op": "3x3", "width": 0.4}`; empty for a part without choices.
+            See `short_names`.
         block: The description.
         input_shape: (height, width, channels).
     """
@@ -283,6 +284,21 @@ def tabulate(
     )
 
 
+def short_names(reads: Sequence[str]) -> tuple[str, ...]:
+    """What the choices of one segment are called within it.
+
+    >>> short_names(["stage1.block1.op", "stage1.block1.width"])
+    ('op', 'width')
+    >>> short_names(["first.op", "second.op", "width"])
+    ('first.op', 'second.op', 'width')
+    """
+    last = [name.rpartition(".")[2] for name in reads]
+    return tuple(
+        name if last.count(word) > 1 else word
+        for name, word in zip(reads, last, strict=True)
+    )
+
+
 def _strides(blueprint: Blueprint, reads: tuple[int, ...]) -> list[int]:
     options = blueprint.search_space.num_options
     return [
@@ -301,10 +317,10 @@ def _settings(
     legal = [space.legal_options[position] for position in reads]
     for indexes in itertools.product(*legal):
         named = {
-            space.choices[position].name.rpartition(".")[2]: (
-                space.choices[position].options[option]
+            name: space.choices[position].options[option]
+            for name, position, option in zip(
+                short_names(segment.reads), reads, indexes, strict=True
             )
-            for position, option in zip(reads, indexes, strict=True)
         }
         yield (
             sum(i * stride for i, stride in zip(indexes, strides, strict=True)),

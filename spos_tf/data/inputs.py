@@ -24,6 +24,9 @@ from spos_tf.data.splits import (
 from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 
+# Arguments for which the test images of a data set are taken.
+_OF_TEST = ("test", "compare_on")
+
 
 class Images(Protocol):
     """Labelled images that a job was given.
@@ -171,7 +174,7 @@ def images_of(
         given: `(images, labels)`, a `DataSource`, or a `tf.data.Dataset` of
             batches.
         argument: Its name; the test images of a data set are taken for
-            `test`, its training images for any other.
+            `test` and `compare_on`, its training images for any other.
         num_classes: Classes of the network.
         class_names: Replace those of the data.
 
@@ -213,7 +216,7 @@ def _of_source(
             f"the network has {num_classes}. Use a network with "
             f"`num_classes={source.num_classes}`."
         )
-    split = source.test if argument == "test" else source.train
+    split = source.test if argument in _OF_TEST else source.train
     names = names or source.class_names
     return SplitImages(split, num_classes, names, source.name)
 

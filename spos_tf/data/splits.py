@@ -42,37 +42,38 @@ class Splits:
         """
         return random_subset(self.train, num_images, seed)
 
-    def scored(self, num_images: int, seed: int) -> AnySplit:
-        """A fixed random subset of the search split.
 
-        Where labels are in memory it has as many images of every class as can
-        be; of a stream it is a plain random subset. A smaller one is part of a
-        larger.
+def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
+    """A fixed random subset of the images that paths are scored on.
 
-        Args:
-            num_images: How many; 0 for all.
-            seed: Of the draw.
+    Where labels are in memory it has as many images of every class as can be;
+    of a stream it is a plain random subset. A smaller one is part of a larger.
 
-        Raises:
-            UserError: There are not as many.
-        """
-        total = len(self.search)
-        if not 0 <= num_images <= total:
-            raise UserError(
-                f"Scoring uses 1 to {total} images (the search split), or 0 "
-                f"for all of them; got {num_images}."
-            )
-        if num_images in (0, total):
-            return self.search
-        order = np.random.default_rng(seed).permutation(total)
-        if isinstance(self.search, Split):
-            labels = self.search.labels[order]
-            place_in_class = np.empty(total, np.int64)
-            for label in np.unique(labels):
-                own = np.flatnonzero(labels == label)
-                place_in_class[own] = np.arange(len(own))
-            order = order[np.argsort(place_in_class, kind="stable")]
-        return self.search.select(np.sort(order[:num_images]), "search")
+    Args:
+        split: The images.
+        num_images: How many; 0 for all.
+        seed: Of the draw.
+
+    Raises:
+        UserError: There are not as many.
+    """
+    total = len(split)
+    if not 0 <= num_images <= total:
+        raise UserError(
+            f"Scoring uses 1 to {total} images (the search split), or 0 for "
+            f"all of them; got {num_images}."
+        )
+    if num_images in (0, total):
+        return split
+    order = np.random.default_rng(seed).permutation(total)
+    if isinstance(split, Split):
+        labels = split.labels[order]
+        place_in_class = np.empty(total, np.int64)
+        for label in np.unique(labels):
+            own = np.flatnonzero(labels == label)
+            place_in_class[own] = np.arange(len(own))
+        order = order[np.argsort(place_in_class, kind="stable")]
+    return split.select(np.sort(order[:num_images]), "search")
 
 
 def carve(source: Source, *, holdout_per_class: int) -> Splits:

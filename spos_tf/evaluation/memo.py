@@ -49,6 +49,9 @@ class ScoreMemo:
     def put(self, encoding: Sequence[int], score: float) -> None:
         """Adds a score to the file, as one write.
 
+        It does not wait for the disk: a line that a power loss takes costs
+        one evaluation.
+
         Raises:
             UserError: The file cannot be written.
         """

@@ -1,34 +1,32 @@
-"""Networks as files for other programs, each checked in its own runtime."""
+"""Networks as files for other programs, each checked in its own runtime.
 
-from spos_tf.export.exporting import (
-    default_formats,
-    export_model,
-    possible_formats,
-)
-from spos_tf.export.formats import (
-    FORMATS,
-    check_formats,
-    check_weight_bits,
-)
-from spos_tf.export.parity import ExportMismatch, compare
-from spos_tf.export.runtimes import (
-    keras_predictor,
-    load,
-    predict,
-    predict_reference,
-)
+Names are imported when they are first used: the table of formats does not
+load TensorFlow.
+"""
 
-__all__ = [
-    "FORMATS",
-    "ExportMismatch",
-    "check_formats",
-    "check_weight_bits",
-    "compare",
-    "default_formats",
-    "export_model",
-    "keras_predictor",
-    "load",
-    "possible_formats",
-    "predict",
-    "predict_reference",
-]
+import importlib
+from typing import Any
+
+_MODULES = {
+    "FORMATS": "formats",
+    "ExportMismatch": "parity",
+    "check_formats": "formats",
+    "check_weight_bits": "formats",
+    "compare": "parity",
+    "default_formats": "exporting",
+    "export_model": "exporting",
+    "keras_predictor": "runtimes",
+    "load": "runtimes",
+    "possible_formats": "exporting",
+    "predict": "runtimes",
+    "predict_reference": "runtimes",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"{__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)

@@ -15,9 +15,12 @@ from spos_tf.errors import UserError
 from spos_tf.export.formats import (
     DEPLOY_FORM,
     FORMATS,
+    Kind,
     check_formats,
     check_weight_bits,
+    formats_of,
 )
+from spos_tf.export.labels import put_labels
 from spos_tf.export.manifest import (
     FILE_NAME,
     build_manifest,
@@ -26,18 +29,13 @@ from spos_tf.export.manifest import (
 )
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
-from spos_tf.export.writing import Writer
+from spos_tf.export.writing import Network
 from spos_tf.lowbit.deploy_form import deploy_form
 from spos_tf.lowbit.deployable_subnet import rounds_sums
 from spos_tf.lowbit.integer_graph import has_bits, integer_graph
-from spos_tf.networks.blueprint import (
-    FLOAT_FORMATS,
-    LOW_BIT_FORMATS,
-    Blueprint,
-)
+from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.int8_subnet import is_int8
 from spos_tf.space import Architecture
-from spos_tf.spaces import blueprint_of
 
 # (format, "convert", "check" or "done", index of the format from 0)
 Progress = Callable[[str, str, int], None]
@@ -46,6 +44,7 @@ Progress = Callable[[str, str, int], None]
 def export_model(
     model: keras.Model,
     *,
+    blueprint: Blueprint,
     architecture: Architecture,
     formats: Sequence[str],
     folder: str | os.PathLike[str],
@@ -54,6 +53,7 @@ def export_model(
     representative_images: Iterable[np.ndarray] | None = None,
     min_agreement: Mapping[str, float] | None = None,
     stored_weight_bits: int | None = None,
+    class_names: Sequence[str] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def export_model(
 
     Args:
         model: The network of `architecture`; images -> logits.
-        architecture: Goes into the manifest; its space says which formats
-            are possible.
+        blueprint: What the network was built from.
+        architecture: One of the blueprint's; goes into the manifest.
         formats: Keys of `FORMATS`.
         folder: Where the files go; made where it is missing.
         images: Real images to compare on, float32 `[n, height, width, 3]`,
@@ -78,6 +78,8 @@ def export_model(
             absent.
         stored_weight_bits: What onnx_qdq stores low-bit weights in, 4 or 8;
             None for 4.
+        class_names: In the order of the outputs; they go into the manifest
+            and into the files that have a place for them.
         batch_size: Images at once.
         progress: Called as (format name, `"convert"`, `"check"` or `"done"`,
             index of the format) when a step begins.
@@ -86,20 +88,23 @@ def export_model(
         The manifest; see `build_manifest`.
 
     Raises:
-        UserError: A format is unknown or not one of the space's, the model or
-            the images do not fit the architecture, or a converter refuses
+        UserError: A format is unknown or cannot hold the network, the
+            architecture is not one of the blueprint's, the model or the
+            images do not fit it, or a converter refuses
             the network.
         ExportMismatch: A file computes something else than the network, or a
             logit is NaN or infinite.
     """
-    blueprint = blueprint_of(architecture)
-    targets = check_formats(
-        formats,
-        space=architecture.search_space,
-        allowed=possible_formats(model, blueprint),
+    encoding = blueprint.encode(architecture)
+    kind = _kind(model)
+    targets = tuple(
+        target.for_kind(kind)
+        for target in check_formats(
+            formats,
+            space=architecture.search_space,
+            allowed=possible_formats(model),
+        )
     )
-    if has_bits(model):
-        targets = tuple(target.for_low_bits() for target in targets)
     _check_shapes(model, blueprint, images, labels)
     report = progress or (lambda name, step, index: None)
     check_weight_bits(targets, stored_weight_bits)
@@ -107,13 +112,13 @@ def export_model(
     reference = predict_reference(model, images, batch_size)
     graph = deployed = deploy_parity = None
     if any(target.weight_bits for target in targets):
-        graph = integer_graph(model, blueprint, blueprint.encode(architecture))
+        graph = integer_graph(model, blueprint, encoding)
     if graph is not None and any(one.is_deploy_form for one in targets):
         form = deploy_form(model, graph)
         deployed = predict_reference(form, images, batch_size)
         deploy_parity = _parity("deploy_form", reference, deployed, labels)
         check(deploy_parity, DEPLOY_FORM, limits.get(DEPLOY_FORM.name))
-    writer = Writer(model, graph, representative_images, stored_weight_bits)
+    network = Network(model, graph, representative_images, stored_weight_bits)
     files = {}
     target_folder = pathlib.Path(folder)
     target_folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +126,9 @@ def export_model(
         for index, target in enumerate(targets):
             report(target.name, "convert", index)
             path = scratch / target.file_name
-            levels = writer.write(target, path)
+            levels = target.load_writer()(network, path)
+            if class_names is not None:
+                put_labels(path, class_names)
             report(target.name, "check", index)
             logits = predict(path, target.name, images, batch_size)
             of = deployed if target.is_deploy_form else reference
@@ -131,7 +138,11 @@ def export_model(
             files[target.name] = file_entry(path, parity, levels)
             report(target.name, "done", index)
         manifest = build_manifest(
-            architecture, blueprint.image_size, files, deploy_parity
+            architecture,
+            blueprint.image_size,
+            files,
+            deploy_parity,
+            class_names,
         )
         # A manifest never speaks of files other than those beside it.
         (target_folder / FILE_NAME).unlink(missing_ok=True)
@@ -156,34 +167,32 @@ def _parity(
         raise ExportMismatch(f"{name}: {error}") from None
 
 
-def possible_formats(
-    model: keras.Model, blueprint: Blueprint
-) -> tuple[str, ...]:
-    """The formats that can hold a network of the blueprint.
+def _kind(model: keras.Model) -> Kind:
+    if is_int8(model):
+        return "int8"
+    return "low_bit" if has_bits(model) else "float"
+
+
+def possible_formats(model: keras.Model) -> tuple[str, ...]:
+    """The formats that can hold a network.
 
     One that was trained with 8-bit quantizers is for integers, and is a
     SavedModel that rounds floats beside.
     """
-    if is_int8(model):
-        return ("saved_model", "tflite_int8")
-    # A space of one's own need not say which networks of it have bits.
-    if has_bits(model) and blueprint.export_formats == FLOAT_FORMATS:
-        return LOW_BIT_FORMATS
-    return blueprint.export_formats
+    return formats_of(_kind(model))
 
 
-def default_formats(
-    model: keras.Model, blueprint: Blueprint
-) -> tuple[str, ...]:
+def default_formats(model: keras.Model) -> tuple[str, ...]:
     """The formats of an export that names none.
 
     All that are possible, but of a network with bits integer files only if it
     rounds what they round: other ones would hold another network.
     """
-    possible = possible_formats(model, blueprint)
-    if not has_bits(model) or rounds_sums(model):
-        return possible
-    return tuple(name for name in possible if not FORMATS[name].is_deploy_form)
+    return tuple(
+        name
+        for name in possible_formats(model)
+        if rounds_sums(model) or not FORMATS[name].is_deploy_form
+    )
 
 
 def _remove(path: pathlib.Path) -> None:

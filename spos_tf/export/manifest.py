@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spos_tf.atomic_write import unfinished
@@ -30,6 +30,7 @@ def build_manifest(
     image_size: int,
     files: Mapping[str, Mapping[str, Any]],
     deploy_form: Parity | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """The object of manifest.json.
 
@@ -38,12 +39,13 @@ def build_manifest(
         image_size: Height and width of its images, pixels.
         files: From format to `file_entry`.
         deploy_form: How it compares with the network, if files are of it.
+        class_names: In the order of the outputs, if they are known.
 
     Returns:
         `"architecture"` as in an architecture file, `"input"` (the batch size
         is null, any; `"range"` is that of RGB values, whose normalisation is
-        the network's first layer), `"files"`, `"versions"` and, with one,
-        `"deploy_form"`.
+        the network's first layer), `"labels"` (null where they are not
+        known), `"files"`, `"versions"` and, with one, `"deploy_form"`.
     """
     manifest = {
         "architecture": architecture.to_dict(),
@@ -52,6 +54,7 @@ def build_manifest(
             "dtype": "float32",
             "range": [0, 255],
         },
+        "labels": None if class_names is None else list(class_names),
         "files": {name: dict(entry) for name, entry in files.items()},
         "versions": installed_versions(),
     }

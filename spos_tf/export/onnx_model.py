@@ -51,6 +51,20 @@ def write_onnx(model: keras.Model, path: str | os.PathLike[str]) -> None:
     if errors:
         raise _unconvertible(errors[0])
     _name_batch(converted)
+    save_onnx(converted, path)
+
+
+def save_onnx(converted: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    """Checks a model and writes it as a file.
+
+    Args:
+        converted: The model.
+        path: The file to make; replaced if it is there. Nothing is left of it
+            when writing fails.
+
+    Raises:
+        UserError: As `check_onnx`.
+    """
     check_onnx(converted)
     with unfinished(path) as temporary:
         onnx.save(converted, str(temporary))

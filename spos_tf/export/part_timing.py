@@ -35,7 +35,7 @@ from spos_tf.cost.latency_entries import LatencyEntry
 from spos_tf.cost.table import CostTable, SlotOption, slot_options, tabulate
 from spos_tf.export.timing import Session, interleaved, timing_of
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.part import build_part
+from spos_tf.networks.subnet import build_part
 
 # Networks beside the first options everywhere and the last ones.
 _UNIFORM_ANCHORS = 3

@@ -97,26 +97,29 @@ def load(
     Raises:
         UserError: There is no such format or file, or the runtime refuses it.
     """
-    name = find_format(format_name).name
-    loader = _LOADERS.get(name) or _LOADERS[name.partition("_")[0]]
+    target = find_format(format_name)
     if not os.path.exists(path):
         raise UserError(
-            f"An exported {name!r} file is needed; there is nothing at "
+            f"An exported {target.name!r} file is needed; there is nothing at "
             f"{os.fspath(path)!r}. Export it first."
         )
     with silenced():
         try:
-            return loader(os.fspath(path), threads or os.cpu_count() or 1)
+            predictor: Predictor = target.load_loader()(
+                os.fspath(path), threads or os.cpu_count() or 1
+            )
+            return predictor
         # Each runtime has exception classes of its own, some of them private.
         except Exception as error:
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise UserError(
-                f"{os.fspath(path)!r} is not a readable {name!r} file: "
+                f"{os.fspath(path)!r} is not a readable {target.name!r} file: "
                 f"{reason or type(error).__name__}. Export it again."
             ) from None
 
 
-def _load_saved_model(path: str, threads: int) -> Predictor:
+def load_saved_model(path: str, threads: int) -> Predictor:
+    """Loads a SavedModel into TensorFlow."""
     del threads
     loaded = tf.saved_model.load(path)
     signature = loaded.signatures["serving_default"]
@@ -129,7 +132,8 @@ def _load_saved_model(path: str, threads: int) -> Predictor:
     return run
 
 
-def _load_tflite(path: str, threads: int) -> Predictor:
+def load_tflite(path: str, threads: int) -> Predictor:
+    """Loads a TFLite file into LiteRT."""
     interpreter = Interpreter(model_path=path, num_threads=threads)
     # Now, so that a file it cannot run is refused at loading.
     interpreter.allocate_tensors()
@@ -167,14 +171,15 @@ def _dequantized(values: np.ndarray, tensor: dict) -> np.ndarray:
     return (values.astype(np.float32) - zero_point) * np.float32(scale)
 
 
-def _load_onnx_qdq(path: str, threads: int) -> Predictor:
-    """As it was trained: biases are not rounded to the grid of sums."""
-    return _load_onnx(path, threads, {"session.disable_quant_qdq": "1"})
+def load_onnx_qdq(path: str, threads: int) -> Predictor:
+    """Loads an ONNX file; biases are not rounded to the grid of sums."""
+    return load_onnx(path, threads, {"session.disable_quant_qdq": "1"})
 
 
-def _load_onnx(
+def load_onnx(
     path: str, threads: int, entries: Mapping[str, str] | None = None
 ) -> Predictor:
+    """Loads an ONNX file into onnxruntime, with its configuration entries."""
     options = onnxruntime.SessionOptions()
     for key, value in (entries or {}).items():
         options.add_session_config_entry(key, value)
@@ -184,11 +189,3 @@ def _load_onnx(
         path, options, providers=["CPUExecutionProvider"]
     )
     return lambda images: session.run(["logits"], {"image": images})[0]
-
-
-_LOADERS: dict[str, Callable[[str, int], Predictor]] = {
-    "saved": _load_saved_model,
-    "tflite": _load_tflite,
-    "onnx": _load_onnx,
-    "onnx_qdq": _load_onnx_qdq,
-}

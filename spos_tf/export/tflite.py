@@ -14,6 +14,10 @@ from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.silence import silenced
 from spos_tf.export.tflite_operations import check_builtin, check_integer
+from spos_tf.export.tflite_weights import with_int8_matrix
+from spos_tf.lowbit.integer_arrays import classifier_arrays
+from spos_tf.lowbit.integer_nodes import IntegerGraph
+from spos_tf.lowbit.tflite_function import tflite_function
 
 Precision = Literal["float32", "float16", "int8"]
 
@@ -81,7 +85,7 @@ def write_tflite(
             converter.representative_dataset = lambda: batches
     converter.target_spec.supported_ops = [builtins]
     with silenced():
-        content = convert(converter)
+        content = _convert(converter)
     check_builtin(content)
     if precision == "int8":
         check_integer(content)
@@ -89,7 +93,38 @@ def write_tflite(
         temporary.write_bytes(content)
 
 
-def convert(converter: tf.lite.TFLiteConverter) -> bytes:
+def write_lowbit_tflite(
+    graph: IntegerGraph, path: str | os.PathLike[str]
+) -> None:
+    """Writes a deploy form as TFLite: int8 features, weights and sums.
+
+    Input and output are those of `write_tflite`. The classifier multiplies
+    dequantized integers.
+
+    Args:
+        graph: From `integer_graph`.
+        path: The file to make; replaced if it is there. Nothing is left of it
+            when writing fails.
+
+    Raises:
+        UserError: The converter refuses the network, or left something but
+            the classifier in float.
+    """
+    with silenced():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [tflite_function(graph)]
+        )
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        content = _convert(converter)
+    kernel, step, _ = classifier_arrays(graph.classifier)
+    content = with_int8_matrix(content, kernel.T, float(step))
+    check_builtin(content)
+    check_integer(content, "tflite_lowbit", float_classifier=True)
+    with unfinished(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
     """Runs a converter.
 
     Raises:

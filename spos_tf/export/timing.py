@@ -21,13 +21,6 @@ from spos_tf.export.onnx_model import write_onnx
 from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.silence import silenced
 
-# Runtime -> the export format whose networks it runs.
-RUNTIMES = {
-    "tflite": "tflite",
-    "onnxruntime": "onnx",
-    "tensorflow": "saved_model",
-}
-
 # Runs a network once and returns milliseconds.
 Session = Callable[[], float]
 
@@ -108,7 +101,7 @@ def open_session(
     rng = np.random.default_rng(0)
     top = 255 if shape[-1] == 3 else 1
     values = rng.uniform(0, top, shape).astype(np.float32)
-    return _OPENERS[runtime](model, values, threads)
+    return RUNTIMES[runtime](model, values, threads)
 
 
 def interleaved(
@@ -263,7 +256,7 @@ def _open_tensorflow(
     return run
 
 
-_OPENERS: dict[str, Callable[[keras.Model, np.ndarray, int], Session]] = {
+RUNTIMES: dict[str, Callable[[keras.Model, np.ndarray, int], Session]] = {
     "tflite": _open_tflite,
     "onnxruntime": _open_onnx,
     "tensorflow": _open_tensorflow,

@@ -11,7 +11,7 @@ from spos_tf.spaces import (
     space_names,
     stored_blueprint,
 )
-from spos_tf.spaces.user_file import is_in_file
+from spos_tf.spaces._user_file import is_in_file
 
 
 def check_registered(blueprint: Blueprint) -> None:

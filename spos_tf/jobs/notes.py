@@ -28,4 +28,6 @@ def _set_up() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _LOGGER.addHandler(handler)
+    # Libraries set up the root's handlers later, which would say it again.
+    _LOGGER.propagate = False
     _LOGGER.setLevel(logging.INFO)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import pathlib
 import shutil
 import zlib
@@ -18,7 +19,7 @@ from spos_tf.options import (
     Options,
     flag_lines,
 )
-from spos_tf.run_lock import hold_lock
+from spos_tf.run_lock import LOCK_NAME, hold_lock
 from spos_tf.strict_json import parse_json
 
 _SCHEMA = 1
@@ -199,7 +200,7 @@ class Run:
 
 @contextlib.contextmanager
 def open_run(
-    work_dir: str | pathlib.Path,
+    work_dir: str | os.PathLike[str],
     name: str,
     plan: RunPlan,
     *,
@@ -231,25 +232,23 @@ def open_run(
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     present = list(folder.iterdir()) if folder.is_dir() else []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write to {str(folder)!r}: {error.strerror}. Choose "
-            "another `work_dir`."
-        ) from None
-    first = True
-    try:
-        with hold_lock(folder):
+        with hold_lock(folder) as lock:
             run = Run(folder, plan, writes=True)
-            first = not run.resumed
-            if first:
+            try:
+                if not run.resumed:
+                    run.write()
+                yield run
+                # Options that may change are as they were last.
                 run.write()
-            yield run
-            # Options that may change are as they were last.
-            run.write()
+            except BaseException:
+                if not run.resumed and _remove_traces(folder, plan, present):
+                    lock.leaves_file = False
+                raise
     except BaseException:
-        if first:
-            _remove_traces(folder, plan, made, present)
+        # Only folders that are empty can be removed.
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
         raise
 
 
@@ -297,32 +296,30 @@ def _versions() -> dict[str, str]:
 
 
 def _remove_traces(
-    folder: pathlib.Path,
-    plan: RunPlan,
-    made: list[pathlib.Path],
-    present: list[pathlib.Path],
-) -> None:
-    """Leaves nothing behind where a first run failed before any result."""
-    # What a run writes before it has a result.
+    folder: pathlib.Path, plan: RunPlan, present: list[pathlib.Path]
+) -> bool:
+    """Removes what a first run leaves that failed before any result.
+
+    Returns:
+        Whether nothing is left but the lock's file.
+    """
     names = (
         RUN_FILE,
         f"{plan.tool}.flags",
-        ".lock",
         "events",
         "architecture.json",
         "labels.json",
     )
+    lock = folder / LOCK_NAME
     own = {folder / name for name in names} - set(present)
-    if not folder.is_dir() or set(folder.iterdir()) - own - set(present):
-        return
+    if set(folder.iterdir()) - own - set(present) - {lock}:
+        return False
     for path in own:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for path in made:
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    return lock not in present
 
 
 def refuse_links_out(folder: pathlib.Path, work_dir: pathlib.Path) -> None:

@@ -182,11 +182,18 @@ def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
         )
 
 
-def local_scorer(task: ScoringTask) -> Scorer:
-    """Scores in this process."""
+def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
+    """Scores in this process.
+
+    Args:
+        task: What is scored.
+        network: With the weights, whatever they are by then; one is made of
+            the task if None.
+    """
     evaluator: type[Evaluator] | type[TreeEvaluator]
     evaluator = TreeEvaluator if task.is_tree else Evaluator
-    made = evaluator(task.network(), *task.batches(), task.metric.fresh())
+    network = network or task.network()
+    made = evaluator(network, *task.batches(), task.metric.fresh())
     if isinstance(made, TreeEvaluator):
         return TreeScorer(
             made, task.blueprint.settings, task.options.chunk_size

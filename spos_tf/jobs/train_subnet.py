@@ -60,9 +60,10 @@ from spos_tf.options import (
     TrainingOptions,
 )
 from spos_tf.space import Architecture
+from spos_tf.space.candidate import score_text
 from spos_tf.space.search_space import format_encoding
 from spos_tf.spaces import build_blueprint, space_names
-from spos_tf.spaces.user_file import is_in_file
+from spos_tf.spaces._user_file import is_in_file
 from spos_tf.strict_json import parse_json
 from spos_tf.training.objective import Objective
 from spos_tf.training.team import Team
@@ -491,13 +492,10 @@ class _Job:
         self._tell(value, cost)
 
     def _tell(self, value: float | None, cost: Cost) -> None:
-        metric = self._objective.metric
-        if value is None:
-            measured = "Trained"
-        elif metric.is_accuracy:
-            measured = f"Test accuracy {100 * value:.2f} %"
-        else:
-            measured = f"Test {metric.name} {value:.6g}"
+        metric = self._objective.metric.name
+        measured = "Trained"
+        if value is not None:
+            measured = f"Test {metric} {score_text(metric, value)}"
         tell(
             f"{measured} with {cost.macs:,} MACs and {cost.params:,} weights; "
             f"see {self.run.folder}."

@@ -291,6 +291,41 @@ def subnet_of(model: "keras.Model") -> TrainedSubnet | None:
     return None if known is None else TrainedSubnet(model, *known.values)
 
 
+def network_known(
+    model: "keras.Model",
+    architecture: Architecture | str | pathlib.Path | None = None,
+    blueprint: Blueprint | None = None,
+) -> TrainedSubnet:
+    """What a model is of: as it was trained, or as the caller says.
+
+    Args:
+        model: Images -> logits.
+        architecture: Of a model from elsewhere, or an architecture file.
+        blueprint: The architecture's description; needed if it was built in
+            Python, so that no registry knows it.
+
+    Raises:
+        UserError: Nobody says it.
+    """
+    known = subnet_of(model)
+    if architecture is None:
+        if known is None:
+            raise UserError(
+                "This model is not from `train_subnet` or `load_subnet`, so "
+                "its blocks are not known. Give its `architecture`."
+            )
+        return known
+    if not isinstance(architecture, Architecture):
+        family, encoding = read_network(architecture, blueprint)
+    else:
+        family = found_blueprint(
+            architecture.search_space, architecture.space_arguments, blueprint
+        )
+        encoding = family.encode(architecture)
+    names = None if known is None else known.class_names
+    return TrainedSubnet(model, family, encoding, names)
+
+
 def load_subnet(
     folder: str | pathlib.Path,
     blueprint: Blueprint | None = None,

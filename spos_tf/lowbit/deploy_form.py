@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spos_tf.lowbit.integer_grids import Grid, Levels
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
@@ -21,6 +20,7 @@ from spos_tf.lowbit.integer_nodes import (
     MaxPool,
     Mean,
 )
+from spos_tf.lowbit.ranges import ClipRange, Grid
 from spos_tf.quantization.integers import (
     embedded_kernel,
     int8_kernel,
@@ -68,7 +68,9 @@ def classifier_weights(node: Classifier) -> tuple[tf.Tensor, tf.Tensor]:
 
 def feature_step(node: Any) -> Any:
     """Step of the grid that a node's result lies on."""
-    return 1.0 if isinstance(node, Image) else node.grid.grid()[0]
+    return (
+        1.0 if isinstance(node, Image) else node.grid.scale_and_zero_point()[0]
+    )
 
 
 def _affine(conv: Conv) -> tuple[tf.Tensor, tf.Tensor]:
@@ -129,9 +131,11 @@ def _exact(node: Conv, x: tf.Tensor) -> tf.Tensor:
 
 
 def _on_grid(grid: Grid, x: tf.Tensor) -> tf.Tensor:
-    if isinstance(grid, Levels):
+    if isinstance(grid, ClipRange):
         return pact(x, tf.convert_to_tensor(grid.pact.alpha), grid.bits)
-    step, zero_point = (tf.stop_gradient(one) for one in grid.grid())
+    step, zero_point = (
+        tf.stop_gradient(one) for one in grid.scale_and_zero_point()
+    )
     return on_int8_grid(x, step, zero_point)
 
 

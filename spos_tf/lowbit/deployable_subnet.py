@@ -12,17 +12,12 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.lowbit.integer_graph import (
-    integer_graph,
-    rounding_name,
-)
-from spos_tf.lowbit.integer_grids import Levels
-from spos_tf.lowbit.integer_nodes import (
-    Conv,
-    Mean,
-)
+from spos_tf.lowbit.integer_graph import integer_graph, rounding_name
+from spos_tf.lowbit.integer_nodes import Conv, Mean
+from spos_tf.lowbit.ranges import ClipRange
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.subnet import KerasOps, assemble
+from spos_tf.networks.subnet import assemble
+from spos_tf.ops.keras_ops import KerasOps
 from spos_tf.quantization import GridQuantizer, QuantizedFeatures
 
 
@@ -79,16 +74,20 @@ def place_grids(
     Raises:
         UserError: As `integer_graph`.
     """
-    graph = integer_graph(model, blueprint, encoding, placed=False)
+    graph = integer_graph(model, blueprint, encoding, stored=False)
     for node in graph.nodes:
-        if isinstance(node, Conv) and not isinstance(node.grid, Levels):
+        if isinstance(node, Conv) and not isinstance(node.grid, ClipRange):
             name = node.norm.name
         elif isinstance(node, Mean):
-            _place(model, f"{node.segment}.total", node.source.grid.grid())
+            _place(
+                model,
+                f"{node.segment}.total",
+                node.source.grid.scale_and_zero_point(),
+            )
             name = f"{node.segment}.mean"
         else:
             continue
-        _place(model, name, node.grid.grid())
+        _place(model, name, node.grid.scale_and_zero_point())
     stem = blueprint.segments[0].name
     _place(model, f"{stem}.pixels", (1.0, -128.0))
 

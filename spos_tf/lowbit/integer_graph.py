@@ -14,15 +14,6 @@ import keras
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
-from spos_tf.lowbit.integer_grids import (
-    Grid,
-    Levels,
-    Normalised,
-    Placed,
-    Pooled,
-    Side,
-    Total,
-)
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Classifier,
@@ -32,6 +23,15 @@ from spos_tf.lowbit.integer_nodes import (
     MaxPool,
     Mean,
     Node,
+)
+from spos_tf.lowbit.ranges import (
+    BatchNormRange,
+    ClipRange,
+    Grid,
+    MeanRange,
+    OperandRange,
+    StoredRange,
+    SumRange,
 )
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.ops.protocol import RGB_MEAN, RGB_STD, Bits, Ops
@@ -44,7 +44,7 @@ def integer_graph(
     blueprint: Blueprint,
     encoding: npt.ArrayLike,
     *,
-    placed: bool = True,
+    stored: bool = True,
 ) -> IntegerGraph:
     """The deploy form of a low-bit network.
 
@@ -53,7 +53,7 @@ def integer_graph(
             are shared.
         blueprint: What it was built from.
         encoding: Likewise, int32 `[num_choices]`.
-        placed: Whether the grids that the network itself rounds to are taken,
+        stored: Whether the ranges that the network itself stores are taken,
             where there are any; else all are as wide as its weights make
             them.
 
@@ -78,7 +78,7 @@ def integer_graph(
     for segment, block in zip(
         blueprint.segments, blueprint.blocks(encoding), strict=True
     ):
-        x = block(_Reader(model, segment.name, placed), x)
+        x = block(_Reader(model, segment.name, stored), x)
     graph = IntegerGraph(
         tuple(_in_order(x)), blueprint.image_size, blueprint.num_classes
     )
@@ -122,28 +122,28 @@ def _finished(node: Any, grid: Grid) -> Any:
     if isinstance(node, Conv):
         if node.norm is None:
             _refuse(f"a convolution ({node.name!r}) without batch norm")
-        if node.rectified and not isinstance(grid, Levels):
+        if node.rectified and not isinstance(grid, ClipRange):
             _refuse(f"a ReLU between {node.name!r} and a sum")
         return dataclasses.replace(node, grid=grid)
-    if not isinstance(node, Add) or isinstance(grid, Side | Pooled):
+    if not isinstance(node, Add) or isinstance(grid, OperandRange | MeanRange):
         _refuse(type(node).__name__.lower())
     operands = node.left, node.right
     ranges = [_range(one) for one in operands]
     sides = []
     for position, one in enumerate(operands):
         if one.grid is None:
-            side = Side(ranges[position], ranges[1 - position], grid)
-            placed = Placed(one.rounding) if one.rounding else side
-            one = _finished(one, placed)
+            side = OperandRange(ranges[position], ranges[1 - position], grid)
+            own = StoredRange(one.rounding) if one.rounding else side
+            one = _finished(one, own)
         sides.append(one)
     return dataclasses.replace(node, left=sides[0], right=sides[1], grid=grid)
 
 
-def _range(node: Any) -> Normalised | Levels:
+def _range(node: Any) -> BatchNormRange | ClipRange:
     """What says where the values of a sum's operand lie."""
     if isinstance(node, Conv) and node.norm and node.grid is None:
-        return Normalised(node.norm)
-    if isinstance(node.grid, Levels):
+        return BatchNormRange(node.norm)
+    if isinstance(node.grid, ClipRange):
         return node.grid
     _refuse("sum")
 
@@ -160,17 +160,20 @@ def _refuse(what: str) -> NoReturn:
 class _Reader(Ops[Any]):
     """The `Ops` of nodes; a grid is known once what follows is."""
 
-    def __init__(self, model: keras.Model, path: str, placed: bool) -> None:
+    def __init__(self, model: keras.Model, path: str, stored: bool) -> None:
         self._layers = {layer.name: layer for layer in model.layers}
         self._path = path
-        self._placed = placed
+        self._stored = stored
+
+    def refuse(self, operation: str) -> NoReturn:
+        _refuse(f"the operation {operation!r}")
 
     def _layer(self, name: str) -> Any:
         return self._layers[f"{self._path}.{name}"]
 
     def _rounding(self, name: str) -> Any:
         """The layer that rounds something of this name, if there is one."""
-        if not self._placed:
+        if not self._stored:
             return None
         return self._layers.get(rounding_name(f"{self._path}.{name}"))
 
@@ -189,7 +192,7 @@ class _Reader(Ops[Any]):
         name: str,
         **kwargs: Any,
     ) -> Any:
-        of_levels = isinstance(getattr(x, "grid", None), Levels)
+        of_levels = isinstance(getattr(x, "grid", None), ClipRange)
         if bits is None and not isinstance(x, Image):
             _refuse(f"a convolution ({name!r}) in float")
         if bits is not None and not of_levels:
@@ -212,16 +215,10 @@ class _Reader(Ops[Any]):
         )
 
     def clip(self, x: Any, bits: Bits, *, name: str) -> Any:
-        return _finished(x, Levels(self._layer(name)))
+        return _finished(x, ClipRange(self._layer(name)))
 
     def max_pool(self, x: Any, size: int, *, strides: int) -> Any:
         return MaxPool(x, size, strides)
-
-    def avg_pool(self, x: Any, size: int, *, strides: int) -> Any:
-        _refuse("an average pool")
-
-    def zeros(self, x: Any) -> Any:
-        _refuse("zeros")
 
     def add(self, x: Any, y: Any) -> Any:
         return Add(x, y)
@@ -231,9 +228,11 @@ class _Reader(Ops[Any]):
             _refuse("a mean")
         total, mean = self._rounding("total"), self._rounding("mean")
         if total and mean:
-            return Mean(_finished(x, Placed(total)), Placed(mean), self._path)
-        wide = Total(_range(x.left), _range(x.right))
-        return Mean(_finished(x, wide), Pooled(wide), self._path)
+            return Mean(
+                _finished(x, StoredRange(total)), StoredRange(mean), self._path
+            )
+        wide = SumRange(_range(x.left), _range(x.right))
+        return Mean(_finished(x, wide), MeanRange(wide), self._path)
 
     def dropout(self, x: Any, rate: float, *, name: str) -> Any:
         # Training in deploy form is without.
@@ -245,21 +244,3 @@ class _Reader(Ops[Any]):
         if not isinstance(x, Mean) or not use_bias:
             _refuse("a classifier without a mean before it or without bias")
         return Classifier(x, self._layer(name))
-
-    def depthwise(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        _refuse("a depthwise convolution")
-
-    def split_halves(self, x: Any) -> Any:
-        _refuse("a split")
-
-    def split_even_odd(self, x: Any) -> Any:
-        _refuse("a split")
-
-    def interleave(self, x: Any, y: Any) -> Any:
-        _refuse("a shuffle")
-
-    def concat(self, xs: Any) -> Any:
-        _refuse("a concatenation")
-
-    def channels(self, x: Any) -> int:
-        _refuse("a number of channels asked for")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from spos_tf.lowbit.integer_grids import Grid
+from spos_tf.lowbit.ranges import Grid
 from spos_tf.quantization import QuantizedKernel
 
 
@@ -33,8 +33,20 @@ class Image:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Conv:
-    """Convolution, `"same"` padding, batch norm; on `Levels` a ReLU.
+class _OneSource:
+    """What is computed from the result of one other node."""
+
+    source: Any
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """What it is computed from."""
+        return (self.source,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Conv(_OneSource):
+    """Convolution, `"same"` padding, batch norm; on `ClipRange` a ReLU.
 
     Attributes:
         source: Where features come from.
@@ -44,10 +56,9 @@ class Conv:
         grid: A `Grid`, of the result; None as long as it is not known.
         rounding: The network's own layer that puts the result on a grid, for a
             sum; None in a network that does not.
-        rectified: Whether a ReLU follows, which clipping to `Levels` is.
+        rectified: Whether a ReLU follows, which clipping to `ClipRange` is.
     """
 
-    source: Any
     layer: keras.layers.Layer
     strides: int
     norm: Any = None
@@ -66,11 +77,6 @@ class Conv:
         if isinstance(self.layer, QuantizedKernel):
             return self.layer.quantizer.bits
         return None
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,17 +100,11 @@ class Add:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MaxPool:
+class MaxPool(_OneSource):
     """The most of a window, on the grid of what it is the most of."""
 
-    source: Any
     size: int
     strides: int
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
     @property
     def grid(self) -> Any:
@@ -113,7 +113,7 @@ class MaxPool:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mean:
+class Mean(_OneSource):
     """The mean over height and width.
 
     Attributes:
@@ -122,18 +122,12 @@ class Mean:
         segment: Name of the segment it is in.
     """
 
-    source: Any
     grid: Grid
     segment: str
 
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(_OneSource):
     """The last layer; its logits are float.
 
     Attributes:
@@ -141,13 +135,7 @@ class Classifier:
         layer: Keras's.
     """
 
-    source: Any
     layer: keras.layers.Dense
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """What it is computed from."""
-        return (self.source,)
 
 
 Node = Image | Conv | Add | MaxPool | Mean | Classifier

@@ -7,6 +7,7 @@ files or run graphs. So only the classes that our networks consist of come
 through, and only weights that are in the file itself.
 """
 
+import functools
 import io
 import os
 import pathlib
@@ -16,45 +17,16 @@ from typing import Any
 
 import keras
 
+from spos_tf import quantization
 from spos_tf.errors import UserError
+from spos_tf.ops.keras_ops import KerasOps
+from spos_tf.ops.protocol import INPUT_KINDS, Ops, Precision
 from spos_tf.quantization import Pact
 from spos_tf.quantization.quantizers import check_clip_level
 from spos_tf.strict_json import parse_json
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {_CONFIG, "metadata.json", _WEIGHTS}
-_OF_KERAS = {
-    "Add",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Concatenate",
-    "Constant",
-    "Conv2D",
-    "DTypePolicy",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Functional",
-    "GetItem",
-    "GlobalAveragePooling2D",
-    "InputLayer",
-    "MaxPooling2D",
-    "Ones",
-    "RandomNormal",
-    "ReLU",
-    "Rescaling",
-    "Reshape",
-    "Zeros",
-}
-_OURS = {
-    "DorefaQuantizer",
-    "GridQuantizer",
-    "Pact",
-    "PactQuantizer",
-    "QuantizedFeatures",
-    "QuantizedKernel",
-    "TfmotQuantizer",
-}
 # How Keras writes Python values that JSON has not.
 _VALUES = {"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__"}
 # Whole numbers of a description that may be anything.
@@ -123,6 +95,39 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
             waiting += one
 
 
+@functools.cache
+def _of_keras() -> frozenset[str]:
+    """Names of all classes of Keras that a network's description holds."""
+    images = keras.Input((8, 8, 3))
+    model = keras.Model(
+        images, _every_operation(KerasOps("a", 0, False), images)
+    )
+    description = keras.saving.serialize_keras_object(model)
+    return frozenset(
+        one["class_name"]
+        for one in _objects(description)
+        if str(one["module"]).partition(".")[0] == "keras"
+    )
+
+
+def _every_operation(ops: Ops[Any], x: Any) -> Any:
+    """A block of all operations, each in every form that it has in Keras."""
+    x = ops.concat([ops.normalize(x, kind, name=kind) for kind in INPUT_KINDS])
+    x = ops.conv(x, 4 * ops.channels(x), name="conv")
+    x = ops.batch_norm(ops.depthwise(x, 3, name="dw"), name="bn")
+    x = ops.conv(
+        ops.clip(ops.relu(x), Precision(1, 1), name="clip"),
+        ops.channels(x),
+        bits=Precision(1, 1),
+        name="few_bits",
+    )
+    x = ops.add(ops.max_pool(x, 3, strides=1), ops.avg_pool(x, 3, strides=1))
+    x = ops.interleave(*ops.split_halves(ops.zeros(x)))
+    x = ops.global_average_pool(ops.split_even_odd(x)[0])
+    x = ops.dropout(x, 0.5, name="dropout")
+    return ops.dense(x, 1, use_bias=True, stddev=1.0, name="dense")
+
+
 def _check_object(one: dict[str, Any]) -> None:
     name, module = one["class_name"], one.get("module")
     registered = one.get("registered_name")
@@ -130,9 +135,9 @@ def _check_object(one: dict[str, Any]) -> None:
     if module is None:
         known = name in _VALUES and registered is None
     elif package == "keras":
-        known = name in _OF_KERAS and registered in (None, name)
+        known = name in _of_keras() and registered in (None, name)
     else:
-        known = package == "spos_tf" and name in _OURS
+        known = package == "spos_tf" and name in quantization.__all__
         known = known and registered == f"spos_tf>{name}"
     if not known:
         raise ValueError(

@@ -8,7 +8,17 @@ a symbolic Keras tensor, or a tensor.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
+
+from spos_tf.errors import UserError
 
 T = TypeVar("T")
 
@@ -94,15 +104,34 @@ def clip_levels(bits: Bits) -> tuple[int, ...]:
     return levels[-1:] if bits.shares_clip else levels
 
 
-class Ops(Protocol[T]):
+class Ops(Generic[T]):
     """Operations on a feature map `[batch, height, width, channels]`.
+
+    A reader of blocks is a subclass; it overrides the operations that it
+    computes, and the others are refused.
 
     Convolutions have no bias and `"same"` padding. `name` is unique within a
     block: weights are stored and transferred under it.
     """
 
+    def refuse(self, operation: str) -> NoReturn:
+        """Ends the reading of a block at an operation that is not known here.
+
+        Args:
+            operation: Name of the method.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read a block with the operation "
+            f"{operation!r}. Use blocks without it, or override "
+            f"{operation!r} in a subclass."
+        )
+
     def channels(self, x: T) -> int:
         """Size of the last axis."""
+        self.refuse("channels")
 
     def conv(
         self,
@@ -120,58 +149,75 @@ class Ops(Protocol[T]):
         With `bits` its kernel is quantized; `bits.features` says what its
         input was quantized to, by `clip`.
         """
+        self.refuse("conv")
 
     def depthwise(
         self, x: T, kernel_size: int, *, strides: int = 1, name: str
     ) -> T:
         """A depthwise convolution, multiplier 1."""
+        self.refuse("depthwise")
 
     def batch_norm(self, x: T, *, epsilon: float = 1e-5, name: str) -> T:
         """Normalisation over batch, height and width."""
+        self.refuse("batch_norm")
 
     def relu(self, x: T, *, maximum: float | None = None) -> T:
         """max(x, 0), and at most `maximum`."""
+        self.refuse("relu")
 
     def clip(self, x: T, bits: Bits, *, name: str) -> T:
         """ReLU, clipped at a learned level and quantized (PACT)."""
+        self.refuse("clip")
 
     def max_pool(self, x: T, size: int, *, strides: int) -> T:
         """The most of a window, `"same"` padding."""
+        self.refuse("max_pool")
 
     def avg_pool(self, x: T, size: int, *, strides: int) -> T:
         """The mean of a window, `"same"` padding, which is not counted."""
+        self.refuse("avg_pool")
 
     def zeros(self, x: T) -> T:
         """Zeros in the shape of `x`: nothing passes."""
+        self.refuse("zeros")
 
     def add(self, x: T, y: T) -> T:
         """The sum: a residual connection."""
+        self.refuse("add")
 
     def split_halves(self, x: T) -> tuple[T, T]:
         """The first and the second half of the channels."""
+        self.refuse("split_halves")
 
     def interleave(self, x: T, y: T) -> T:
         """Channels x0, y0, x1, y1, ...: a shuffle of two groups."""
+        self.refuse("interleave")
 
     def split_even_odd(self, x: T) -> tuple[T, T]:
         """Channels 0, 2, 4, ... and channels 1, 3, 5, ..."""
+        self.refuse("split_even_odd")
 
     def concat(self, xs: Sequence[T]) -> T:
         """Concatenation of the channels."""
+        self.refuse("concat")
 
     def normalize(self, x: T, kind: str, *, name: str) -> T:
         """Input normalisation; see `INPUT_KINDS`."""
+        self.refuse("normalize")
 
     def global_average_pool(self, x: T) -> T:
         """Mean over height and width, `[batch, channels]`."""
+        self.refuse("global_average_pool")
 
     def dropout(self, x: T, rate: float, *, name: str) -> T:
         """Dropout in training, identity otherwise."""
+        self.refuse("dropout")
 
     def dense(
         self, x: T, units: int, *, use_bias: bool, stddev: float, name: str
     ) -> T:
         """A fully connected layer over `[batch, channels]`, float32 out."""
+        self.refuse("dense")
 
 
 @runtime_checkable

@@ -14,12 +14,7 @@ from spos_tf.ops.path_norm import CollectingBatchNorm, PathNorm
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.selection import Path, Selection
 from spos_tf.ops.shape_ops import Shape, ShapeOps
-from spos_tf.ops.tensor_ops import (
-    ChosenWidths,
-    FoldedOps,
-    TensorOps,
-    WidthMode,
-)
+from spos_tf.ops.tensor_ops import ChosenWidths, FoldedOps, TensorOps, WidthMode
 
 # By "operation.weight".
 Weights = Mapping[str, tf.Tensor]

@@ -4,8 +4,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from spos_tf.errors import UserError
 from spos_tf.ops.protocol import (
     Bits,
+    Ops,
     Precision,
     Width,
     clip_levels,
@@ -42,7 +44,7 @@ class Count:
     bias_adds: int = 0
 
 
-class ShapeOps:
+class ShapeOps(Ops[Shape]):
     """The `Ops` of shapes; `counts` lists what has been applied.
 
     Conventions: MACs are those of convolution and dense kernels only, one
@@ -117,12 +119,12 @@ class ShapeOps:
 
     def add(self, x: Shape, y: Shape) -> Shape:
         if x != y:
-            raise ValueError(f"A sum has terms of one shape; got {x}, {y}.")
+            raise UserError(f"A sum has terms of one shape; got {x}, {y}.")
         return x
 
     def split_halves(self, x: Shape) -> tuple[Shape, Shape]:
         if x[-1] % 2:
-            raise ValueError(f"Halves need even channels; got {x[-1]}.")
+            raise UserError(f"Halves need even channels; got {x[-1]}.")
         half = (*x[:-1], x[-1] // 2)
         return half, half
 
@@ -132,7 +134,7 @@ class ShapeOps:
     def split_even_odd(self, x: Shape) -> tuple[Shape, Shape]:
         # The official shuffle asserts this, for two groups of two.
         if x[-1] % 4:
-            raise ValueError(
+            raise UserError(
                 f"A channel shuffle needs channels divisible by 4; got {x[-1]}."
             )
         half = (*x[:-1], x[-1] // 2)

@@ -16,6 +16,7 @@ from spos_tf.ops.protocol import (
     Bits,
     ElasticPrecision,
     ElasticWidth,
+    Ops,
     Precision,
     Width,
 )
@@ -44,7 +45,7 @@ class ChosenWidths(NamedTuple):
     mode: WidthMode = "slice"
 
 
-class TensorOps:
+class TensorOps(Ops[tf.Tensor]):
     """The `Ops` of tensors.
 
     Args:

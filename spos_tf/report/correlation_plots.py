@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_ACCURACY = Metric()
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainedTau:
     """A rank correlation after so much training.
@@ -45,6 +48,7 @@ def plot_scatter(
     *,
     title: str,
     accuracy_label: str,
+    metric: Metric = _ACCURACY,
 ) -> None:
     """Draws the benchmark's accuracy over the supernet's, a dot each.
 
@@ -53,30 +57,33 @@ def plot_scatter(
     supernet would choose is marked.
 
     Args:
-        scores: Shares, `[architectures]`.
+        scores: The metric's values, `[architectures]`.
         accuracies: `[architectures]`, in the benchmark's unit.
         path: A PNG file; it appears whole or not at all.
         title: What was found.
         accuracy_label: Of the benchmark's axis.
+        metric: What the scores are.
 
     Raises:
         UserError: There is nothing to draw or the file cannot be written.
     """
-    percent = 100 * np.asarray(scores, np.float64)
+    ours = np.asarray(scores, np.float64)
     theirs = np.asarray(accuracies, np.float64)
-    if not len(percent):
+    if not len(ours):
         raise UserError("A scatter plot needs at least one architecture.")
 
     def draw(figure: "Figure") -> None:
         from scipy.stats import rankdata
 
         left, right = figure.subplots(1, 2)
-        best = percent == percent.max()
-        _dots(left, percent, theirs, best)
-        left.set_xlabel(Metric().label)
+        ranks = np.array([metric.rank(one) for one in ours])
+        best = ranks == ranks.max()
+        drawn = np.array([metric.on_axis(one) for one in ours])
+        _dots(left, drawn, theirs, best)
+        left.set_xlabel(metric.label)
         left.set_ylabel(accuracy_label)
-        _dots(right, rankdata(percent), rankdata(theirs), best)
-        right.set_xlabel("rank by supernet accuracy")
+        _dots(right, rankdata(ranks), rankdata(theirs), best)
+        right.set_xlabel(f"rank by supernet {metric.name}")
         right.set_ylabel(f"rank by {accuracy_label}")
         figure.suptitle(title, fontsize="medium")
         add_legend(figure)

@@ -64,7 +64,7 @@ def _label(slot: Mapping[str, Any]) -> str:
 
 
 def _colour(slot: Mapping[str, Any]) -> int:
-    """Of the first choice: of a block's two it is the operation."""
+    """The number of the first choice's option: a block's operation."""
     first = next(iter(slot["choices"].values()))
     texts = [option_text(one) for one in first["options"]]
     return texts.index(option_text(first["chosen"])) % COLOURS
@@ -83,7 +83,7 @@ def _options(slots: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
 def _are_shared(
     slots: Sequence[Mapping[str, Any]], choice_names: set[str]
 ) -> bool:
-    """Whether one choice settles the same slot of every cell."""
+    """Whether one choice decides the same slot of every cell."""
     return len(choice_names) < len(slots) and all(
         _last(slot["name"]) in choice_names for slot in slots
     )

@@ -240,7 +240,7 @@ def _real(value: float | None, digits: int = 3) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Of a training.
+    """A duration.
 
     >>> _time(42.4), _time(3725)
     ('42 s', '1 h 2 min')

@@ -96,7 +96,7 @@ def missing(work_dir: WorkDir, order: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def _command(work_dir: WorkDir, stage: str, order: Sequence[Run]) -> str:
-    """A first command; data and names are those of the runs before."""
+    """A first command, with the data and names of the runs before it."""
     words = ["spos", TOOLS[stage], f"--work_dir={work_dir.folder}"]
     before = [run.options.values for run in work_dir.all_runs()]
     for name in ("dataset", "data_dir", "augmentation", "holdout_per_class"):

@@ -27,7 +27,7 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """Of an axis, with the unit.
+        """The label of an axis, with the unit.
 
         >>> Metric().label, Metric("auc").label
         ('supernet accuracy [%]', 'supernet auc')

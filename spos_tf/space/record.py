@@ -29,8 +29,9 @@ class Record:
     """The record of one search, open for more candidates.
 
     See `Record.open` and `Record.in_memory`. Where there is a file, it is the
-    record: every `append` is on its way to the disk before it returns, as one
-    write.
+    record: every `append` is with the system before it returns, as one write.
+    That outlives a kill. It does not wait for the disk: a power loss may take
+    the last lines, which costs one evaluation each.
 
     Attributes:
         path: Of the file; None for a record in memory.

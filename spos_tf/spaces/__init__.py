@@ -5,10 +5,11 @@ takes the space's arguments by keyword and returns a `Blueprint`, and its
 presets in `PRESETS`. Published networks of the space are in `NETWORKS`, where
 there are any. A family whose architectures are usually written otherwise than
 as an encoding has `parse_arch_string` and `arch_string`. Adding a
-space is adding a file.
+space is adding a file; only modules whose name begins with an underscore are
+no families.
 """
 
-from spos_tf.spaces.registry import (
+from spos_tf.spaces._registry import (
     at_its_place,
     blueprint_of,
     build_blueprint,

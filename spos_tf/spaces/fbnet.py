@@ -20,10 +20,10 @@ from typing import Any
 from spos_tf.blocks.mobile import Identity, InvertedResidual, Style
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.ops.protocol import Block
-from spos_tf.spaces.macro import WidenedMacro, with_arguments
-from spos_tf.spaces.mobile_blueprint import mobile_blueprint
+from spos_tf.spaces._macro import WidenedMacro, with_arguments
+from spos_tf.spaces._mobile_blueprint import mobile_blueprint
+from spos_tf.spaces._registry import NamedNetwork
 
 STYLE = Style()
 # Of every option the block's arguments; None: skip.

@@ -26,7 +26,7 @@ from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import Block
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro, with_arguments
+from spos_tf.spaces._macro import Macro, with_arguments
 
 _OPS: dict[str, Block] = {
     "none": Zero(),

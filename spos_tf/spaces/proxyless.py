@@ -17,10 +17,10 @@ from typing import Any
 
 from spos_tf.blocks.mobile import Identity, InvertedResidual, Style
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.networks.named_network import NamedNetwork
 from spos_tf.ops.protocol import Block
-from spos_tf.spaces.macro import WidenedMacro, check_positive, with_arguments
-from spos_tf.spaces.mobile_blueprint import mobile_blueprint
+from spos_tf.spaces._macro import WidenedMacro, check_positive, with_arguments
+from spos_tf.spaces._mobile_blueprint import mobile_blueprint
+from spos_tf.spaces._registry import NamedNetwork
 
 # (kernel size, expansion) of every option but the last.
 _BLOCKS = ((3, 3), (5, 3), (7, 3), (3, 6), (5, 6), (7, 6))

@@ -10,19 +10,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.blocks.residual import (
-    ResidualBlock,
-    ResidualHead,
-    ResidualStem,
-)
+from spos_tf.blocks.residual import ResidualBlock, ResidualHead, ResidualStem
 from spos_tf.errors import UserError
-from spos_tf.networks.blueprint import (
-    FLOAT_FORMATS,
-    LOW_BIT_FORMATS,
-    Blueprint,
-    Segment,
-)
-from spos_tf.networks.named_network import NamedNetwork
+from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import (
     MOST_BITS,
     Bits,
@@ -31,7 +21,8 @@ from spos_tf.ops.protocol import (
     Precision,
 )
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import Macro, check_positive, with_arguments
+from spos_tf.spaces._macro import Macro, check_positive, with_arguments
+from spos_tf.spaces._registry import NamedNetwork
 
 WIDTHS = (0.5, 1.0, 1.5)
 PRECISIONS = ((1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4))
@@ -174,7 +165,6 @@ def _resnet(
         num_classes=macro.num_classes,
         segments=(Segment("stem", (stem,)), *body, Segment("head", (head,))),
         stage_widths=macro.stage_widths,
-        export_formats=LOW_BIT_FORMATS if precisions else FLOAT_FORMATS,
     )
 
 

@@ -9,7 +9,7 @@ from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import ElasticWidth, Width
 from spos_tf.space import Choice, SearchSpace
-from spos_tf.spaces.macro import WidenedMacro, with_arguments
+from spos_tf.spaces._macro import WidenedMacro, with_arguments
 
 OPS = ("3x3", "5x5", "7x7", "xception")
 WIDTHS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
@@ -42,15 +42,17 @@ PRESETS = {
         dropout=0.1,
         input_kind="standard",
     ),
+    # 8 px allow one full convolution; blocks at 4 and 2 px are wide for their
+    # cost, and a pool over 2 x 2 keeps where a stroke was.
     "demo": WidenedMacro(
         image_size=8,
         num_classes=10,
-        stem_width=8,
+        stem_width=16,
         stem_stride=1,
-        stage_widths=(16, 32),
+        stage_widths=(36, 72),
         stage_repeats=(2, 3),
-        stage_strides=(1, 2),
-        last_width=64,
+        stage_strides=(2, 2),
+        last_width=128,
         dropout=0.0,
         input_kind="standard",
     ),

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,8 +90,6 @@ def write_checkpoint(
                 **checkpoint.arrays,
             }
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
     except OSError as error:
         raise UserError(
             f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "

@@ -73,7 +73,7 @@ def run_loop(
         stop: Whether to end before that.
 
     Returns:
-        Steps done: all, unless a callback ended the run, which is saved.
+        Steps done: all, unless a callback ended the run.
 
     Raises:
         UserError: A loss is not finite, and nothing is saved after it; or
@@ -134,10 +134,12 @@ def run_loop(
         if not pending and watch.ends_epoch(done):
             watch.epoch_ends(done, figures)
         ending = stop(watch.stop_training)
-        if any(ending) and not last:
+        if ending.preempted and not last:
             save_once()
-            if ending.preempted:
-                raise Preempted(f"step {done}")
+            raise Preempted(f"step {done}")
+        if ending.stopped and not last:
+            if pending:
+                report()
             return done
         if not pending:
             # Saving and validating are not training time.

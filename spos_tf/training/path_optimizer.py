@@ -97,32 +97,29 @@ def slots_by_name(
         `"iterations"`.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    named: dict[str, keras.Variable] = {"iterations": inner.iterations}
-    known = {id(inner.iterations)}
+    state = {id(variable) for variable in optimizer.variables}
+    named: dict[str, keras.Variable] = {}
 
-    def add(name: str, variable: keras.Variable) -> None:
-        if id(variable) in known:
+    def add(name: str, variable: Any) -> None:
+        if id(variable) not in state:
             return
-        known.add(id(variable))
-        unique, count = name, 1
-        while unique in named:
-            count += 1
-            unique = f"{name}.{count}"
-        named[unique] = variable
+        state.remove(id(variable))
+        # The optimizer inside and the one that scales have some names alike.
+        named[f"outer_{name}" if name in named else name] = variable
 
     for index, slot, variable in inner.slots:
         add(f"{names[index]}/{slot}", variable)
-    # Some optimizers keep lists of variables that they make by themselves.
-    for attribute, values in sorted(vars(inner).items()):
-        if isinstance(values, list) and len(values) == len(names):
-            for name, variable in zip(names, values, strict=True):
-                if isinstance(variable, keras.Variable):
-                    add(f"{name}/{attribute.strip('_')}", variable)
-    for variable in (*inner.variables, *optimizer.variables):
+    # What an optimizer makes by itself has the name of its attribute.
+    for attribute, values in [*vars(inner).items(), *vars(optimizer).items()]:
+        name = attribute.strip("_")
+        if not isinstance(values, list):
+            add(name, values)
+        elif attribute not in ("_variables", "_trainable_variables"):
+            for weight, variable in zip(names, values, strict=False):
+                add(f"{weight}/{name}", variable)
+    for variable in optimizer.variables:
         add(variable.name, variable)
-    # What of a list is no part of the state, such as the trained weights.
-    state = {id(variable) for variable in optimizer.variables}
-    return {name: one for name, one in named.items() if id(one) in state}
+    return named
 
 
 # Methods of Keras that are not public and are overridden or called below. A

@@ -70,7 +70,7 @@ class Trainer:
         description: What checkpoints say of the run; JSON values.
         team: Where the variables are. Its chief alone writes files.
         validate: Figures of the present weights, by name.
-        callbacks: Of the user's.
+        callbacks: Of the user's; of several processes the chief calls them.
         learner: Of architecture parameters, where there are some.
         stop: Whether to end before the last step.
 
@@ -102,6 +102,7 @@ class Trainer:
         learner: Learner | None = None,
         stop: StopSignal = process_stop,
     ) -> None:
+        _check_complete(options)
         self._options = options
         self._steps = options.steps or 0
         self._data = data
@@ -198,13 +199,13 @@ class Trainer:
 
     def _run(self, start: int) -> None:
         with contextlib.ExitStack() as stack:
-            own: list[Any] = []
+            callbacks: list[Any] = []
             if self._team.is_chief:
-                own = self._reporters(start)
-                for reporter in own:
+                callbacks = [*self._reporters(start), *self._callbacks]
+                for reporter in callbacks[:2]:
                     stack.callback(reporter.close)
             watch = Watch(
-                [*own, *self._callbacks],
+                callbacks,
                 self._model,
                 options=self._options,
                 start_step=start,
@@ -225,9 +226,10 @@ class Trainer:
                 watch=watch,
                 stop=self._team.stops_together(self._stop),
             )
-            if done < self._steps:
-                self._save(done, stopped=True)
             watch.end()
+            # Callbacks may bring back the best weights at the end.
+            if done < self._steps or self._callbacks:
+                self._save(done, stopped=done < self._steps)
         if done < self._steps:
             _LOGGER.info(
                 "A callback ended the run after step %s of %s, which is saved.",
@@ -295,6 +297,16 @@ class Trainer:
                 old = checkpoint_path(self._checkpoints, self._found.step)
                 old.unlink(missing_ok=True)
             self._found = None
+
+
+def _check_complete(options: TrainingOptions) -> None:
+    names = ("steps", "batch_size", "learning_rate", "schedule", "l2")
+    for name in names:
+        if getattr(options, name) is None:
+            raise UserError(
+                f"`{name}` is open: it is neither given nor taken from a "
+                f"recipe. Give `{name}`, or use `options.with_recipe(...)`."
+            )
 
 
 def _counts(checkpoint: Checkpoint, ours: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ from spos_tf.cost.table import cost_table
 # Without dropout: it is random in a stand-alone network's training mode.
 _SHUFFLENET = {
     "preset": "demo",
+    "stem_width": 8,
     "stage_widths": [12, 16],
+    "stage_strides": [1, 2],
     "stage_repeats": [1, 2],
     "last_width": 16,
     "dropout": 0.0,

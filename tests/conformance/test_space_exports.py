@@ -1,10 +1,10 @@
-"""Every search space to every format it lists, and to no other."""
+"""Every search space to every format that holds it, and to no other."""
 
 import numpy as np
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.export import FORMATS, export_model
+from spos_tf.export import FORMATS, export_model, possible_formats
 from spos_tf.export.formats import DEPLOY_FORM
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
@@ -40,10 +40,11 @@ def inherited(blueprint, supernet, evaluator, covering, batches):
     return blueprint.architecture(encoding), subnet, images, labels
 
 
-def _export(inherited, folder, formats):
+def _export(blueprint, inherited, folder, formats):
     architecture, subnet, images, labels = inherited
     return export_model(
         subnet,
+        blueprint=blueprint,
         architecture=architecture,
         formats=formats,
         folder=folder,
@@ -54,12 +55,13 @@ def _export(inherited, folder, formats):
     )
 
 
-def test_every_listed_format_gives_the_same_numbers(
+def test_every_possible_format_gives_the_same_numbers(
     blueprint, inherited, tmp_path
 ):
     """`export_model` raises where an exact format's logits are others."""
-    manifest = _export(inherited, tmp_path, blueprint.export_formats)
-    assert tuple(manifest["files"]) == blueprint.export_formats
+    possible = possible_formats(inherited[1])
+    manifest = _export(blueprint, inherited, tmp_path, possible)
+    assert tuple(manifest["files"]) == possible
     assert manifest["architecture"] == inherited[0].to_dict()
     for name, entry in manifest["files"].items():
         assert (tmp_path / entry["path"]).exists()
@@ -69,14 +71,11 @@ def test_every_listed_format_gives_the_same_numbers(
             assert entry["top1_agreement"] == 1.0
 
 
-def test_formats_are_known_and_there_is_one(blueprint):
-    assert blueprint.export_formats
-    assert set(blueprint.export_formats) <= set(FORMATS)
-
-
-def test_a_format_that_is_not_listed_is_refused(blueprint, inherited, tmp_path):
-    listed = blueprint.export_formats
-    for name in set(FORMATS) - set(listed):
+def test_a_format_that_holds_other_networks_is_refused(
+    blueprint, inherited, tmp_path
+):
+    possible = possible_formats(inherited[1])
+    for name in set(FORMATS) - set(possible):
         with pytest.raises(UserError, match=f"cannot be exported to '{name}'"):
-            _export(inherited, tmp_path / "out", [listed[0], name])
+            _export(blueprint, inherited, tmp_path / "out", [possible[0], name])
         assert not (tmp_path / "out").exists()

@@ -132,8 +132,9 @@ def test_several_costs_that_exclude_each_other():
     with pytest.raises(UserError) as caught:
         check_feasible(PAPER.search_space, limits)
     message = str(caught.value)
-    assert "macs <= 320000000 and params >= 3850000" in message
-    assert re.search(r"a bounded search tried \d{5,} architectures", message)
+    assert message.startswith(
+        "No architecture has macs <= 320000000 and params >= 3850000. The "
+    )
     macs, params, name = re.search(
         r"nearest has macs (\d+), params (\d+) \(encoding ([\d,]+)\)", message
     ).groups()
@@ -155,8 +156,8 @@ def test_several_costs_that_random_proposals_miss():
 def test_a_small_space_is_listed_whole_for_any_cost():
     space = DEMO.search_space
     cost = Scaled(DEMO_MACS, "energy", 0.5)
-    with pytest.raises(UserError, match=r"all 1024 architectures .* energy 64"):
-        check_feasible(space, [Constraint(cost, None, 64000.0)])
+    with pytest.raises(UserError, match=r"all 1024 architectures .* energy 78"):
+        check_feasible(space, [Constraint(cost, None, 78e3)])
     dearest = Constraint(cost, 0.5 * DEMO_MACS.maximum)
     drawn = sample_feasible(space, [dearest], rng(), 5)
     assert DEMO_MACS(drawn).tolist() == [DEMO_MACS.maximum]
@@ -217,4 +218,4 @@ def test_every_loop_is_bounded():
         check_feasible(PAPER.search_space, [Constraint(Never(), 2)])
     rounds = feasible.ROUND * feasible.ROUNDS
     walks = feasible.WALKERS * feasible.NEIGHBOURS * feasible.STEPS
-    assert Never.asked < 2 * (rounds + feasible.DESCENTS * walks)
+    assert Never.asked < 2 * (rounds + feasible.WALKS * walks)

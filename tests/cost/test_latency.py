@@ -97,8 +97,8 @@ def test_missing_entries_are_named_and_counted(blueprint, table, path):
         latency_table(blueprint, read_latency_table(path))
     message = str(error.value)
     assert "lacks 3: " in message
-    assert "'stage2.block3 op=7x7 on 4x4x32'" in message
-    assert "'head on 4x4x32'" in message
+    assert "'stage2.block3 op=7x7 on 2x2x72'" in message
+    assert "'head on 2x2x72'" in message
     assert str(path) in message
 
 

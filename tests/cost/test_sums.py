@@ -101,10 +101,32 @@ def test_the_papers_space_is_settled_exactly():
     assert reachable_sums(macs) is sums
 
 
+@pytest.mark.parametrize(
+    ("space", "name"),
+    [
+        ("shufflenet_joint", "macs"),
+        ("shufflenet_joint", "params"),
+        ("fbnet", "macs"),
+        ("resnet18_bits", "bit_ops"),
+    ],
+)
+def test_spaces_of_many_options_and_real_costs_are_settled(space, name):
+    blueprint = build_blueprint(space)
+    cost = cost_table(blueprint, name)
+    sums = reachable_sums(cost)
+    aim = cost(blueprint.search_space.sample(np.random.default_rng(0), 1))[0]
+    assert sums.lowest_from(aim) == aim
+    below = sums.highest_below(aim)
+    assert cost.minimum <= below < aim
+    assert sums.count(np.nextafter(below, np.inf), aim * (1 - 1e-15)) == 0
+    drawn = sums.draw(aim, aim, np.random.default_rng(0), 50)
+    assert (cost(drawn) == aim).all()
+
+
 def test_too_many_sums_and_real_numbers_are_left_to_the_bounded_search(
     monkeypatch,
 ):
-    monkeypatch.setattr(sums_module, "MAX_PARTIAL_SUMS", 8)
+    monkeypatch.setattr(sums_module, "MAX_COUNTS", 99)
     assert (
         reachable_sums(
             table_of(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from spos_tf.data.examples import Source, Split
 from spos_tf.data.sources import load_source
-from spos_tf.data.splits import carve, fingerprint
+from spos_tf.data.splits import carve, fingerprint, scored_subset
 from spos_tf.errors import UserError
 
 
@@ -44,7 +44,9 @@ def test_splits_of_the_digits_are_disjoint():
 
 def test_a_class_with_too_few_images_is_named(pixel_split):
     few = pixel_split.select(np.arange(47))
-    with pytest.raises(UserError, match=r"'c' of .letters. has 9.*holdout_per_class=9"):
+    with pytest.raises(
+        UserError, match=r"'c' of .letters. has 9.*holdout_per_class=9"
+    ):
         carve(source_of(few, 5), holdout_per_class=10)
     with pytest.raises(UserError, match="leaves none"):
         carve(source_of(pixel_split, 5), holdout_per_class=10)
@@ -109,27 +111,39 @@ def test_scored_images_are_a_fixed_balanced_subset(pixel_split, stream_split):
     seen = set()
     for seed in range(3):
         for count in (1, 5, 12, 39):
-            chosen = splits.scored(count, seed)
+            chosen = scored_subset(splits.search, count, seed)
             numbers = chosen.items[:, 0, 0, 0].tolist()
             assert len(set(numbers)) == count
             assert set(numbers) <= {*splits.search.items[:, 0, 0, 0].tolist()}
             sizes = np.bincount(chosen.labels, minlength=5)
             assert sizes.max() - sizes.min() <= 1
-            larger = splits.scored(count + 1, seed).items[:, 0, 0, 0].tolist()
+            larger = (
+                scored_subset(splits.search, count + 1, seed)
+                .items[:, 0, 0, 0]
+                .tolist()
+            )
             assert {*numbers} < {*larger}
             assert fingerprint(chosen) == fingerprint(
-                splits.scored(count, seed)
+                scored_subset(splits.search, count, seed)
             )
-        seen.add(tuple(splits.scored(5, seed).items[:, 0, 0, 0].tolist()))
+        seen.add(
+            tuple(
+                scored_subset(splits.search, 5, seed).items[:, 0, 0, 0].tolist()
+            )
+        )
     assert len(seen) == 3
-    assert splits.scored(0, 1) is splits.scored(40, 1) is splits.search
+    assert (
+        scored_subset(splits.search, 0, 1)
+        is scored_subset(splits.search, 40, 1)
+        is splits.search
+    )
     with pytest.raises(UserError, match="1 to 40 images .*got 41"):
-        splits.scored(41, 0)
+        scored_subset(splits.search, 41, 0)
     stream = dataclasses.replace(splits, search=stream_split)
-    positions = {*stream.scored(7, 0).positions.tolist()}
+    positions = {*scored_subset(stream.search, 7, 0).positions.tolist()}
     assert len(positions) == 7
     assert positions < {*stream_split.positions.tolist()}
-    assert positions < {*stream.scored(8, 0).positions.tolist()}
+    assert positions < {*scored_subset(stream.search, 8, 0).positions.tolist()}
 
 
 def test_fingerprint_tells_content_apart(

@@ -18,7 +18,9 @@ def supernet():
     blueprint = build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[1, 1],
         last_width=16,
     )
@@ -120,7 +122,9 @@ def test_elastic_widths_have_statistics_of_each_width(batches, scoring):
     blueprint = build_blueprint(
         "shufflenet_channels",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[1, 1],
         last_width=16,
     )

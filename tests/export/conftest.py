@@ -82,13 +82,15 @@ def labels(reference):
 def exported(model, architecture, blueprint, images, labels, tmp_path_factory):
     """(folder, manifest, progress) of an export to every format."""
     from spos_tf.export import export_model
+    from spos_tf.export.formats import formats_of
 
     folder = tmp_path_factory.mktemp("export")
     steps = []
     manifest = export_model(
         model,
+        blueprint=blueprint,
         architecture=architecture,
-        formats=blueprint.export_formats,
+        formats=formats_of("float"),
         folder=folder,
         images=images,
         labels=labels,

@@ -1,9 +1,11 @@
 """Every format, from the network to its runtime and back."""
 
 import collections
+import dataclasses
 import hashlib
 import json
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.export import FORMATS, ExportMismatch, export_model, load, predict
 from spos_tf.export.channel_split import with_channel_split
-from spos_tf.export.formats import check_formats, find_format
+from spos_tf.export.formats import check_formats, find_format, formats_of
 from spos_tf.export.manifest import sha256
 from spos_tf.export.onnx_model import check_onnx, write_onnx
 from spos_tf.export.saved_model import write_saved_model
@@ -24,7 +26,7 @@ from spos_tf.export.tflite_operations import (
     check_integer,
     operations,
 )
-from spos_tf.networks.blueprint import FLOAT_FORMATS
+from spos_tf.spaces import build_blueprint
 
 EXACT = [name for name, known in FORMATS.items() if known.is_exact]
 
@@ -34,9 +36,9 @@ def _operations(folder, name):
     return collections.Counter(one.name for one in operations(content))
 
 
-def test_every_format_of_the_space_is_written_and_agrees(exported, blueprint):
+def test_every_format_is_written_and_agrees(exported):
     folder, manifest, steps = exported
-    assert tuple(manifest["files"]) == blueprint.export_formats
+    assert tuple(manifest["files"]) == formats_of("float")
     for name, entry in manifest["files"].items():
         assert set(entry) == {
             "path",
@@ -112,7 +114,7 @@ def test_folder_hash_depends_on_names(tmp_path):
     assert sha256(tmp_path / "one") != sha256(tmp_path / "two")
 
 
-@pytest.mark.parametrize("name", FLOAT_FORMATS)
+@pytest.mark.parametrize("name", formats_of("float"))
 def test_any_batch_size_gives_the_same_logits(
     exported, images, reference, name
 ):
@@ -297,8 +299,9 @@ def test_corrupted_and_missing_files(exported, tmp_path, images, name, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def _export(model, architecture, folder, images, labels, **changes):
+def _export(model, blueprint, architecture, folder, images, labels, **changes):
     arguments = {
+        "blueprint": blueprint,
         "architecture": architecture,
         "formats": ["onnx"],
         "folder": folder,
@@ -309,12 +312,32 @@ def _export(model, architecture, folder, images, labels, **changes):
     return export_model(model, **arguments)
 
 
+def test_a_blueprint_that_no_registry_knows(
+    blueprint, model, images, labels, tmp_path
+):
+    space = dataclasses.replace(blueprint.search_space, name="of_a_notebook")
+    own = dataclasses.replace(blueprint, search_space=space)
+    architecture = own.architecture([0, 1, 2, 3, 0])
+    _export(model, own, architecture, tmp_path, images, labels)
+    assert (tmp_path / "model.onnx").exists()
+
+
+def test_an_architecture_of_another_blueprint_is_refused(
+    blueprint, model, images, labels, tmp_path
+):
+    space = dataclasses.replace(blueprint.search_space, name="of_a_notebook")
+    own = dataclasses.replace(blueprint, search_space=space)
+    architecture = own.architecture([0, 1, 2, 3, 0])
+    with pytest.raises(UserError, match="of space 'of_a_notebook'"):
+        _export(model, blueprint, architecture, tmp_path, images, labels)
+
+
 def test_failed_export_leaves_the_old_one(
-    model, architecture, images, labels, tmp_path, monkeypatch
+    model, blueprint, architecture, images, labels, tmp_path, monkeypatch
 ):
     (tmp_path / ".unfinished").mkdir()
     (tmp_path / ".unfinished" / "of_a_killed_run").touch()
-    _export(model, architecture, tmp_path, images, labels)
+    _export(model, blueprint, architecture, tmp_path, images, labels)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert set(before) == {"model.onnx", "manifest.json"}
 
@@ -323,7 +346,7 @@ def test_failed_export_leaves_the_old_one(
 
     monkeypatch.setattr("spos_tf.export.exporting.predict", off_by_a_bit)
     with pytest.raises(ExportMismatch, match=r"'onnx'.*the largest is 0\.01"):
-        _export(model, architecture, tmp_path, images, labels)
+        _export(model, blueprint, architecture, tmp_path, images, labels)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
     def breaks(*args):
@@ -331,12 +354,12 @@ def test_failed_export_leaves_the_old_one(
 
     monkeypatch.setattr("spos_tf.export.writing.write_onnx", breaks)
     with pytest.raises(RuntimeError, match="converter bug"):
-        _export(model, architecture, tmp_path, images, labels)
+        _export(model, blueprint, architecture, tmp_path, images, labels)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_files_of_other_formats_are_removed(
-    model, architecture, images, labels, tmp_path
+    model, blueprint, architecture, images, labels, tmp_path
 ):
     """The folder holds what the last export made, and what is not ours."""
     (tmp_path / "notes.txt").write_text("mine")
@@ -345,7 +368,13 @@ def test_files_of_other_formats_are_removed(
         (["onnx"], {"model.onnx"}),
     ):
         manifest = _export(
-            model, architecture, tmp_path, images, labels, formats=formats
+            model,
+            blueprint,
+            architecture,
+            tmp_path,
+            images,
+            labels,
+            formats=formats,
         )
         assert list(manifest["files"]) == formats
         assert {path.name for path in tmp_path.iterdir()} == {
@@ -365,6 +394,7 @@ def test_broken_weights_are_found(
     with pytest.raises(ExportMismatch, match="network gives NaN or infinity"):
         _export(
             broken,
+            blueprint,
             architecture,
             tmp_path,
             images,
@@ -375,10 +405,11 @@ def test_broken_weights_are_found(
 
 
 def test_mistakes_are_refused_before_any_work(
-    model, architecture, images, labels, tmp_path
+    model, blueprint, architecture, images, labels, tmp_path
 ):
     def refused(match, **changes):
         arguments = {
+            "blueprint": blueprint,
             "architecture": architecture,
             "images": images,
             "labels": labels,
@@ -390,12 +421,11 @@ def test_mistakes_are_refused_before_any_work(
     refused("Unknown export format 'coreml'", formats=["onnx", "coreml"])
     refused(r"image \[8, 8, 3\]; got \[60, 4, 4, 3\]", images=images[:, :4, :4])
     refused(r"one label each; got .*labels \[3\]", labels=labels[:3])
-    other = {**architecture.space_arguments, "num_classes": 7}
+    other = build_blueprint("shufflenet_blocks", preset="demo", num_classes=7)
     refused(
         "give 7 logits",
-        architecture=type(architecture)(
-            architecture.search_space, other, architecture.choices
-        ),
+        blueprint=other,
+        architecture=other.architecture([0, 1, 2, 3, 0]),
     )
     assert not list(tmp_path.iterdir())
 
@@ -426,3 +456,18 @@ def test_what_a_disk_refuses_is_told_from_a_bug(
         assert str(tmp_path / "saved_model") in str(caught.value)
         assert capfd.readouterr().err == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("known", FORMATS.values(), ids=lambda one: one.name)
+def test_every_format_has_a_writer_and_a_loader(known):
+    assert callable(known.load_writer())
+    assert callable(known.load_loader())
+    assert known.kinds
+
+
+def test_the_table_of_formats_loads_without_tensorflow():
+    program = (
+        "import sys, spos_tf.export.formats\n"
+        "sys.exit('tensorflow' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -8,11 +8,8 @@ from lowbit_networks import CASES, cached_network, lowbit_network
 from spos_tf.errors import UserError
 from spos_tf.export import predict
 from spos_tf.export.formats import check_weight_bits, find_format
-from spos_tf.export.integer_arrays import same_padding
-from spos_tf.export.lowbit_levels import most_levels, onnx_kernels
-from spos_tf.export.lowbit_tflite import write_lowbit_tflite
-from spos_tf.export.onnx_deploy import write_onnx_deploy
-from spos_tf.export.onnx_qdq import write_onnx_qdq
+from spos_tf.export.onnx_model import save_onnx
+from spos_tf.export.tflite import write_lowbit_tflite
 from spos_tf.export.tflite_operations import operations
 from spos_tf.export.tflite_weights import (
     convolution_kernels,
@@ -24,12 +21,17 @@ from spos_tf.lowbit.deployable_subnet import (
     place_grids,
 )
 from spos_tf.lowbit.integer_graph import integer_graph
+from spos_tf.lowbit.onnx_deploy import onnx_deploy_model
+from spos_tf.lowbit.onnx_qdq import onnx_qdq_model
+from spos_tf.lowbit.weight_levels import most_levels, onnx_kernels
 from spos_tf.networks.int8_subnet import copy_weights
 
 WRITERS = {
     "tflite_lowbit": write_lowbit_tflite,
-    "onnx_deploy": write_onnx_deploy,
-    "onnx_qdq": write_onnx_qdq,
+    "onnx_deploy": lambda graph, path: save_onnx(
+        onnx_deploy_model(graph), path
+    ),
+    "onnx_qdq": lambda graph, path: save_onnx(onnx_qdq_model(graph), path),
 }
 
 
@@ -136,7 +138,7 @@ def test_onnx_has_int4_where_it_fits(files):
 def test_onnx_has_int8_if_asked(files, tmp_path):
     graph, _, logits, images = files
     path = tmp_path / "model.onnx"
-    write_onnx_qdq(graph, path, 8)
+    save_onnx(onnx_qdq_model(graph, 8), path)
     types = {one.data_type for one in onnx.load(str(path)).graph.initializer}
     assert onnx.TensorProto.INT4 not in types
     found = predict(path, "onnx_qdq", images)
@@ -169,15 +171,6 @@ def test_channels_that_batch_norm_makes_constant(tmp_path, beta):
         assert rows.mean() > 0.9
     kernels = convolution_kernels((tmp_path / "tflite_lowbit").read_bytes())
     assert most_levels(graph, kernels)
-
-
-@pytest.mark.parametrize(
-    ("length", "size", "strides", "expected"),
-    [(32, 3, 1, (1, 1)), (32, 3, 2, (0, 1)), (15, 3, 2, (1, 1)),
-     (30, 7, 2, (2, 3)), (8, 1, 2, (0, 0))],
-)  # fmt: skip
-def test_padding_is_tensorflow_s(length, size, strides, expected):
-    assert same_padding(length, size, strides) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from spos_tf.lowbit.deployable_subnet import (
     rounds_sums,
 )
 from spos_tf.lowbit.integer_graph import integer_graph
-from spos_tf.lowbit.integer_grids import Levels
 from spos_tf.lowbit.integer_nodes import (
     Add,
     Image,
     Mean,
 )
+from spos_tf.lowbit.ranges import ClipRange
 from spos_tf.networks.int8_subnet import copy_weights
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.ops.protocol import Precision
@@ -70,12 +70,14 @@ def test_a_network_that_rounds_sums_is_saved_with_its_grids(tmp_path):
         _logits(loaded, images), _logits(rounding, images)
     )
     # Without the grids of its own it is the network's deploy form.
-    widest = integer_graph(rounding, blueprint, encoding, placed=False)
+    widest = integer_graph(rounding, blueprint, encoding, stored=False)
     graph = integer_graph(loaded, blueprint, encoding)
     for ours, theirs in zip(graph.nodes, widest.nodes, strict=True):
         if getattr(ours, "grid", None) is not None:
             np.testing.assert_allclose(
-                ours.grid.grid(), theirs.grid.grid(), rtol=1e-6
+                ours.grid.scale_and_zero_point(),
+                theirs.grid.scale_and_zero_point(),
+                rtol=1e-6,
             )
 
 
@@ -135,7 +137,7 @@ class _Block:
     [
         ("norm", "'stage1.block1.conv'.*without batch norm"),
         ("relu", "a ReLU between"),
-        ("depthwise", "a depthwise convolution"),
+        ("depthwise", "the operation 'depthwise'"),
         ("float", "a convolution .'float'. in float"),
     ],
 )
@@ -199,11 +201,13 @@ def test_settled_it_is_the_network_but_for_sums(case, without_rounding):
 def test_everything_between_operations_is_on_an_8_bit_grid(network):
     _, graph, _ = network
     for node in graph.nodes[1:-1]:
-        step, zero_point = (float(one) for one in node.grid.grid())
+        step, zero_point = (
+            float(one) for one in node.grid.scale_and_zero_point()
+        )
         assert step > 0
         assert -128 <= zero_point <= 127
         assert zero_point == round(zero_point)
-        if isinstance(node.grid, Levels):
+        if isinstance(node.grid, ClipRange):
             # The last integer is the clip level.
             alpha = float(node.grid.pact.alpha)
             assert (127 - zero_point) * step == pytest.approx(alpha, rel=1e-6)

@@ -14,6 +14,7 @@ def blueprint():
         "shufflenet_blocks",
         preset="demo",
         stage_repeats=[2],
+        stem_width=8,
         stage_widths=[16],
         stage_strides=[1],
     )

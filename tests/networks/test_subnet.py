@@ -21,7 +21,9 @@ def _blueprint(**arguments):
         "shufflenet_blocks",
         **{
             "preset": "demo",
+            "stem_width": 8,
             "stage_widths": [12, 16],
+            "stage_strides": [1, 2],
             "stage_repeats": [1, 1],
             "last_width": 16,
             **arguments,

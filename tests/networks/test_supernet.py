@@ -1,5 +1,7 @@
 """What a supernet holds; that it computes its paths is in conformance/."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,8 @@ from spos_tf.networks.supernet import (
     branch_name,
     pooled_statistics,
 )
+from spos_tf.ops.path_norm import BatchNorm
+from spos_tf.ops.tensor_ops import TensorOps
 from spos_tf.spaces import build_blueprint
 
 
@@ -17,7 +21,9 @@ def _blueprint(**arguments):
         "shufflenet_blocks",
         **{
             "preset": "demo",
+            "stem_width": 8,
             "stage_widths": [12, 16],
+            "stage_strides": [1, 2],
             "stage_repeats": [1, 1],
             "last_width": 16,
             **arguments,
@@ -91,6 +97,23 @@ def test_dropout_is_a_function_of_seed_and_step():
     scored = _run(supernet, [0, 1], [7, 0], statistics=statistics)
     # The same images give the same moments: up to rounding in float32.
     np.testing.assert_allclose(scored, plain, atol=1e-5)
+
+
+def test_dropouts_of_equal_shape_have_masks_of_their_own():
+    ones = tf.ones([8, 64])
+    seed = tf.constant([3, 5])
+
+    def masks(branch, *names):
+        ops = TensorOps(
+            {}, "float32", norm=BatchNorm(), branch=branch, dropout_seed=seed
+        )
+        return [ops.dropout(ones, 0.5, name=name).numpy() for name in names]
+
+    drawn = [*masks(0, "one", "two"), *masks(1, "one", "two")]
+    for one, two in itertools.combinations(drawn, 2):
+        # Half of 512 agree by chance.
+        assert 180 < (one == two).sum() < 330
+    np.testing.assert_array_equal(drawn[0], *masks(0, "one"))
 
 
 def test_dropout_keeps_the_mean():

@@ -15,7 +15,9 @@ def supernet():
     blueprint = build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[3, 2],
         last_width=16,
     )
@@ -87,6 +89,7 @@ def test_weighted_branches_are_summed(supernet, images):
     blueprint = build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12],
         stage_repeats=[1],
         stage_strides=[1],

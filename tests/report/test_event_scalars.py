@@ -1,4 +1,4 @@
-"""What TrainingReporter wrote is read back, whatever happened to the files."""
+"""What EventWriter wrote is read back, whatever happened to the files."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from made_up_work_dir import write_events
 from spos_tf.report.event_scalars import read_scalars
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.callbacks import EventWriter
 
 
 def read(folder):
@@ -39,12 +39,10 @@ def test_nothing_there(tmp_path):
 
 def log(folder, series):
     """A run that logs its own figures, as a file of its own."""
-    with TrainingReporter(
-        folder, start_step=0, steps=1, title="made up"
-    ) as reporter:
-        for step, loss in series.items():
-            scalars = {"loss": loss, "accuracy": 0.0}
-            reporter.progress(step, {**scalars, "images_per_second": 1.0})
+    writer = EventWriter(folder, start_step=0)
+    for step, loss in series.items():
+        writer.on_train_batch_end(step - 1, {"loss": loss, "accuracy": 0.0})
+    writer.close()
     # Files' names begin with the second of their beginning.
     time.sleep(1.01)
 
@@ -73,10 +71,9 @@ def test_a_run_that_went_on_counts_from_its_first_step(tmp_path):
 def test_a_repeated_validation_leaves_the_report_before_it(tmp_path):
     log(tmp_path, {10: 4.0, 20: 3.0, 30: 2.0})
     # Killed in or after the validation of step 20, and gone on from there.
-    with TrainingReporter(
-        tmp_path, start_step=20, steps=1, title="made up"
-    ) as reporter:
-        reporter.validation(20, {"accuracy": 0.5})
+    writer = EventWriter(tmp_path, start_step=20)
+    writer.on_test_end({"accuracy": 0.5})
+    writer.close()
     scalars, problems = read(tmp_path)
     assert problems == []
     assert scalars["train/loss"] == {10: 4.0, 20: 3.0}

@@ -1,21 +1,19 @@
 """The whole page: of a full work_dir, of half ones, of damaged ones."""
 
 import doctest
-import html
 import json
 import os
 import re
 import shutil
 
 import pytest
-from matplotlib.figure import Figure
 
 from made_up_work_dir import write_work_dir
 from page_reader import Page
 from spos_tf.report import page as page_module
-from spos_tf.report import results, search_results
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import read_work_dir
+from unwritten_charts import leave_unwritten
 
 SECTIONS = {
     "summary",
@@ -64,14 +62,7 @@ def work_dir(full, tmp_path):
 
 @pytest.fixture
 def unwritten(monkeypatch):
-    """Charts are drawn, but not written: that is what takes the time."""
-
-    def draw_svg(draw, *, title, size=(4, 3)):
-        draw(Figure(figsize=size))
-        return f'<svg class="chart" aria-label="{html.escape(title)}"></svg>'
-
-    for module in (results, search_results):
-        monkeypatch.setattr(module, "draw_svg", draw_svg)
+    leave_unwritten(monkeypatch)
 
 
 def set_options(folder, **options):
@@ -229,14 +220,15 @@ def test_only_a_supernet_that_is_being_trained(work_dir, unwritten):
     assert command in found.text
 
 
-def test_a_search_that_is_at_work(work_dir):
+def test_a_search_that_is_at_work(work_dir, unwritten):
     folder = work_dir / "search" / "evolution"
     (folder / "best.json").unlink()
     record = folder / "record.jsonl"
     lines = record.read_bytes().splitlines(keepends=True)
     record.write_bytes(b"".join(lines[:30]) + lines[30][:50])
     found = page(work_dir)
-    assert "30 candidates" in found.text
+    assert "search/evolution is not finished" in found.text
+    assert len(read_work_dir(work_dir).runs["search"][0].record) == 30
     assert "unreadable" not in found.ids
 
 

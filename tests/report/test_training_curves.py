@@ -6,15 +6,15 @@ import pytest
 
 from spos_tf.errors import UserError
 from spos_tf.report.training_curves import plot_curves, read_curve
-from spos_tf.training.reporting import TrainingReporter
+from spos_tf.training.callbacks import EventWriter
 
 
 def _log(folder, values, start=0):
-    with TrainingReporter(
-        folder, start_step=start, steps=9, title="run"
-    ) as reporter:
-        for step, value in values.items():
-            reporter.validation(step, {"accuracy": value})
+    writer = EventWriter(folder, start_step=start)
+    for step, value in values.items():
+        writer.on_train_batch_end(step - 1, {})
+        writer.on_test_end({"accuracy": value})
+    writer.close()
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,6 @@ def test_untied_cells_have_choices_and_the_same_costs():
     assert space.num_choices == 90
     assert space.size == tied.search_space.size**15
     assert space.choices[7].name == "stage1.cell2.edge02"
-    own.check()
     encoding = tied.search_space.sample(np.random.default_rng(2), 1)[0]
     spread = untied_encoding(tied, encoding)
     assert space.check(spread).tolist() == [*encoding.tolist()] * 15

@@ -77,7 +77,9 @@ def test_sums_over_slots_of_two_choices_are_exact():
     blueprint = build_blueprint(
         "shufflenet_joint",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[1, 1],
     )
     space = blueprint.search_space

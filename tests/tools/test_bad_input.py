@@ -258,7 +258,7 @@ def test_a_foreign_checkpoint(run_tool, work_dir, tmp_path):
     result = run_tool(
         "train_supernet",
         *RESUME,
-        '--space_arguments={"stage_widths": [16, 36]}',
+        '--space_arguments={"stage_widths": [36, 76]}',
         f"--work_dir={tmp_path / 'other'}",
     )
     refuses(result, "space_arguments", "--work_dir")
@@ -276,9 +276,9 @@ SEARCH = (
 )
 SEARCH_MISTAKES = {
     "strategy": (["--strategy=luck"], ["strategy", "evolution"]),
-    "impossible": (["--max_macs=1e3"], ["macs <= 1000", "128128"]),
+    "impossible": (["--max_macs=1e3"], ["macs <= 1000", "157440"]),
     "impossible together": (
-        ["--max_macs=130e3", "--min_params=9900"],
+        ["--max_macs=158e3", "--min_params=33e3"],
         ["macs", "params"],
     ),
     "no constraint": (["--constraint=macs<330"], ["'macs<330'", "macs<=330e6"]),

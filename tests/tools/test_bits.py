@@ -1,16 +1,12 @@
 """A mixed-precision search from the supernet to the exported network."""
 
-import ast
 import json
-import re
 
 import keras
 import numpy as np
 import pytest
 
 from refusals import TINY_RUN, refuses
-from source_tree import REPO
-from spos_tf.export.formats import DEPLOY_FORM, FORMATS
 from spos_tf.quantization import Pact, QuantizedKernel
 from spos_tf.space.record import read_record
 
@@ -261,14 +257,3 @@ def test_bit_ops_are_of_spaces_with_bits(run_tool, tmp_path):
         f"--work_dir={tmp_path / 'runs'}",
     )
     refuses(result, "bit_ops", "resnet18_bits", "Limit macs")
-
-
-def test_least_agreements_are_those_of_the_formats():
-    """The tool repeats them, since the library takes seconds to import."""
-    source = (REPO / "tools" / "export.py").read_text("utf-8")
-    (literal,) = re.findall(r"^_LEAST = (\{.*?^\})", source, re.M | re.S)
-    formats = {**FORMATS, DEPLOY_FORM.name: DEPLOY_FORM}
-    assert ast.literal_eval(literal) == {
-        name: known.for_low_bits().min_agreement
-        for name, known in formats.items()
-    }

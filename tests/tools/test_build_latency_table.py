@@ -10,8 +10,8 @@ from spos_tf.spaces import build_blueprint
 
 TINY = [
     "--preset=demo",
-    '--space_arguments={"stage_widths": [16], "stage_repeats": [2], '
-    '"stage_strides": [1]}',
+    '--space_arguments={"stem_width": 8, "stage_widths": [16], '
+    '"stage_repeats": [2], "stage_strides": [1], "last_width": 64}',
     "--repeats=3",
     "--warmup=1",
     "--passes=2",

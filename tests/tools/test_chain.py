@@ -12,8 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from spos_tf.export.formats import FORMATS
-from spos_tf.networks.blueprint import FLOAT_FORMATS
+from spos_tf.export.formats import FORMATS, formats_of
 from spos_tf.space.candidate import same_record
 from spos_tf.space.record import read_record
 
@@ -35,9 +34,9 @@ SEARCH = [
     "--generations=2",
     "--top_k=2",
     f"--recalibration_images={TRAINED_ON}",
-    "--max_macs=200e3",
+    "--max_macs=210e3",
 ]
-FILES = [FORMATS[name].file_name for name in FLOAT_FORMATS]
+FILES = [FORMATS[name].file_name for name in formats_of("float")]
 # Loads a network where this package cannot be imported, writes its weights
 # and prints what it is made of and what it computes.
 LOAD = """
@@ -134,7 +133,7 @@ def test_files_are_where_the_contract_says(supernet, search, subnet, export):
     assert contents(export) == {*FILES, "manifest.json", "export.flags"}
     best, metrics = read(search / "best.json"), read(subnet / "metrics.json")
     architecture = read(subnet / "architecture.json")
-    assert best["costs"]["macs"] == metrics["macs"] <= 200e3
+    assert best["costs"]["macs"] == metrics["macs"] <= 210e3
     assert {name: best[name] for name in architecture} == architecture
     assert read(export / "manifest.json")["architecture"] == architecture
 
@@ -209,7 +208,7 @@ def test_the_network_loads_without_this_package(subnet, tmp_path):
         np.testing.assert_array_equal(arrays[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["keras", *FLOAT_FORMATS])
+@pytest.mark.parametrize("name", ["keras", *formats_of("float")])
 def test_evaluate_agrees_with_what_was_written(subnet, export, tool, name):
     done = tool(
         "evaluate",

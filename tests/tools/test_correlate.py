@@ -9,7 +9,13 @@ import pytest
 from refusals import TINY_RUN, refuses, tree
 from spos_tf.space.record import read_record
 
-SPACE = {"stage_widths": [12, 16], "stage_repeats": [1, 1], "last_width": 16}
+SPACE = {
+    "stem_width": 8,
+    "stage_widths": [12, 16],
+    "stage_repeats": [1, 1],
+    "stage_strides": [1, 2],
+    "last_width": 16,
+}
 DIGITS = ("--dataset=digits", "--holdout_per_class=20")
 ALL = list(itertools.product(range(4), repeat=2))
 

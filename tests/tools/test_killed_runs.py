@@ -40,12 +40,12 @@ SEARCH = [
     "--generations=4",
     "--top_k=3",
     "--recalibration_images=200",
-    "--max_macs=150e3",
+    "--max_macs=165e3",
 ]
 TINY = [
     "--preset=demo",
-    '--space_arguments={"stage_widths": [16], "stage_repeats": [2], '
-    '"stage_strides": [2], "dropout": 0.2}',
+    '--space_arguments={"stem_width": 8, "stage_widths": [16], '
+    '"stage_repeats": [2], "stage_strides": [2], "dropout": 0.2}',
 ]
 RETRAIN = [
     "--dataset=digits",

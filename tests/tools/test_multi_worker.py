@@ -19,8 +19,8 @@ SUPERNET = [
     "--holdout_per_class=20",
     "--preset=demo",
     # One choice: what takes long is tracing, in every process anew.
-    '--space_arguments={"stage_widths": [12], "stage_repeats": [1], '
-    '"stage_strides": [2], "last_width": 16}',
+    '--space_arguments={"stem_width": 8, "stage_widths": [12], '
+    '"stage_repeats": [1], "stage_strides": [2], "last_width": 16}',
     "--batch_size=32",
     "--steps=8",
     "--learning_rate=0.02",

@@ -1,4 +1,4 @@
-"""What every tool prints, and how it ends; with small tools made here."""
+"""What every command prints, and how it ends; with small ones made here."""
 
 import os
 import subprocess
@@ -8,20 +8,31 @@ import textwrap
 import pytest
 
 from source_tree import REPO
+from spos_tf.cli.program import COMMANDS, find_command
 
 TOOL = """
-import logging as python_logging
-from absl import flags, logging
-import program
+import dataclasses
+import sys
+from absl import logging
+from spos_tf.cli import program
 from spos_tf.errors import UserError
+from spos_tf.options import Options, option
 
-flags.DEFINE_integer("count", 1, "A number.", lower_bound=0)
 
-def main():
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counting(Options):
+    count: int = option(1, "A number.", least=0)
+    file: tuple = option((), "Repeatable; a file.", repeated=True)
+
+
+def main(given):
+    options = given(Counting)
 {body}
 
+
 if __name__ == "__main__":
-    program.run(main)
+    command = program.Command("Counts.", (Counting,), main)
+    program.run_command(command, "tool", sys.argv[1:])
 """
 
 # Writes what TensorFlow's C++ code would, and has what the import asks for.
@@ -47,7 +58,7 @@ def run(tmp_path):
         if tensorflow is not None:
             text = TENSORFLOW.format(more=tensorflow)
             (tmp_path / "tensorflow.py").write_text(text)
-        path = os.pathsep.join(map(str, (tmp_path, REPO / "tools", REPO)))
+        path = os.pathsep.join(map(str, (tmp_path, REPO)))
         return subprocess.run(
             [sys.executable, tmp_path / "tool.py", *arguments],
             env={**os.environ, "PYTHONPATH": path, **environment},
@@ -59,7 +70,7 @@ def run(tmp_path):
 
 
 def test_a_run_that_ends_well(run):
-    result = run("print(flags.FLAGS.count)", "--count=3")
+    result = run("print(options.count)", "--count=3")
     assert (result.returncode, result.stdout, result.stderr) == (0, "3\n", "")
 
 
@@ -69,6 +80,10 @@ def test_a_run_that_ends_well(run):
         (
             "raise UserError('The rule; got this.\\nDo that.')",
             "tool.py: The rule; got this. Do that.\n",
+        ),
+        (
+            "raise UserError('`count` is even; got `count=3`, not `size`.')",
+            "tool.py: --count is even; got --count=3, not `size`.\n",
         ),
         (
             "open('/no/such/file')",
@@ -109,7 +124,7 @@ def test_only_warnings_of_others_are_logged(run):
 
 
 def test_our_notes_are_logged_with_the_time(run):
-    # As if a file of tools/ had said it.
+    # As if a file of the package had said it.
     body = """
     source = "logging.info('a note of %s', 'ours')"
     exec(compile(source, program.__file__, "exec"))
@@ -149,12 +164,61 @@ def test_missing_gpus_are_explained(run, tmp_path, devices, shown):
     assert ("noise of the device list" in result.stderr) == shown
 
 
-def test_help_has_the_shared_flags():
-    result = subprocess.run(
-        [sys.executable, "tools/describe.py", "--help"],
+def test_code_that_a_flagfile_names_is_announced(run, tmp_path):
+    (tmp_path / "a.flags").write_text("--file=energy.py:energy\n")
+    result = run("pass", f"--flagfile={tmp_path / 'a.flags'}")
+    assert result.returncode == 0
+    (line,) = result.stderr.splitlines()
+    assert "The code of 'energy.py:energy' is run" in line
+    assert run("pass", "--file=energy.py:energy").stderr == ""
+
+
+def test_a_mistake_names_the_flagfile(run, tmp_path):
+    (tmp_path / "a.flags").write_text("--count=-1\n")
+    flagfile = f"--flagfile={tmp_path / 'a.flags'}"
+    result = run("pass", flagfile)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"tool.py: --count is at least 0; got -1. (With {flagfile}.)\n"
+    )
+
+
+def spos(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "spos_tf", *arguments],
         cwd=REPO,
         capture_output=True,
         text=True,
     )
+
+
+def test_a_command_shows_its_flags_alone():
+    result = spos("describe", "--help")
+    assert result.returncode == 1
+    assert result.stdout.startswith("Prints what a search space")
     assert "--encoding" in result.stdout
     assert "--preset" in result.stdout
+    assert "--steps" not in result.stdout
+
+
+def test_spos_lists_its_commands():
+    result = spos("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.stdout
+        assert find_command(name).text.strip().splitlines()[0] in result.stdout
+    assert spos().stdout == result.stdout
+
+
+def test_an_unknown_command_is_one_line():
+    result = spos("trian_supernet")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("spos: There is no command 'trian_")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_shim_is_its_command():
+    for name in COMMANDS:
+        text = (REPO / "tools" / f"{name}.py").read_text("utf-8")
+        assert f'    run("{name}")\n' in text
+        assert len(text.splitlines()) < 8

@@ -22,7 +22,7 @@ SEARCH = [
     "--top_k=3",
     "--recalibration_images=400",
     "--evaluation_batch_size=50",
-    "--max_macs=150e3",
+    "--max_macs=165e3",
     "--threads=1",
 ]
 

@@ -56,7 +56,7 @@ def test_a_half_character_in_a_name_can_be_written(run_tool, tmp_path):
         (lambda path: path.mkdir(), "There is nothing to report in"),
         (
             lambda path: (path / "search").mkdir(parents=True),
-            "tools/train_supernet.py",
+            "Start with train_supernet",
         ),
     ],
     ids=["missing", "a file", "empty", "no run"],

@@ -5,7 +5,7 @@ and runs the tool in the child as `python tools/NAME.py ARGUMENTS` would; then
 it prints the exit code. Every run has a process, flags, standard output and
 standard error of its own and saves the seconds that the imports take. A run
 may have a `folder` to start in and `limit_s`, the seconds that it may take:
-`benchmarks/fuzz.py` gives them. One with a `signal` gets it as soon as a file
+`qa/fuzz.py` gives them. One with a `signal` gets it as soon as a file
 is there that `when`, a pattern below the folder `in`, matches.
 """
 

@@ -27,7 +27,7 @@ def _checkpoint(step):
             "weights/stage1.block1.3x3.pw1.kernel": rng.normal(
                 size=(1, 1, 3, 4)
             ).astype(np.float32),
-            "optimizer/00000": np.array(step, np.int64),
+            "optimizer/iterations": np.array(step, np.int64),
             "sampler/path_counts": rng.integers(0, 9, (2, 4)),
             "weights/special": np.array([np.nan, -0.0, np.inf], np.float32),
         },

@@ -15,6 +15,7 @@ def joint():
     whole = build_blueprint(
         "shufflenet_joint",
         preset="demo",
+        stem_width=8,
         stage_widths=[12],
         stage_repeats=[1],
         stage_strides=[1],

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from spos_tf.errors import Preempted, UserError
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.ops.selection import Path
+from spos_tf.options import TrainingOptions
 from spos_tf.stop_signal import StopSignal
-from spos_tf.training.loop import LoopOptions, run_loop
+from spos_tf.training.loop import Ending, run_loop
 from spos_tf.training.step import StepResult
+
+METRIC = ScoreMetric.make(num_classes=3)
 
 
 class _Log:
@@ -24,7 +29,7 @@ class _Log:
         assert batch == f"batch {step}"
         self.events.append(("step", step))
         loss = np.float32(self._losses.get(step, step + 1.0))
-        path = np.array([step % 2, step % 3], np.int32)
+        path = Path(np.array([step % 2, step % 3], np.int32))
         return StepResult(loss, np.float32(0.5), path, np.bool_(step % 2))
 
     def save(self, step):
@@ -34,31 +39,60 @@ class _Log:
         self.events.append(("validate",))
         return {"accuracy": 0.25}
 
-    def progress(self, step, scalars):
+    # What a `Watch` is to the loop.
+    stop_training = False
+
+    def report(self, step, count, scalars):
         self.events.append(("progress", step))
         self.scalars[step] = scalars
 
-    def validation(self, step, scalars):
+    def validation_begins(self):
+        self.events.append(("test",))
+
+    def validation_ends(self, scalars):
         assert scalars == {"accuracy": 0.25}
-        self.events.append(("validation", step))
+        self.events.append(("validation", self._done()))
+
+    def _done(self):
+        return self.at("step")[-1] + 1 if self.at("step") else self.start
+
+    def ends_epoch(self, step):
+        return False
 
     def at(self, kind):
         return [event[1] for event in self.events if event[0] == kind]
 
 
-def _run(log, start=0, validate=True, stop=None, **options):
-    options = LoopOptions(**{"steps": 10, "batch_size": 4, **options})
+class _Stop:
+    """As a team of one process asks."""
+
+    def __init__(self, signal):
+        self._signal = signal
+        self.at_once = signal.at_once
+
+    def __call__(self, stopped):
+        return Ending(self._signal(), stopped)
+
+
+def _run(log, start=0, validate=True, stop=None, batches=None, **options):
+    options = TrainingOptions(
+        **{"steps": 10, "batch_size": 4, "validate_every": 0, **options}
+    )
     counts = np.zeros((2, 3), np.int64)
-    run_loop(
+    if batches is None:
+        batches = options.steps
+    log.start = start
+    log.done = run_loop(
         log.train_step,
-        (f"batch {step}" for step in range(start, options.steps)),
+        (f"batch {step}" for step in range(start, batches)),
         start_step=start,
         options=options,
         path_counts=counts,
+        metric=METRIC,
         save=log.save,
         validate=log.validate if validate else None,
-        reporter=log,
-        stop=stop,
+        watch=log,
+        stop=_Stop(stop or StopSignal()),
     )
     return counts
 
@@ -75,6 +109,7 @@ def test_each_thing_comes_at_its_steps_and_at_the_end():
     assert at_10 == [
         ("progress", 10),
         ("save", 10),
+        ("test",),
         ("validate",),
         ("validation", 10),
     ]
@@ -134,17 +169,53 @@ def test_steps_are_named_from_the_start_of_the_run():
     assert not log.at("save")
 
 
-@pytest.mark.parametrize(
-    "name", ["steps", "batch_size", "log_every", "checkpoint_every"]
-)
-def test_numbers_are_positive(name):
-    with pytest.raises(UserError, match=f"--{name} is at least 1; got 0"):
-        LoopOptions(**{"steps": 1, "batch_size": 1, name: 0})
+def test_an_endless_run_ends_at_its_steps():
+    log = _Log()
+    read = []
+
+    def endless():
+        for step in range(10**6):
+            read.append(step)
+            yield f"batch {step}"
+
+    options = TrainingOptions(steps=10, batch_size=4, validate_every=0)
+    run_loop(
+        log.train_step,
+        endless(),
+        start_step=0,
+        options=options,
+        path_counts=np.zeros((2, 3), np.int64),
+        metric=METRIC,
+        save=log.save,
+        validate=None,
+        watch=log,
+        stop=_Stop(StopSignal()),
+    )
+    assert log.at("step") == read == list(range(10))
+    assert log.at("save") == [10]
 
 
-def test_a_negative_validation_interval_is_refused():
-    with pytest.raises(UserError, match="--validate_every is at least 0"):
-        LoopOptions(steps=1, batch_size=1, validate_every=-1)
+@pytest.mark.parametrize(("checkpoint_every", "saved"), [(5, [5, 7]), (7, [7])])
+def test_images_that_end_too_early_are_an_error_after_saving(
+    checkpoint_every, saved
+):
+    log = _Log()
+    with pytest.raises(UserError, match="after 7 of 10 steps.*10 batches of 4"):
+        _run(log, batches=7, checkpoint_every=checkpoint_every)
+    assert log.at("save") == saved
+    assert log.at("progress")[-1] == 7
+
+
+def test_a_callback_ends_the_run_after_its_step():
+    class Stopped(_Log):
+        @property
+        def stop_training(self):
+            return len(self.at("step")) >= 4
+
+    log = Stopped()
+    _run(log, log_every=3)
+    assert log.done == 4
+    assert log.at("progress") == [3, 4]
 
 
 class _Signalled(_Log):
@@ -210,7 +281,7 @@ def test_a_validation_that_the_run_may_have_ended_in_is_repeated():
     log = _Log()
     _run(log, start=5, validate_every=5)
     assert log.at("validation") == [5, 10]
-    assert log.events[:2] == [("validate",), ("validation", 5)]
+    assert log.events[:3] == [("test",), ("validate",), ("validation", 5)]
     log = _Log()
     _run(log, start=4, validate_every=5)
     assert log.at("validation") == [5, 10]
@@ -219,9 +290,12 @@ def test_a_validation_that_the_run_may_have_ended_in_is_repeated():
 def test_nothing_of_a_step_is_kept():
     log = _Log()
     log.train_step = lambda batch, step: StepResult(
-        np.float32(1), np.float32(0.5), np.zeros(2, np.int32), np.bool_(False)
+        np.float32(1),
+        np.float32(0.5),
+        Path(np.zeros(2, np.int32)),
+        np.bool_(False),
     )
-    log.progress = log.save = lambda *args: None
+    log.report = log.save = lambda *args: None
     first, steps = 1_000_000, 4_000
 
     def run(start):

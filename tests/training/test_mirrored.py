@@ -25,6 +25,7 @@ def one_choice():
     return build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12],
         stage_repeats=[1],
         stage_strides=[2],

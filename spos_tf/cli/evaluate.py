@@ -1,0 +1,51 @@
+r"""Measures the accuracy of a trained network, or of an exported file of it.
+
+Example:
+  spos evaluate --work_dir=runs/cifar10 --name=winner \
+      --dataset=cifar10 --data_dir=DIR
+
+Reads work_dir/subnet/<subnet_name>/ and, with --format, the file of that
+format in work_dir/export/<name>/. Prints one JSON object on stdout.
+"""
+
+import json
+import pathlib
+
+from spos_tf.cli.program import Command, Given
+from spos_tf.options import (
+    EvaluationOptions,
+    RunOptions,
+    SourceOptions,
+    SpaceOptions,
+    SubnetNameOptions,
+)
+
+
+def main(given: Given) -> None:
+    """Prints what the flags ask for."""
+    from spos_tf.cli.objects import subnet_of_flags
+    from spos_tf.data.sources import DataSource
+    from spos_tf.jobs.evaluate import evaluate_subnet
+
+    run = given(RunOptions)
+    result = evaluate_subnet(
+        subnet_of_flags(given),
+        DataSource.of(given(SourceOptions)),
+        export_folder=pathlib.Path(str(run.work_dir)) / "export" / run.name,
+        options=given(EvaluationOptions),
+    )
+    print(json.dumps(result))
+
+
+COMMAND = Command(
+    __doc__,
+    (
+        RunOptions,
+        SubnetNameOptions,
+        SpaceOptions,
+        SourceOptions,
+        EvaluationOptions,
+    ),
+    main,
+    ("work_dir",),
+)

@@ -1,0 +1,82 @@
+r"""Exports a trained network and compares every file with it.
+
+Example:
+  spos export --work_dir=runs/cifar10 --name=winner \
+      --dataset=cifar10 --data_dir=DIR \
+      --formats=saved_model,tflite,tflite_float16,tflite_int8,onnx
+
+Reads work_dir/subnet/<subnet_name>/ and writes work_dir/export/<name>/: the
+files, labels.json and manifest.json. Each file is loaded by its own runtime
+and compared with Keras on test images; one that computes something else fails
+the run, and then the folder is left as it was. Otherwise it holds exactly what
+this run made: a format of an earlier run that is not among --formats is
+removed.
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from spos_tf.cli.program import Command, Given
+from spos_tf.options import (
+    ExportOptions,
+    RunOptions,
+    SourceOptions,
+    SpaceOptions,
+    SubnetNameOptions,
+)
+
+
+def _table(manifest: Mapping[str, Any]) -> str:
+    """What a manifest says of every file, as lines for people."""
+    lines = [
+        f"{'format':15} {'bytes':>12} {'difference':>11} {'agreement':>10} "
+        f"{'accuracy':>9} {'near ties':>10}"
+    ]
+    rows = {
+        name: (f"{entry['bytes']:,d}", entry)
+        for name, entry in manifest["files"].items()
+    }
+    if "deploy_form" in manifest:
+        rows["(deploy form)"] = "", manifest["deploy_form"]
+    lines += [
+        f"{name:15} {size:>12} {entry['max_abs_difference']:11.2e} "
+        f"{entry['top1_agreement']:10.2%} {entry['accuracy']:9.2%} "
+        f"{entry['near_ties']:10d}"
+        for name, (size, entry) in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def main(given: Given) -> None:
+    """Writes the files that the flags ask for."""
+    from spos_tf.cli.objects import subnet_of_flags
+    from spos_tf.data.sources import DataSource
+    from spos_tf.jobs.export import export_subnet
+
+    run = given(RunOptions)
+    folder = pathlib.Path(str(run.work_dir)) / "export" / run.name
+    manifest = export_subnet(
+        subnet_of_flags(given),
+        folder,
+        compare_on=DataSource.of(given(SourceOptions)),
+        subnet_name=given(SubnetNameOptions).subnet_name,
+        options=given(ExportOptions),
+    )
+    print(_table(manifest))
+    count = max(one["images"] for one in manifest["files"].values())
+    print(f"{count} test images; files and manifest.json in {folder}")
+
+
+COMMAND = Command(
+    __doc__,
+    (
+        RunOptions,
+        SubnetNameOptions,
+        SpaceOptions,
+        SourceOptions,
+        ExportOptions,
+    ),
+    main,
+    ("work_dir",),
+)

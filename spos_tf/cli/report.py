@@ -1,0 +1,46 @@
+r"""Shows all that is in a work_dir on one page, a single HTML file.
+
+Examples:
+  spos report --work_dir=runs/demo
+  spos report --work_dir=runs/demo --output=demo.html
+
+Writes work_dir/report.html, which any browser opens: it needs no network, no
+other file and no JavaScript. It shows the networks that were found and drawn
+block by block, searches, fronts, how often the best candidates took each
+option, training curves, rank correlation, latency, exported files, and the
+commands that repeat every run. If a work_dir is not finished, the page shows
+what there is, and the commands for the rest. Nothing else in the work_dir is
+changed, and no run is waited for, so it can run while training and searches
+do. See docs/report.md.
+"""
+
+import dataclasses
+
+from spos_tf.cli.program import Command, Given
+from spos_tf.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Options(Options):
+    work_dir: str | None = option(None, "Folder of results to show.")
+    output: str | None = option(
+        None, "The file to write; report.html in the work_dir if unset."
+    )
+    search_space: tuple[str, ...] = option(
+        (),
+        "Repeatable; a file of your own that networks of the work_dir are of, "
+        "at the path that they name: its code is run, to draw them. Networks "
+        "of other files are shown by their choices.",
+        repeated=True,
+    )
+
+
+def main(given: Given) -> None:
+    """Reads the folder and writes the page."""
+    from spos_tf.jobs.report import write_report
+
+    options = given(_Options)
+    write_report(str(options.work_dir), options.output, options.search_space)
+
+
+COMMAND = Command(__doc__, (_Options,), main, ("work_dir",))

@@ -1,0 +1,274 @@
+"""Says whether a supernet's ranking can be trusted (the paper's Table 8)."""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from spos_tf.analysis.benchmark_table import COST_COLUMNS, read_table
+from spos_tf.analysis.correlation import Correlation, top_count
+from spos_tf.analysis.table_architectures import sub_table
+from spos_tf.cost.table import cost_table
+from spos_tf.data.splits import scored_subset
+from spos_tf.errors import UserError
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.jobs import data as job_data
+from spos_tf.jobs.comparison import Comparison
+from spos_tf.jobs.correlation_files import Compared, Facts, write_results
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.process import process_settings, threads
+from spos_tf.jobs.run_folder import RunPlan, open_run
+from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.options import (
+    CorrelationOptions,
+    RunOptions,
+    SpaceOptions,
+    SupernetNameOptions,
+    TableOptions,
+    ThreadOptions,
+)
+from spos_tf.spaces import parse_architecture
+from spos_tf.training.checkpoints import (
+    checkpoint_path,
+    checkpoint_steps,
+    read_checkpoint,
+)
+
+CORRELATE_STAGE = "correlate"
+
+_DEFAULTS = CorrelationOptions()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CorrelationResult:
+    """How a supernet's scores rank architectures, beside a benchmark.
+
+    Attributes:
+        correlation: By the weights of the last checkpoint.
+        by_step: Of every checkpoint, by its training steps, ascending.
+        folder: Where the files are.
+    """
+
+    correlation: Correlation
+    by_step: Mapping[int, Correlation]
+    folder: pathlib.Path
+
+
+def correlate_supernet(
+    supernet: TrainedSupernet,
+    table: str | os.PathLike[str],
+    *,
+    accuracy_column: str,
+    options: CorrelationOptions = _DEFAULTS,
+    work_dir: str | os.PathLike[str] | None = None,
+    name: str = "default",
+    train: Any = None,
+    validation: Any = None,
+    recalibration: Any = None,
+    metric: keras.metrics.Metric | None = None,
+    labels: str | None = None,
+    direction: str = "max",
+) -> CorrelationResult:
+    """Compares a supernet's scores with the accuracies of a benchmark.
+
+    Architectures of the benchmark's table are scored as a search would score
+    them. Writes `work_dir/correlate/<name>/`: `scores.jsonl` (every score, at
+    once), `correlation.json`, `scatter.png`, `beside.png` (all runs on the
+    same table), and with several checkpoints `over_training.json` and
+    `over_training.png`. Call it again to resume.
+
+    Args:
+        supernet: From `train_supernet` or `load_supernet`.
+        table: The benchmark's table, .npz or .csv, with a column `arch_str`.
+        accuracy_column: Column of the table to compare with.
+        options: Which architectures and checkpoints, and how they are scored.
+        work_dir: Folder of all results; that of the supernet if None.
+        name: Of this comparison.
+        train: The data set that the supernet was trained on, which is split
+            as in the training. Needed only if the supernet was loaded and the
+            data set has moved.
+        validation: Images that the training held out, where they were arrays
+            or a `tf.data.Dataset` and the supernet was loaded.
+        recalibration: Training images that batch norm is recalibrated on;
+            given together with `validation`.
+        metric: Keras metric that paths are scored by; accuracy if None.
+        labels: "sparse" or "one_hot": what the metric takes, where the name
+            of its class does not say so.
+        direction: "max" or "min": which values of the metric are better.
+
+    Returns:
+        Rank correlations, and the folder.
+
+    Raises:
+        UserError: The table, a column or a checkpoint is not there, the
+            images are not those that the training held out, or the folder
+            holds another comparison.
+
+    Example:
+        >>> spos_tf.correlate_supernet(  # doctest: +SKIP
+        ...     supernet, "nb201.npz", accuracy_column="test200_cifar10")
+    """
+    place = work_dir or supernet.work_dir
+    if place is None:
+        raise UserError(
+            "The results of a comparison go into a folder, and the supernet "
+            "has none. Give a `work_dir`."
+        )
+    score_metric = ScoreMetric.make(
+        metric,
+        labels=labels,
+        direction=direction,
+        num_classes=supernet.blueprint.num_classes,
+    )
+    source = supernet.source if train is None else train
+    words = {} if metric is None else json.loads(score_metric.identity)
+    plan = RunPlan.of(
+        "correlate",
+        CORRELATE_STAGE,
+        RunOptions(work_dir=os.fspath(place), name=name),
+        ThreadOptions(threads=threads()),
+        SpaceOptions(
+            search_space=supernet.blueprint.search_space.name,
+            space_arguments=plain_arguments(supernet.blueprint.space_arguments),
+        ),
+        *job_data.source_options(source),
+        SupernetNameOptions(supernet_name=supernet.name),
+        TableOptions(table=os.fspath(table), accuracy_column=accuracy_column),
+        options,
+        # No flag can name it.
+        **({"metric": words} if words else {}),
+    )
+    with (
+        process_settings(deterministic=True),
+        open_run(pathlib.Path(place), name, plan) as run,
+    ):
+        steps = _steps(supernet, options.supernet_step)
+        first = _at_step(supernet, steps[0])
+        compared = _read_compared(
+            supernet.blueprint, table, accuracy_column, options
+        )
+        for asked in options.top_k:
+            top_count(asked, len(compared.encodings))
+        images = job_data.search_data(
+            first,
+            options,
+            source=train,
+            validation=validation,
+            recalibration=recalibration,
+        )
+        task = ScoringTask.of(first, images, score_metric, options)
+        task = dataclasses.replace(
+            task,
+            validation=scored_subset(
+                task.validation, options.scored_images, options.seed
+            ),
+        )
+        comparison = Comparison(task, compared, run.folder, options)
+        by_step = comparison.scores(
+            [functools.partial(_at_step, supernet, step) for step in steps]
+        )
+        found = write_results(
+            run.folder,
+            compared,
+            by_step,
+            Facts.of(supernet, options, score_metric, accuracy_column),
+        )
+    tell(f"See {run.folder / 'correlation.json'}.")
+    return CorrelationResult(found[max(found)], found, run.folder)
+
+
+def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:
+    """The checkpoints that are asked for; None is the supernet as it is.
+
+    Raises:
+        UserError: One is not there.
+    """
+    if not asked:
+        return [None]
+    if supernet.work_dir is None:
+        raise UserError(
+            "`supernet_step` names checkpoints, and the supernet has none: it "
+            "is of no `work_dir`. Leave it out."
+        )
+    folder = _checkpoints(supernet)
+    there = checkpoint_steps(folder)
+    if list(asked) == ["all"] and there:
+        return [*there]
+    wanted: set[int] = set()
+    for text in asked:
+        if not text.isdecimal() or int(text) not in there:
+            raise UserError(
+                f"`supernet_step` is all, or checkpoints of {str(folder)!r}, "
+                f"which are: {', '.join(map(str, there)) or 'none'}; got "
+                f"{text!r}. The training keeps as many as "
+                "`keep_checkpoints` says."
+            )
+        wanted.add(int(text))
+    return [*sorted(wanted)]
+
+
+def _checkpoints(supernet: TrainedSupernet) -> pathlib.Path:
+    assert supernet.work_dir is not None
+    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
+    return folder / "checkpoints"
+
+
+def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
+    """The supernet with the weights of another checkpoint."""
+    if step is None or step == supernet.step:
+        return supernet
+    found = read_checkpoint(checkpoint_path(_checkpoints(supernet), step))
+    return dataclasses.replace(
+        supernet,
+        weights=found.weights(),
+        description=found.description,
+        step=found.step,
+    )
+
+
+def _read_compared(
+    blueprint: Blueprint,
+    path: str | os.PathLike[str],
+    accuracy_column: str,
+    options: CorrelationOptions,
+) -> Compared:
+    """The sample of the table, with what is known of it."""
+    space = blueprint.search_space
+    table = read_table(pathlib.Path(path))
+    accuracies = table.numbers(accuracy_column)
+    legal = sub_table(
+        table, space, functools.partial(parse_architecture, space.name)
+    )
+    if legal.left_out:
+        tell(
+            f"{legal.left_out:,} of the table's "
+            f"{len(table.architectures):,} architectures are not in space "
+            f"{space.name} and are left out."
+        )
+    sample = legal.sample(options.num_architectures, options.seed)
+    if len(sample) < 2:
+        raise UserError(
+            "Rankings are compared of at least 2 architectures; got "
+            f"{len(sample)} of table {os.fspath(path)!r}."
+        )
+    costs = {
+        name: table.numbers(name)[sample.rows]
+        if name in table.columns
+        else np.asarray(cost_table(blueprint, name)(sample.encodings))
+        for name in COST_COLUMNS
+    }
+    return Compared(
+        sample.encodings,
+        [table.architectures[row] for row in sample.rows],
+        accuracies[sample.rows],
+        costs,
+        table.sha256,
+    )

@@ -1,0 +1,244 @@
+"""What a comparison with a benchmark leaves: figures, files, pictures."""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spos_tf.analysis.correlation import (
+    Correlation,
+    RankCorrelation,
+    correlate,
+    kendall_interval,
+)
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.jobs.notes import warn
+from spos_tf.jobs.run_folder import RUN_FILE, write_json
+from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.options import CorrelationOptions
+from spos_tf.report.correlation_plots import (
+    TrainedTau,
+    plot_beside,
+    plot_over_training,
+    plot_scatter,
+)
+from spos_tf.report.scores import Metric
+from spos_tf.strict_json import parse_json
+
+_CORRELATION, _OVER_TRAINING = "correlation.json", "over_training.json"
+
+
+class Compared(NamedTuple):
+    """Architectures, and what the benchmark says of them.
+
+    Attributes:
+        encodings: int32 `[architectures, num_choices]`.
+        texts: As the table has them.
+        accuracies: float64 `[architectures]`.
+        costs: By name, `[architectures]`.
+        fingerprint: Of the table's file.
+    """
+
+    encodings: np.ndarray
+    texts: list[str]
+    accuracies: np.ndarray
+    costs: dict[str, np.ndarray]
+    fingerprint: str
+
+
+class Facts(NamedTuple):
+    """What a comparison is of.
+
+    Attributes:
+        search_space: Name of the space.
+        supernet: Name of the supernet.
+        batch_size: Of its training; None where it is not known.
+        accuracy_column: Of the table.
+        metric: What the scores are.
+        options: How they were made.
+    """
+
+    search_space: str
+    supernet: str
+    batch_size: int | None
+    accuracy_column: str
+    metric: Metric
+    options: CorrelationOptions
+
+    @classmethod
+    def of(
+        cls,
+        supernet: TrainedSupernet,
+        options: CorrelationOptions,
+        metric: ScoreMetric,
+        accuracy_column: str,
+    ) -> "Facts":
+        """The facts of a comparison of that supernet."""
+        return cls(
+            supernet.blueprint.search_space.name,
+            supernet.name,
+            _batch_size(supernet),
+            accuracy_column,
+            Metric(metric.name, metric.direction),
+            options,
+        )
+
+    def correlation(
+        self, scores: np.ndarray, accuracies: np.ndarray
+    ) -> Correlation:
+        """How scores rank architectures."""
+        better = np.array([self.metric.rank(one) for one in scores])
+        return correlate(
+            better,
+            accuracies,
+            top=self.options.top_k,
+            resamples=self.options.resamples,
+            seed=self.options.seed,
+        )
+
+    def baselines(self, compared: Compared) -> dict[str, Any]:
+        """The correlation of costs: what knowing nothing but size gives."""
+        return {
+            name: dataclasses.asdict(
+                kendall_interval(
+                    np.asarray(values, np.float64),
+                    compared.accuracies,
+                    resamples=self.options.resamples,
+                    seed=self.options.seed,
+                )
+            )
+            for name, values in compared.costs.items()
+        }
+
+
+def _batch_size(supernet: TrainedSupernet) -> int | None:
+    """Images a step of the supernet's training, where its run.json says it."""
+    if supernet.work_dir is None:
+        return None
+    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
+    try:
+        size = parse_json((folder / RUN_FILE).read_bytes())["options"][
+            "batch_size"
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return size if isinstance(size, int) else None
+
+
+def write_results(
+    folder: pathlib.Path,
+    compared: Compared,
+    by_step: dict[int, np.ndarray],
+    facts: Facts,
+) -> dict[int, Correlation]:
+    """Writes and draws all results.
+
+    Args:
+        folder: The comparison's.
+        compared: The architectures.
+        by_step: Scores by training steps, ascending.
+        facts: What the comparison is of.
+
+    Returns:
+        Correlations by training steps; the last is the comparison's.
+    """
+    found = {
+        step: facts.correlation(scores, compared.accuracies)
+        for step, scores in by_step.items()
+    }
+    last = max(found)
+    size = facts.batch_size
+    entries = [
+        {
+            "step": step,
+            "images": None if size is None else step * size,
+            **one.to_dict(),
+        }
+        for step, one in found.items()
+    ]
+    of_run = {
+        "search_space": facts.search_space,
+        "supernet": facts.supernet,
+        "metric": facts.metric.name,
+        "direction": facts.metric.direction,
+        "statistics": facts.options.statistics,
+        "table": compared.fingerprint,
+        "accuracy_column": facts.accuracy_column,
+    }
+    write_json(
+        folder / _CORRELATION,
+        {**of_run, **entries[-1], "baselines": facts.baselines(compared)},
+    )
+    plot_scatter(
+        by_step[last],
+        compared.accuracies,
+        folder / "scatter.png",
+        title=f"{facts.search_space}, step {last}: Kendall tau "
+        f"{found[last].kendall}",
+        accuracy_label=facts.accuracy_column,
+        metric=facts.metric,
+    )
+    if len(found) > 1:
+        write_json(folder / _OVER_TRAINING, {**of_run, "checkpoints": entries})
+        _draw_over_training(folder)
+    _draw_beside(folder)
+    return found
+
+
+def _draw_over_training(folder: pathlib.Path) -> None:
+    runs = _siblings(folder, _OVER_TRAINING)
+    images = all(
+        one["images"] is not None
+        for run in runs.values()
+        for one in run["checkpoints"]
+    )
+    unit = "images" if images else "step"
+    plot_over_training(
+        {
+            name: [
+                TrainedTau(one[unit], _kendall(one))
+                for one in run["checkpoints"]
+            ]
+            for name, run in runs.items()
+        },
+        folder / "over_training.png",
+        amount_label="training images seen" if images else "training steps",
+    )
+
+
+def _draw_beside(folder: pathlib.Path) -> None:
+    runs = _siblings(folder, _CORRELATION)
+    plot_beside(
+        {
+            f"{name}\n{run['search_space']}": _kendall(run)
+            for name, run in runs.items()
+        },
+        folder / "beside.png",
+    )
+
+
+def _kendall(entry: dict[str, Any]) -> RankCorrelation:
+    return RankCorrelation(**entry["kendall"])
+
+
+def _siblings(folder: pathlib.Path, name: str) -> dict[str, dict[str, Any]]:
+    """Results of this run, and then of others on the same accuracies."""
+    own = parse_json((folder / name).read_bytes())
+    runs = {folder.name: own}
+    for path in sorted(folder.parent.glob(f"*/{name}")):
+        if path.parent.name in runs:
+            continue
+        try:
+            other = parse_json(path.read_bytes())
+            same = all(
+                other[key] == own[key] for key in ("table", "accuracy_column")
+            )
+            for one in other.get("checkpoints", [other]):
+                _kendall(one), one["images"], other["search_space"]
+        except (OSError, ValueError, KeyError, TypeError):
+            warn(f"{path} cannot be read; it is left out.")
+            continue
+        if same:
+            runs[path.parent.name] = other
+    return runs

@@ -1,0 +1,131 @@
+"""Measures the accuracy of a trained network, or of an exported file of it."""
+
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spos_tf.data.examples import AnySplit
+from spos_tf.data.inputs import Images, images_of
+from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.sources import DataSource
+from spos_tf.errors import UserError
+from spos_tf.export import FORMATS, keras_predictor, load
+from spos_tf.jobs.data import preprocessing_of
+from spos_tf.jobs.trained import network_known
+from spos_tf.networks.blueprint import Blueprint
+from spos_tf.options import EvaluationOptions
+
+if TYPE_CHECKING:
+    import keras
+
+
+def evaluate_subnet(
+    model: "keras.Model",
+    data: Any,
+    *,
+    export_folder: str | pathlib.Path | None = None,
+    options: EvaluationOptions | None = None,
+) -> dict[str, Any]:
+    """Measures how many images a network classifies correctly.
+
+    Args:
+        model: From `train_subnet` or `load_subnet`.
+        data: `(images, labels)`, a data set, or a `tf.data.Dataset` of
+            batches. Of a data set, `options.split` is taken.
+        export_folder: Where `export_subnet` wrote; needed unless
+            `options.format` is keras.
+        options: What is measured.
+
+    Returns:
+        `{"format", "split", "images", "accuracy"}`; the split is None where
+        the images were given.
+
+    Raises:
+        UserError: There are no images, the file is missing, or a logit is
+            not finite.
+    """
+    options = options or EvaluationOptions()
+    blueprint = network_known(model).blueprint
+    preprocessing = preprocessing_of(blueprint, options)
+    images = _images(data, blueprint, options)
+    split = images.everything(preprocessing)
+    if not len(split):
+        way_out = "Choose another `split`."
+        if options.split == "search":
+            way_out = "Give the `holdout_per_class` of the search."
+        raise UserError(
+            "Accuracy is measured on at least one image; split "
+            f"{options.split!r} has none. {way_out}"
+        )
+    if options.format == "keras":
+        predict = keras_predictor(model)
+    elif export_folder is None:
+        raise UserError(
+            f"`format={options.format}` is an exported file. Give the "
+            "`export_folder` that has it."
+        )
+    else:
+        file = pathlib.Path(export_folder) / FORMATS[options.format].file_name
+        predict = load(file, options.format)
+    return {
+        "format": options.format,
+        "split": options.split if isinstance(data, DataSource) else None,
+        "images": len(split),
+        "accuracy": accuracy(
+            predict, split, preprocessing, batch_size=options.batch_size
+        ),
+    }
+
+
+def _images(
+    data: Any, blueprint: Blueprint, options: EvaluationOptions
+) -> Images:
+    """The images that are measured on."""
+    is_test = not isinstance(data, DataSource) or options.split == "test"
+    images = images_of(
+        data,
+        argument="test" if is_test else "train",
+        num_classes=blueprint.num_classes,
+    )
+    if is_test:
+        return images
+    train, search = images.hold_out(options.holdout_per_class or 0)
+    return train if options.split == "train" else search
+
+
+def accuracy(
+    predict: Callable[[np.ndarray], np.ndarray],
+    split: AnySplit,
+    preprocessing: PreprocessingOptions,
+    *,
+    batch_size: int = 256,
+) -> float:
+    """Share of a split's images that a network classifies correctly.
+
+    Args:
+        predict: float32 images `[batch, height, width, 3]` -> logits
+            `[batch, classes]`.
+        split: At least one image.
+        preprocessing: How they become inputs.
+        batch_size: Images at once.
+
+    Raises:
+        UserError: An image cannot be read, or a logit is not finite.
+    """
+    correct = total = 0
+    for images, labels in evaluation_batches(
+        split, preprocessing, batch_size=batch_size
+    ).as_numpy_iterator():
+        logits = predict(images)
+        if not np.isfinite(logits).all():
+            raise UserError(
+                "Logits are finite numbers; the network gives NaN or infinity "
+                f"among images {total} to {total + len(labels) - 1} of "
+                f"{split.name!r}. Train it again."
+            )
+        correct += int((logits.argmax(axis=1) == labels).sum())
+        total += len(labels)
+    return correct / total

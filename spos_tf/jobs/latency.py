@@ -1,0 +1,335 @@
+"""Measures a latency table on this machine, and how honest it is."""
+
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from spos_tf.analysis.latency_report import (
+    Comparison,
+    build_report,
+    write_report,
+)
+from spos_tf.atomic_write import unfinished
+from spos_tf.cost.latency import latency_table, read_latency_table
+from spos_tf.cost.latency_entries import MeasuredTable
+from spos_tf.cost.spread import spread_encodings
+from spos_tf.errors import UserError
+from spos_tf.export import part_timing
+from spos_tf.export.machine import describe_machine
+from spos_tf.export.timing import (
+    interleaved,
+    open_session,
+    set_tensorflow_threads,
+)
+from spos_tf.jobs.notes import tell
+from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.networks.subnet import build_subnet
+from spos_tf.options import LatencyOptions
+from spos_tf.space.search_space import format_encoding
+from spos_tf.strict_json import parse_json
+
+# Parts measured together. Few, so that a killed run loses little; the whole
+# networks beside them see to it that caches are as within a network.
+_GROUP = 12
+
+
+class _Partial:
+    """What is measured so far, and with which settings."""
+
+    def __init__(self, path: pathlib.Path, settings: dict[str, Any]) -> None:
+        self._path = path
+        self._settings = settings
+        self.passes: list[dict[str, list[float]]] = []
+        if not path.exists():
+            return
+        try:
+            data = parse_json(path.read_bytes())
+            before, self.passes = dict(data["settings"]), data["passes"]
+            if not _are_samples(self.passes):
+                raise TypeError(self.passes)
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{str(path)!r} is not what this tool left there. Delete it."
+            ) from None
+        _refuse_changed(before, settings, path)
+
+    def add(self, index: int, samples: dict[str, list[float]]) -> None:
+        """Keeps samples of a pass."""
+        while len(self.passes) <= index:
+            self.passes.append({})
+        for key, values in samples.items():
+            self.passes[index].setdefault(key, []).extend(values)
+        with unfinished(self._path) as temporary:
+            text = json.dumps(
+                {"settings": self._settings, "passes": self.passes}
+            )
+            temporary.write_text(text, "utf-8")
+
+    def has(self, index: int, key: str) -> bool:
+        """Whether a pass has measured something."""
+        return len(self.passes) > index and key in self.passes[index]
+
+    def samples(self) -> dict[str, list[float]]:
+        """All samples of all passes."""
+        merged: dict[str, list[float]] = {}
+        for samples in self.passes:
+            for key, values in samples.items():
+                merged.setdefault(key, []).extend(values)
+        return merged
+
+    def remove(self) -> None:
+        """When the table is written."""
+        self._path.unlink(missing_ok=True)
+
+
+def _are_samples(passes: Any) -> bool:
+    """Whether these are milliseconds by part, once a pass."""
+    return isinstance(passes, list) and all(
+        isinstance(one, dict)
+        and all(
+            isinstance(values, list)
+            and values
+            and all(type(ms) is float and ms >= 0 for ms in values)
+            for values in one.values()
+        )
+        for one in passes
+    )
+
+
+def _refuse_changed(
+    before: Mapping[str, Any], now: Mapping[str, Any], path: pathlib.Path
+) -> None:
+    different = [
+        f"{name} {before.get(name)} (now {now.get(name)})"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if different:
+        raise UserError(
+            f"{str(path)!r} was measured with other settings: "
+            f"{'; '.join(different)}. Use the same options on the same "
+            "machine, or another `output`."
+        )
+
+
+def _settings(blueprint: Blueprint, options: LatencyOptions) -> dict[str, Any]:
+
+    return {
+        "search_space": blueprint.search_space.name,
+        "space_arguments": plain_arguments(blueprint.space_arguments),
+        "machine": describe_machine(options.runtime),
+        "runtime": options.runtime,
+        "threads": options.threads,
+        "batch": options.batch,
+    }
+
+
+def _opener(options: LatencyOptions) -> Callable[[Any], Any]:
+    def open_model(model: Any) -> Any:
+        return open_session(
+            model,
+            options.runtime,
+            threads=options.threads,
+            batch=options.batch,
+        )
+
+    return open_model
+
+
+def _network_key(encoding: Iterable[int]) -> str:
+
+    return f"network {format_encoding(encoding)}"
+
+
+def _build(
+    blueprint: Blueprint,
+    options: LatencyOptions,
+    partial: _Partial,
+    settings: Mapping[str, Any],
+    output: pathlib.Path,
+) -> MeasuredTable:
+    """Measures what is missing and writes the table; returns what it says."""
+    open_model = _opener(options)
+    parts = part_timing.distinct_parts(blueprint)
+    encodings = part_timing.anchors(blueprint)
+    wanted = [part for part in parts if part.does_something]
+    groups = [
+        wanted[start : start + _GROUP]
+        for start in range(0, len(wanted), _GROUP)
+    ]
+    missing = [
+        (index, group)
+        for index in range(options.passes)
+        for group in groups
+        if not all(partial.has(index, part.key) for part in group)
+    ]
+    sessions: dict[str, Any] = {}
+    companions: dict[str, Any] = {}
+    with tqdm.tqdm(total=options.passes * len(wanted), unit="part") as bar:
+        done = sum(len(group) for group in groups) * options.passes
+        bar.update(done - sum(len(group) for _, group in missing))
+        for index, group in missing:
+            for encoding in encodings if not companions else ():
+                key = _network_key(encoding)
+                bar.set_description(f"exporting {key[:20]}")
+                companions[key] = open_model(build_subnet(blueprint, encoding))
+            for part in group:
+                if part.key not in sessions:
+                    bar.set_description(f"exporting {part.key}")
+                    sessions[part.key] = open_model(part.build())
+            bar.set_description(f"pass {index + 1}")
+            samples = part_timing.measure(
+                {part.key: sessions[part.key] for part in group},
+                companions,
+                options.repeats,
+                warmup=options.warmup,
+                seed=index,
+            )
+            partial.add(index, samples)
+            bar.update(len(group))
+    samples = partial.samples()
+    entries = part_timing.entries(parts, samples)
+    network_ms = np.array(
+        [np.median(samples[_network_key(encoding)]) for encoding in encodings]
+    )
+    overhead = part_timing.overhead_ms(
+        blueprint, entries, encodings, network_ms
+    )
+    table = MeasuredTable(
+        **settings,
+        overhead_ms=round(overhead, 6),
+        entries=entries,
+        source=repr(str(output)),
+    )
+    table.write(output)
+    # The file rounds, and it is the file that predicts.
+    return _read(output, settings)
+
+
+def _read(output: pathlib.Path, settings: Mapping[str, Any]) -> MeasuredTable:
+
+    table = read_latency_table(output)
+    if not isinstance(table, MeasuredTable):
+        raise UserError(
+            f"{str(output)!r} is there and was not measured by this tool. "
+            "Choose another `output`."
+        )
+    before = {name: getattr(table, name) for name in settings}
+    _refuse_changed(before, settings, output)
+    return table
+
+
+def _check(
+    blueprint: Blueprint,
+    options: LatencyOptions,
+    table: MeasuredTable,
+    settings: Mapping[str, Any],
+    output: pathlib.Path,
+) -> pathlib.Path:
+    """Compares predictions with whole networks."""
+    open_model = _opener(options)
+    costs = latency_table(blueprint, table)
+    space = blueprint.search_space
+    count = options.check_architectures
+    # Not the seed of the anchors: these are networks that it has not seen.
+    uniform = space.sample(np.random.default_rng(1), count)
+    spread = spread_encodings(costs, space, count)
+    encodings = np.concatenate([spread, uniform])
+    opened: dict[str, Any] = {}
+    for encoding in tqdm.tqdm(encodings, "exporting networks", unit="network"):
+        key = _network_key(encoding)
+        if key not in opened:
+            opened[key] = open_model(build_subnet(blueprint, encoding))
+    sessions = [opened[_network_key(encoding)] for encoding in encodings]
+    total = 2 * (options.check_rounds + options.warmup)
+    with tqdm.tqdm(total=total, desc="measuring", unit="round") as bar:
+        first, second = (
+            np.median(
+                interleaved(
+                    sessions,
+                    options.check_rounds,
+                    warmup=options.warmup,
+                    seed=seed,
+                    progress=bar.update,
+                ),
+                axis=0,
+            )
+            for seed in (0, 1)
+        )
+    predicted = costs(encodings)
+    sets = [
+        Comparison(*(x[some] for x in (encodings, predicted, first, second)))
+        for some in (slice(count), slice(count, None))
+    ]
+    report = build_report(
+        {
+            "table": output.name,
+            **settings,
+            "overhead_ms": table.overhead_ms,
+            "rounds": options.check_rounds,
+        },
+        *sets,
+    )
+    text_path = output.with_name(f"{output.name}.report.md")
+    write_report(
+        report, output.with_name(f"{output.name}.report.json"), text_path
+    )
+    return text_path
+
+
+def build_latency_table(
+    blueprint: Blueprint,
+    output: str | pathlib.Path,
+    *,
+    options: LatencyOptions | None = None,
+) -> MeasuredTable:
+    """Measures every part of a space's networks in a runtime.
+
+    Every distinct part (each block with each of its options, stem and head)
+    is exported and timed. What is measured is kept in `OUTPUT.partial.json` at
+    once: call it again to resume. Leave the machine alone meanwhile.
+
+    Args:
+        blueprint: Of the networks.
+        output: The table to write, a YAML file. One that is there already is
+            read, and nothing is measured again.
+        options: Runtime, threads, batch, and how often what is called. With
+            `check_architectures`, `OUTPUT.report.json` and `.report.md`
+            compare predictions with whole networks.
+
+    Returns:
+        The table, as the file has it.
+
+    Raises:
+        UserError: The networks cannot run there, or the file is of other
+            settings.
+    """
+    options = options or LatencyOptions()
+    output = pathlib.Path(output)
+    if options.runtime == "tensorflow":
+        set_tensorflow_threads(options.threads)
+    settings = _settings(blueprint, options)
+    partial_path = output.with_name(f"{output.name}.partial.json")
+    if output.exists():
+        table = _read(output, settings)
+        # Of a run that was killed between writing the one and removing it.
+        partial_path.unlink(missing_ok=True)
+        tell(f"{output} is there already; nothing is measured again.")
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        times = {
+            name: getattr(options, name)
+            for name in ("warmup", "repeats", "passes")
+        }
+        partial = _Partial(partial_path, {**settings, **times})
+        table = _build(blueprint, options, partial, settings, output)
+        partial.remove()
+        tell(f"{len(table.entries)} parts measured: {output}.")
+    if options.check_architectures:
+        report = _check(blueprint, options, table, settings, output)
+        tell(f"How well the sums predict whole networks: {report}.")
+    return table

@@ -1,0 +1,329 @@
+"""The two training jobs, from Python and by their commands."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import spos_tf
+from source_tree import REPO
+from spos_tf.data.sources import load_source, tfds
+from spos_tf.jobs.trained import subnet_of
+
+# One choice: what takes long is tracing.
+SPACE = {
+    "preset": "demo",
+    "stage_widths": [12],
+    "stage_strides": [2],
+    "stage_repeats": [1],
+    "last_width": 16,
+}
+NUMBERS = {
+    "steps": 6,
+    "batch_size": 16,
+    "checkpoint_every": 2,
+    "validate_every": 3,
+    "log_every": 2,
+    "holdout_per_class": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def blueprint():
+    return spos_tf.build_blueprint("shufflenet_blocks", **SPACE)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    source = load_source("digits")
+    return [
+        (split.items, split.labels) for split in (source.train, source.test)
+    ]
+
+
+def options(**further):
+    return spos_tf.TrainingOptions(**{**NUMBERS, **further})
+
+
+@pytest.fixture(scope="module")
+def supernet(blueprint, tmp_path_factory):
+    """Trained from Python on a data set that a flag can name."""
+    return spos_tf.train_supernet(
+        blueprint,
+        tfds("digits"),
+        work_dir=tmp_path_factory.mktemp("python"),
+        options=options(),
+    )
+
+
+def arrays(folder, step):
+    with np.load(folder / f"checkpoints/step-{step:08d}.npz") as file:
+        return {name: file[name].tobytes() for name in file.files}
+
+
+def plain(folder):
+    """What a run left, without times, and without where it is."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name.startswith("events/"):
+            continue
+        if path.suffix == ".npz":
+            found[name] = arrays(folder, int(path.stem.removeprefix("step-")))
+        elif path.suffix == ".keras":
+            found[name] = [
+                np.asarray(variable).tobytes()
+                for variable in keras.saving.load_model(path).variables
+            ]
+        else:
+            text = path.read_text("utf-8")
+            found[name] = text.replace(str(folder.parent.parent), "WORK_DIR")
+    if "metrics.json" in found:
+        metrics = json.loads(found["metrics.json"])
+        assert metrics.pop("seconds") > 0
+        found["metrics.json"] = metrics
+    return found
+
+
+def run(command, work_dir, *flags):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "spos_tf", command),
+            *(f"--{key}={value}" for key, value in NUMBERS.items()),
+            f"--work_dir={work_dir}",
+            "--dataset=digits",
+            *flags,
+        ],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_and_the_command_leave_equal_files(
+    supernet, blueprint, tmp_path
+):
+    run(
+        "train_supernet",
+        tmp_path,
+        "--search_space=shufflenet_blocks",
+        f"--space_arguments={json.dumps(SPACE)}",
+    )
+    ours = supernet.work_dir / "supernet" / "default"
+    theirs = tmp_path / "supernet" / "default"
+    assert plain(ours) == plain(theirs)
+    assert {path.name for path in ours.iterdir()} == {
+        ".lock",
+        "checkpoints",
+        "events",
+        "labels.json",
+        "run.json",
+        "train_supernet.flags",
+    }
+    model = spos_tf.train_subnet(
+        (blueprint, [1]),
+        tfds("digits"),
+        work_dir=supernet.work_dir,
+        options=options(),
+        inherit_from=supernet,
+    )
+    run(
+        "train_subnet",
+        tmp_path,
+        "--search_space=shufflenet_blocks",
+        f"--space_arguments={json.dumps(SPACE)}",
+        "--encoding=1",
+        f"--inherit_from={tmp_path}",
+    )
+    ours = supernet.work_dir / "subnet" / "default"
+    assert plain(ours) == plain(tmp_path / "subnet" / "default")
+    # Ready to be used, and loaded as the same network.
+    images, labels = (
+        load_source("digits").test.items,
+        load_source("digits").test.labels,
+    )
+    loss, accuracy = model.evaluate(images, labels, verbose=0)
+    metrics = json.loads((ours / "metrics.json").read_text("utf-8"))
+    assert accuracy == pytest.approx(metrics["test_accuracy"])
+    assert np.isfinite(loss)
+    again = spos_tf.load_subnet(ours)
+    known = subnet_of(again)
+    assert known.encoding.tolist() == [1]
+    assert known.class_names == tuple("0123456789")
+    np.testing.assert_array_equal(
+        again.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+
+
+def test_a_supernet_is_loaded_as_it_was(supernet):
+    loaded = spos_tf.load_supernet(supernet.work_dir)
+    assert loaded.fingerprint() == supernet.fingerprint()
+    assert loaded.step == NUMBERS["steps"]
+    assert loaded.holdout is None
+    assert loaded.source == tfds("digits")
+    assert len(supernet.holdout.validation) == 50
+    assert supernet.holdout.class_names == tuple("0123456789")
+    assert len(supernet.holdout.recalibration(100, 0)) == 100
+    # More than there are: all.
+    assert len(supernet.holdout.recalibration(10**6, 0)) == 1392
+    early = spos_tf.load_supernet(supernet.work_dir, step=2)
+    assert early.fingerprint() != supernet.fingerprint()
+    with pytest.raises(spos_tf.UserError, match="no supernet checkpoint"):
+        spos_tf.load_supernet(supernet.work_dir, name="other")
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the process's training as Ctrl-C does."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("form", ["arrays", "tf.data"])
+def test_a_resumed_run_ends_in_the_same_bits(blueprint, digits, tmp_path, form):
+    (images, labels), _ = digits
+    if form == "arrays":
+        given = {"train": (images, labels)}
+    else:
+        dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+        given = {
+            "train": dataset.skip(50).batch(7),
+            "validation": dataset.take(50).batch(9),
+        }
+    held = {} if form == "arrays" else {"holdout_per_class": None}
+
+    def train(name, *callbacks):
+        return spos_tf.train_supernet(
+            blueprint,
+            work_dir=tmp_path,
+            name=name,
+            options=options(**held),
+            callbacks=callbacks,
+            **given,
+        )
+
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("stopped", Stop())
+    assert (
+        max((tmp_path / "supernet/stopped/checkpoints").iterdir()).name
+        < "step-00000006"
+    )
+    resumed = train("stopped")
+    folder = tmp_path / "supernet"
+    assert arrays(folder / "whole", 6) == arrays(folder / "stopped", 6)
+    assert resumed.fingerprint() == whole.fingerprint()
+    run_file = json.loads((folder / "whole/run.json").read_text("utf-8"))
+    assert set(run_file["inputs"]) == {*given}
+    # Other images are another run.
+    given["train"] = (images[::-1], labels[::-1])
+    with pytest.raises(spos_tf.UserError, match="`train` has changed"):
+        train("whole")
+
+
+def test_a_call_leaves_the_process_as_it_was(blueprint, digits, tmp_path):
+    before = keras.config.dtype_policy()
+    tf.random.set_seed(1)
+    expected = tf.random.uniform([3]).numpy()
+    tf.random.set_seed(1)
+    spos_tf.train_subnet(
+        (blueprint, [0]),
+        digits[0],
+        work_dir=tmp_path,
+        options=options(
+            steps=2, dtype_policy="mixed_bfloat16", holdout_per_class=None
+        ),
+    )
+    assert keras.config.dtype_policy() == before
+    np.testing.assert_array_equal(tf.random.uniform([3]).numpy(), expected)
+    metrics = tmp_path / "subnet/default/metrics.json"
+    assert json.loads(metrics.read_text("utf-8"))["test_score"] is None
+
+
+def test_a_blueprint_of_ones_own_is_given_again(blueprint, digits, tmp_path):
+    space = dataclasses.replace(blueprint.search_space, name="mine")
+    mine = dataclasses.replace(blueprint, search_space=space)
+    spos_tf.train_supernet(
+        mine, digits[0], work_dir=tmp_path, options=options(steps=2)
+    )
+    with pytest.raises(spos_tf.UserError, match="give it as `blueprint`"):
+        spos_tf.load_supernet(tmp_path)
+    loaded = spos_tf.load_supernet(tmp_path, mine)
+    assert loaded.blueprint.search_space.name == "mine"
+    assert loaded.source is None
+    other = dataclasses.replace(mine, space_arguments={"preset": "cifar"})
+    with pytest.raises(spos_tf.UserError, match="Give the same `blueprint`"):
+        spos_tf.load_supernet(tmp_path, other)
+    fewer = dataclasses.replace(
+        mine,
+        search_space=dataclasses.replace(
+            space,
+            choices=(spos_tf.Choice(space.choices[0].name, ("a", "b")),),
+        ),
+    )
+    with pytest.raises(spos_tf.UserError, match="with the choices"):
+        spos_tf.load_supernet(tmp_path, fewer)
+    pretended = dataclasses.replace(blueprint, num_classes=7)
+    with pytest.raises(spos_tf.UserError, match="a name of its own"):
+        spos_tf.load_supernet(tmp_path, pretended)
+
+
+REFUSED = {
+    "options of something else": (
+        {"options": spos_tf.SearchOptions()},
+        "SupernetOptions",
+    ),
+    "validation and holdout": (
+        {"validation": tfds("digits")},
+        "Leave one out",
+    ),
+    "the same images to validate": (
+        {
+            "train": tfds("digits"),
+            "validation": tfds("digits"),
+            "options": spos_tf.TrainingOptions(steps=2),
+        },
+        "data set of `train`",
+    ),
+    "smoothing of a loss": (
+        {
+            "loss": keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True
+            ),
+            "options": options(label_smoothing=0.1),
+        },
+        "belongs to the default loss",
+    ),
+    "probabilities": (
+        {"loss": keras.losses.SparseCategoricalCrossentropy()},
+        "from_logits",
+    ),
+    "an unknown choice": ({"fix": {"stage9.op": "3x3"}}, "stage9.op"),
+    "a limit that nothing keeps": ({"max_macs": 1.0}, "macs"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), REFUSED.values(), ids=REFUSED)
+def test_refused(blueprint, digits, tmp_path, change, expected):
+    arguments = {"train": digits[0], "options": options(), **change}
+    with pytest.raises(spos_tf.UserError) as refused:
+        spos_tf.train_supernet(
+            blueprint, work_dir=tmp_path / "runs", **arguments
+        )
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_stream_needs_images_to_validate_on(blueprint, digits, tmp_path):
+    dataset = tf.data.Dataset.from_tensor_slices(digits[0]).batch(8)
+    with pytest.raises(spos_tf.UserError, match="validation_split"):
+        spos_tf.train_supernet(
+            blueprint, dataset, work_dir=tmp_path, options=options()
+        )
