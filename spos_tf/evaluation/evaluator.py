@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.metric import Accumulator, ScoreMetric
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
@@ -32,10 +32,10 @@ class Evaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: ScoreMetric | None = None,
+        metric: Accumulator | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric_of(supernet, metric)
+        self._metric = metric or metric_of(supernet, None)
         self._recalibration = recalibration
         self._scoring = scoring
         image = tf.TensorSpec(

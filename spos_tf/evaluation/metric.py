@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import keras
 import numpy as np
@@ -41,6 +41,22 @@ _OF_PROBABILITIES = (
     keras.metrics.TrueNegatives,
     keras.metrics.TruePositives,
 )
+
+
+class Accumulator(Protocol):
+    """What a score is made with, batch by batch; see `ScoreMetric`."""
+
+    def reset(self) -> None:
+        """Empties the state."""
+
+    def update(
+        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
+    ) -> None:
+        """Takes a batch in."""
+
+    def result(self) -> float:
+        """The score of all batches since the last `reset`."""
+        ...
 
 
 class ScoreMetric:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import pathlib
 import shutil
 import zlib
@@ -197,7 +198,7 @@ class Run:
 
 @contextlib.contextmanager
 def open_run(
-    work_dir: str | pathlib.Path,
+    work_dir: str | os.PathLike[str],
     name: str,
     plan: RunPlan,
     *,

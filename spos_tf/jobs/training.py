@@ -257,7 +257,7 @@ def compile_model(
     model.compile(
         optimizer=make_optimizer(
             options.optimizer,
-            options.learning_rate / 10,
+            (options.learning_rate or 0.0) / 10,
             options.all_optimizer_arguments,
         ),
         loss=loss,
