@@ -56,6 +56,11 @@ class About:
     defaults: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
     repeated: bool = False
 
+    @property
+    def decides_result(self) -> bool:
+        """Whether a run with another value is another run."""
+        return self.effect == _RESULT
+
 
 class Option(NamedTuple):
     """A field of an options class.
@@ -204,16 +209,6 @@ class Options:
         }
 
 
-def names_with_effect(effect: Literal["place", "free", "result"]) -> set[str]:
-    """Names of the options of all classes that have an effect."""
-    return {
-        one.name
-        for kind in _all_kinds(Options)
-        for one in kind.described()
-        if one.about.effect == effect
-    }
-
-
 def flag_lines(
     values: Mapping[str, Any], described: Iterable[Option]
 ) -> list[str]:
@@ -243,12 +238,6 @@ def flag_lines(
         else:
             lines.append(f"--{one.name}={value}")
     return lines
-
-
-def _all_kinds(kind: type[Options]) -> Iterator[type[Options]]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from _all_kinds(below)
 
 
 def _setting(name: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class FoundNetwork:
     """A network that a search found; `train_subnet` takes it.
 
@@ -26,7 +26,7 @@ class FoundNetwork:
     """
 
     architecture: Architecture
-    blueprint: Blueprint
+    blueprint: Blueprint = dataclasses.field(repr=False)
     encoding: tuple[int, ...]
     score: float
     metric: str
@@ -49,14 +49,14 @@ class FoundNetwork:
             supernet: That was searched.
         """
         return cls(
-            blueprint.architecture(candidate.encoding),
-            blueprint,
-            candidate.encoding,
-            candidate.score,
-            candidate.metric,
-            candidate.direction,
-            dict(candidate.costs),
-            supernet,
+            architecture=blueprint.architecture(candidate.encoding),
+            blueprint=blueprint,
+            encoding=candidate.encoding,
+            score=candidate.score,
+            metric=candidate.metric,
+            direction=candidate.direction,
+            costs=dict(candidate.costs),
+            supernet=supernet,
         )
 
 

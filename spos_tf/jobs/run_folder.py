@@ -18,7 +18,6 @@ from spos_tf.options import (
     Option,
     Options,
     flag_lines,
-    names_with_effect,
 )
 from spos_tf.run_lock import LOCK_NAME, hold_lock
 from spos_tf.strict_json import parse_json
@@ -79,7 +78,10 @@ class RunPlan:
     @property
     def result_options(self) -> dict[str, Any]:
         """Those that decide the result."""
-        left_out = names_with_effect("place") | names_with_effect("free")
+        # By the job's own options: others may have the same names.
+        left_out = {
+            one.name for one in self.described if not one.about.decides_result
+        }
         return {
             name: value
             for name, value in sorted(self.options.items())

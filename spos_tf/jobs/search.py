@@ -153,7 +153,8 @@ class Search:
         self._subject = subject
         self._options = options = options.complete()
         self._limits = limits
-        self._work_dir = work_dir or subject.supernet.work_dir
+        place = work_dir or subject.supernet.work_dir
+        self._work_dir = None if place is None else pathlib.Path(place)
         self._name = name
         self.threads = threads()
         if options.workers == "ray":

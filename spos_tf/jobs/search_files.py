@@ -10,7 +10,13 @@ from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.options import names_with_effect
+from spos_tf.options import (
+    LimitOptions,
+    PinOptions,
+    RunOptions,
+    SearchOptions,
+    SourceOptions,
+)
 from spos_tf.report.plots import plot_front, plot_search
 from spos_tf.space.candidate import Candidate
 from spos_tf.space.front import front_of, write_front
@@ -21,6 +27,7 @@ BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
 # Beside the folders of the searches.
 MEMO_FILE = "scores.jsonl"
 _WITH_FILE = "scored_with.json"
+_KINDS = (RunOptions, SourceOptions, SearchOptions, PinOptions, LimitOptions)
 # Options in which two searches may differ and still stand in one plot.
 _OF_STRATEGY = frozenset(
     (
@@ -155,7 +162,11 @@ def _comparable(folder: pathlib.Path) -> dict[str, Any]:
         return {}
     left_out = {
         *(_OF_STRATEGY - {"strategy"}),
-        *names_with_effect("place"),
-        *names_with_effect("free"),
+        *(
+            one.name
+            for kind in _KINDS
+            for one in kind.described()
+            if not one.about.decides_result
+        ),
     }
     return {k: v for k, v in options.items() if k not in left_out}

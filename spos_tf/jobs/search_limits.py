@@ -123,7 +123,8 @@ def search_limits(
         num_classes=supernet.blueprint.num_classes,
     )
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
-    place = work_dir or supernet.work_dir
+    place = None if work_dir is None else pathlib.Path(work_dir)
+    place = place or supernet.work_dir
     # Whatever can be refused is, before anything is scored.
     rows = [
         _baseline(one, subject.blueprint, shared, place) for one in baselines
@@ -229,7 +230,7 @@ def _row(
     name: str,
     limit: str,
     found: SearchResult,
-    work_dir: str | os.PathLike[str] | None,
+    work_dir: pathlib.Path | None,
 ) -> Row:
     best = found.best
     encoding = list(best.encoding)
@@ -247,12 +248,12 @@ def _row(
 def _test_accuracy(
     name: str,
     encoding: list[int] | None,
-    work_dir: str | os.PathLike[str] | None,
+    work_dir: pathlib.Path | None,
 ) -> float | None:
     """Of the retrained network of this name, None if there is none."""
     if work_dir is None:
         return None
-    path = pathlib.Path(work_dir) / "subnet" / name / "metrics.json"
+    path = work_dir / "subnet" / name / "metrics.json"
     try:
         metrics = parse_json(path.read_bytes())
         trained, accuracy = metrics["encoding"], metrics["test_accuracy"]
@@ -271,7 +272,7 @@ def _baseline(
     name: str,
     blueprint: Blueprint,
     limits: LimitOptions,
-    work_dir: str | os.PathLike[str] | None,
+    work_dir: pathlib.Path | None,
 ) -> Row:
     """A named network at the image size and classes of the supernet."""
     theirs, encoding = named_network(

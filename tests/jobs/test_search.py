@@ -129,7 +129,7 @@ def test_the_supernets_work_dir_is_the_default(quick, supernet, tmp_path):
 
 
 def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
-    whole, quick, supernet, tmp_path, monkeypatch
+    whole, quick, supernet, tmp_path
 ):
     folder = tmp_path / "search" / "default"
     append, seen = Record.append, []
@@ -148,12 +148,12 @@ def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
             seen.append(best["score"])
             assert best["score"] >= best_of(done).score
 
-    monkeypatch.setattr(Record, "append", append_or_die)
-    with pytest.raises(Killed):
-        search(supernet, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Record, "append", append_or_die)
+        with pytest.raises(Killed):
+            search(supernet, tmp_path)
     assert len(seen) == 4
     before = json.loads((folder / "best.json").read_text())
-    monkeypatch.undo()
     found = search(supernet, tmp_path)
     assert found.best.score >= before["score"]
     assert same_record(found.candidates, whole[1].candidates)
@@ -325,7 +325,7 @@ def test_the_process_is_left_as_it_was(quick, supernet):
     [
         ({"validation": images(61, 3)}, "held out; these are others"),
         ({"recalibration": None}, "Give both, or neither"),
-        ({**dict.fromkeys(GIVEN)}, "Give the images again as"),
+        ({**dict.fromkeys(GIVEN)}, "in no file. Give them again as"),
         ({"max_macs": 10}, "the least"),
         ({"max_energy": 10}, "max_energy"),
         ({"constraint": ["joules<=1"]}, "Unknown cost 'joules'"),
@@ -389,7 +389,7 @@ def test_a_sibling_of_another_strategy_shares_the_plot(
     work_dir, _ = whole
     drawn = []
     monkeypatch.setattr(
-        "spos_tf.jobs.search.plot_search",
+        "spos_tf.jobs.search_files.plot_search",
         lambda records, path: drawn.append((records, pathlib.Path(path))),
     )
     random = dataclasses.replace(OPTIONS, strategy="random")
