@@ -14,7 +14,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self
 
 from spos_tf.errors import UserError
 
@@ -93,20 +93,6 @@ class Option(NamedTuple):
         if about.from_recipe:
             text = f"{text} If unset, the preset's recipe decides."
         return text
-
-
-Value = TypeVar("Value")
-
-
-def decided(value: Value | None) -> Value:
-    """An option's value where None has been replaced, for type checkers.
-
-    Raises:
-        ValueError: It is None: the options are not complete.
-    """
-    if value is None:
-        raise ValueError("An option has no value: complete the options first.")
-    return value
 
 
 def option(default: Any, text: str, **about: Any) -> Any:
