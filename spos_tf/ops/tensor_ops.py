@@ -1,6 +1,5 @@
 """Runs a block on tensors, with weights that it is given."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 from spos_tf.ops.channel_ops import concat_channels, split_even_odd
 from spos_tf.ops.depthwise import depthwise_conv2d
+from spos_tf.ops.own_dropout import own_dropout
 from spos_tf.ops.path_norm import BatchNorm, PathNorm
 from spos_tf.ops.protocol import (
     RGB_MEAN,
@@ -24,8 +24,6 @@ from spos_tf.quantization.rounding import dorefa, pact
 
 # In a block; so that places of different branches differ.
 _MOST_NORMS = 256
-# Odd, so that multiples of it are spread over 64 bits without repeating.
-_STREAM_OF_BRANCH = 0x1E3779B97F4A7C15
 
 
 WidthMode = Literal["slice", "mask"]
@@ -293,13 +291,8 @@ class TensorOps(Ops[tf.Tensor]):
     def dropout(self, x: tf.Tensor, rate: float, *, name: str) -> tf.Tensor:
         if self._dropout_seed is None or math.isclose(rate, 0.0):
             return x
-        # A stream of its own for every operation of every branch.
-        first, second = tf.unstack(tf.cast(self._dropout_seed, tf.int64))
-        branch = tf.cast(self._branch, tf.int64) + 1
-        first = tf.bitwise.bitwise_xor(first, branch * _STREAM_OF_BRANCH)
-        first = tf.bitwise.bitwise_xor(first, _stream_of(name))
-        return tf.nn.experimental.stateless_dropout(
-            x, rate, seed=tf.stack([first, second])
+        return own_dropout(
+            x, rate, self._dropout_seed, branch=self._branch, name=name
         )
 
     def dense(
@@ -399,12 +392,6 @@ class _Convolution(NamedTuple):
     output_axes: list[int]
     run: Callable[[tf.Tensor], tf.Tensor]
     finish: Callable[[tf.Tensor], tf.Tensor] = lambda y: y
-
-
-def _stream_of(name: str) -> int:
-    """A number of 63 bits that is an operation's own in its block."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def _size(x: tf.Tensor, axis: int) -> int | tf.Tensor:

@@ -31,7 +31,7 @@ def path_optimizer(
 
     Args:
         optimizer: Any Keras optimizer, not built yet; `LossScaleOptimizer`
-            too.
+            too. Like the variables it is made in the scope of the strategy.
         variables: All trainable variables.
         gates: One a variable.
         l2: Coupled L2: `l2 * variable` is added to the gradient before

@@ -99,8 +99,11 @@ class Run:
                 self.blueprint, seed=3, norm=norm, width_mode=self.width_mode
             )
             self.variables = self.supernet.named_variables
+            # Where it is a function, it makes one in the strategy's scope.
             self.optimizer = path_optimizer(
-                self.optimizer,
+                self.optimizer()
+                if callable(self.optimizer)
+                else self.optimizer,
                 list(self.variables.values()),
                 list(self.supernet.gates.values()),
                 l2=self.l2,

@@ -35,7 +35,7 @@ def one_choice():
 
 def _train(make_run, blueprint, batch, strategy=None, **arguments):
     run = make_run(
-        keras.optimizers.SGD(0.1, momentum=0.9),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
         blueprint=blueprint,
         sampler=UniformSampler(blueprint.search_space, seed=1),
         strategy=strategy,
