@@ -6,6 +6,7 @@ over a snippet that breaks it.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,23 @@ def reads_flags(module: Module) -> Broken:
                 yield node.lineno, f"reads {text}"
 
 
+def speaks_of_flags(module: Module) -> Broken:
+    """The library names parameters in backticks; the command line adds --."""
+    elsewhere = ("spos_tf/cli/", "spos_tf/report/", "spos_tf/options.py")
+    if not module.path.startswith("spos_tf/") or module.path.startswith(
+        elsewhere
+    ):
+        return
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Raise):
+            continue
+        for part in ast.walk(node):
+            text = part.value if isinstance(part, ast.Constant) else None
+            # What follows a quote is a part of another program's command.
+            if isinstance(text, str) and re.search(r"(?<!')--[a-z]", text):
+                yield node.lineno, f"says {text!r}"
+
+
 def imports_tensor_libraries(module: Module) -> Broken:
     """Choices and search algorithms are plain Python and NumPy."""
     if not module.path.startswith(("spos_tf/space/", "spos_tf/search/")):
@@ -178,6 +196,7 @@ RULES = (
     imports_tfmot,
     writes_tf_keras,
     reads_flags,
+    speaks_of_flags,
     imports_tensor_libraries,
     has_a_name_without_subject,
 )
@@ -222,6 +241,7 @@ SNIPPETS = [
     (reads_flags, "cost/a.py", "import absl.flags as f"),
     (reads_flags, "cost/a.py", "import absl\nabsl.flags.FLAGS"),
     (reads_flags, "cost/a.py", "import sys\nprint(sys.argv)"),
+    (speaks_of_flags, "cost/a.py", "raise ValueError('give --steps')"),
     (imports_tensor_libraries, "space/a.py", "import tensorflow as tf"),
     (imports_tensor_libraries, "search/evolution.py", "from keras import ops"),
     (imports_tensor_libraries, "search/a.py", "import keras.ops"),

@@ -21,6 +21,7 @@ PROCESS = (
 SLOW = (
     "golden/",
     "evaluation/test_ray_pool.py",
+    "jobs/test_search_workers.py",
     "tools/test_killed_runs.py",
     "tools/test_multi_worker.py",
     "tools/test_ray_search.py",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import CostTable
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.metric import ScoreMetric
@@ -31,7 +32,9 @@ def loss_cost(
     if not options.architecture_cost_weight or name is None:
         return None
     known = limits.known_costs(blueprint, limited, name)
-    return limits.as_table(limits.cost_named(known, name))
+    found = limits.cost_named(known, name)
+    (cost,) = limits.tables_only([Constraint(found)])
+    return cost
 
 
 def write_found(

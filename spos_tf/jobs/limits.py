@@ -159,16 +159,19 @@ def constraints(
     ]
 
 
-def as_table(cost: CostFunction) -> CostTable:
-    """A cost that can be looked up while paths are drawn.
+def tables_only(constraints: Sequence[Constraint]) -> list[CostTable]:
+    """The tables of limits that are kept while paths are drawn.
 
     Raises:
         UserError: A cost is of whole architectures.
     """
-    if isinstance(cost, CostTable):
-        return cost
-    raise UserError(
-        "In training, limits are on costs that are sums over the slots; "
-        f"{cost.name!r} is of whole architectures. Limit it in the search, or "
-        "write it as a function of 'slot'."
-    )
+    tables = []
+    for constraint in constraints:
+        if not isinstance(constraint.cost, CostTable):
+            raise UserError(
+                "In training, limits are on costs that are sums over the "
+                f"slots; {constraint.cost.name!r} is of whole architectures. "
+                "Limit it in the search, or write it as a function of 'slot'."
+            )
+        tables.append(constraint.cost)
+    return tables

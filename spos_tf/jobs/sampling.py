@@ -4,10 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spos_tf.cost.constraint import (
-    Constraint,
-    merge_constraints,
-)
+from spos_tf.cost.constraint import Constraint, merge_constraints
 from spos_tf.cost.feasible import check_feasible, sample_feasible
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
@@ -15,7 +12,7 @@ from spos_tf.jobs import limits
 from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.shared_choices import connections
-from spos_tf.options import LimitOptions, SupernetOptions, decided
+from spos_tf.options import LimitOptions, SupernetOptions
 from spos_tf.randomness import Purpose, generator
 from spos_tf.training import samplers
 from spos_tf.training.connected_sampler import ConnectedSampler
@@ -97,9 +94,9 @@ def sampling_of(
     if options.algorithm == "path_dropout":
         dropout = PathDropoutSampler(
             space,
-            decided(options.keep_rate),
-            schedule=decided(options.keep_rate_schedule),
-            steps=decided(options.steps),
+            options.keep_rate or 0.0,
+            schedule=options.keep_rate_schedule or "constant",
+            steps=options.steps or 0,
             seed=options.seed,
         )
         return Sampling(dropout, {})
@@ -109,8 +106,7 @@ def sampling_of(
     constraints = merge_constraints(
         limits.constraints(costs, limits.given_limits(limited))
     )
-    for one in constraints:
-        limits.as_table(one.cost)
+    tables = limits.tables_only(constraints)
     # Says which limit cannot be kept, and how near one can come.
     check_feasible(space, constraints)
     _check_sampler(options, constraints)
@@ -129,14 +125,15 @@ def sampling_of(
         return Sampling(
             _constrained(
                 blueprint,
-                limits.as_table(constraints[0].cost),
+                tables[0],
                 [(-_NO_END, _NO_END)],
                 constraints,
                 options.seed,
             ),
             used,
         )
-    cost = limits.as_table(limits.cost_named(costs, options.constraint_cost))
+    named_cost = limits.cost_named(costs, options.constraint_cost)
+    (cost,) = limits.tables_only([Constraint(named_cost)])
     ranges = _ranges(blueprint, cost, constraints, options)
     sampler = _constrained(blueprint, cost, ranges, constraints, options.seed)
     words = ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges)

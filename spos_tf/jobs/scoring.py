@@ -190,15 +190,15 @@ def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
         network: With the weights, whatever they are by then; one is made of
             the task if None.
     """
-    evaluator: type[Evaluator] | type[TreeEvaluator]
-    evaluator = TreeEvaluator if task.is_tree else Evaluator
     network = network or task.network()
-    made = evaluator(network, *task.batches(), task.metric.fresh())
-    if isinstance(made, TreeEvaluator):
-        return TreeScorer(
-            made, task.blueprint.settings, task.options.chunk_size
-        )
-    return LocalScorer(made)
+    loaded = (network, *task.batches(), task.metric.fresh())
+    if not task.is_tree:
+        return LocalScorer(Evaluator(*loaded))
+    return TreeScorer(
+        TreeEvaluator(*loaded),
+        task.blueprint.settings,
+        task.options.chunk_size,
+    )
 
 
 @contextlib.contextmanager

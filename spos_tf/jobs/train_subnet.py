@@ -1,5 +1,6 @@
 """Trains a single network, from scratch or from a supernet's weights."""
 
+import functools
 import os
 import pathlib
 import time
@@ -207,6 +208,7 @@ def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
     if isinstance(given, Architecture):
         found = found_blueprint(given.search_space, given.space_arguments, None)
         return found, found.encode(given)
+    blueprint: Any
     if isinstance(given, tuple | list) and len(given) == 2:
         blueprint, encoding = given
     else:
@@ -368,16 +370,12 @@ class _Job:
         trained = self._deploy_form(model) or model
         measure = ScoreAndLoss(self._objective)
 
-        def measured(network: keras.Model) -> float | None:
-            if tested is None:
-                return None
+        def measured(network: keras.Model, split: AnySplit) -> float:
             predict = keras_predictor(network)
-            return score(predict, tested, images.preprocessing, measure)
+            return score(predict, split, images.preprocessing, measure)
 
-        def validate() -> Mapping[str, float]:
-            value = measured(trained)
-            if value is None:
-                return {}
+        def validate(split: AnySplit) -> Mapping[str, float]:
+            value = measured(trained, split)
             return {measure.name: value, "loss": measure.loss}
 
         started = time.perf_counter()
@@ -404,7 +402,9 @@ class _Job:
                 "encoding": self.encoding.tolist(),
             },
             team=team,
-            validate=None if tested is None else validate,
+            validate=None
+            if tested is None
+            else functools.partial(validate, tested),
             callbacks=callbacks,
         )
         self._recipe.tell()
@@ -417,8 +417,8 @@ class _Job:
         with unfinished(folder / SUBNET_FILE) as path:
             model.save(path)
         self._write_metrics(
-            measured(model),
-            None if form is None else measured(form),
+            None if tested is None else measured(model, tested),
+            None if tested is None or form is None else measured(form, tested),
             0 if tested is None else len(tested),
             _seconds_before(folder) if resumed else seconds,
         )

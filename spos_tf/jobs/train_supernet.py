@@ -181,7 +181,7 @@ def train_supernet(
         )
         team.wait()
         # All processes share the folder.
-        trained = load_supernet(work_dir, blueprint, name=name)
+        trained = load_supernet(os.fspath(work_dir), blueprint, name=name)
     return dataclasses.replace(trained, holdout=search)
 
 
@@ -405,11 +405,11 @@ class _Job:
             search.recalibration(options.recalibration_images, options.seed),
             search.validation,
         )
-        recalibration, scoring = (
+        recalibration, scored = (
             evaluation_batches(split, search.preprocessing, batch_size=_BATCH)
             for split in splits
         )
-        return Evaluator(supernet, recalibration, scoring, metric)
+        return Evaluator(supernet, recalibration, scored, metric)
 
     def _validation(
         self,

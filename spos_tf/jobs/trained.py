@@ -328,7 +328,7 @@ def network_known(
 
 
 def load_subnet(
-    folder: str | pathlib.Path,
+    folder: str | os.PathLike[str],
     blueprint: Blueprint | None = None,
     *,
     architecture: str | pathlib.Path | None = None,

@@ -22,7 +22,6 @@ from spos_tf.options import (
     SpaceOptions,
     ThreadOptions,
     TrainingOptions,
-    decided,
     recipe_of,
 )
 from spos_tf.training.objective import Objective
@@ -258,7 +257,7 @@ def compile_model(
     model.compile(
         optimizer=make_optimizer(
             options.optimizer,
-            decided(options.learning_rate) / 10,
+            (options.learning_rate or 0.0) / 10,
             options.all_optimizer_arguments,
         ),
         loss=loss,

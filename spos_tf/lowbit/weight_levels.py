@@ -12,12 +12,22 @@ from spos_tf.lowbit.integer_nodes import Conv, IntegerGraph
 
 
 def onnx_kernels(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Integers of the kernels in an ONNX file, `[out, ...]`, by layer."""
+    """Integers of the kernels in an ONNX file, `[out, ...]`, by layer.
+
+    What the file stores less its zero point, int16.
+    """
+    stored = {
+        tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.int16)
+        for tensor in onnx.load(str(path)).graph.initializer
+        if ".kernel." in tensor.name
+    }
     kernels = {}
-    for tensor in onnx.load(str(path)).graph.initializer:
-        layer, _, kind = tensor.name.partition(".kernel.")
+    for name, integers in stored.items():
+        layer, _, kind = name.partition(".kernel.")
         if kind.endswith("integers"):
-            kernels[layer] = onnx.numpy_helper.to_array(tensor).astype(np.int8)
+            # One for all channels, however often it is stored.
+            zero = stored.get(f"{layer}.kernel.zero", np.int16(0)).flat[0]
+            kernels[layer] = integers - zero
     return kernels
 
 
@@ -51,14 +61,14 @@ def most_levels(
             raise UserError(
                 f"The file lacks the weights of {conv.name!r} as they are in "
                 "the network: the converter changed them. Leave its format "
-                "out of --formats, and report a bug."
+                "out of `formats`, and report a bug."
             )
         found = max(len(np.unique(one)) for one in kernels[conv.name])
         if found > 2**conv.bits:
             raise UserError(
                 f"{conv.name!r} has {found} different weights in a channel; "
                 f"{conv.bits} bits allow {2**conv.bits}. Leave the format out "
-                "of --formats, and report a bug."
+                "of `formats`, and report a bug."
             )
         most[conv.name] = found
     return most

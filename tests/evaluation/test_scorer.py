@@ -174,7 +174,9 @@ def test_a_tree_scores_by_a_metric_like_single_paths(metric):
     blueprint = build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[1, 2],
         last_width=16,
     )

@@ -15,7 +15,9 @@ def blueprint():
     return build_blueprint(
         "shufflenet_blocks",
         preset="demo",
+        stem_width=8,
         stage_widths=[12, 16],
+        stage_strides=[1, 2],
         stage_repeats=[1, 2],
         last_width=16,
     )
