@@ -7,11 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-<<<<<<< HEAD
-from spos_tf.evaluation.metric import ScoreMetric, Tally
-=======
 from spos_tf.evaluation.metric import Accumulator, ScoreMetric
->>>>>>> main
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
@@ -36,11 +32,7 @@ class Evaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-<<<<<<< HEAD
-        metric: Tally | None = None,
-=======
         metric: Accumulator | None = None,
->>>>>>> main
     ) -> None:
         self._supernet = supernet
         self._metric = metric or accuracy_of(supernet)

@@ -43,30 +43,17 @@ _OF_PROBABILITIES = (
 )
 
 
-<<<<<<< HEAD
-class Tally(Protocol):
-    """Sums up what batches of logits are worth."""
-=======
 class Accumulator(Protocol):
     """What an evaluator adds batches up with."""
->>>>>>> main
 
     def reset(self) -> None:
         """Empties the state."""
 
-<<<<<<< HEAD
-    def update(self, labels: Any, logits: tf.Tensor) -> None:
-        """Takes a batch: int32 `[n]` and float32 `[n, classes]`."""
-
-    def result(self) -> float:
-        """The value of all batches since the last `reset`."""
-=======
     def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Takes int32 `[n]` labels and float32 `[n, classes]` logits in."""
 
     def result(self) -> float:
         """The score of all batches since the last `reset`."""
->>>>>>> main
 
 
 class ScoreMetric:
@@ -217,16 +204,9 @@ def label_form(keras_object: object, override: str | None) -> LabelForm:
     Raises:
         UserError: `override` is neither `"sparse"` nor `"one_hot"`.
     """
-<<<<<<< HEAD
-    if override == "sparse":
-        return "sparse"
-    if override == "one_hot":
-        return "one_hot"
-=======
     for form in get_args(LabelForm):
         if override == form:
             return form
->>>>>>> main
     if override is not None:
         raise UserError(f"`labels` is sparse or one_hot; got {override!r}.")
     names = [kind.__name__ for kind in type(keras_object).__mro__]

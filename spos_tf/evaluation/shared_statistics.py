@@ -13,7 +13,7 @@ from spos_tf.evaluation.evaluator import (
     no_images,
     not_finite,
 )
-from spos_tf.evaluation.metric import Tally
+from spos_tf.evaluation.metric import Accumulator
 from spos_tf.networks.supernet import Supernet
 
 # (segment, options of the choices that it reads).
@@ -46,7 +46,7 @@ class SharedStatistics(Evaluator):
         recalibration: Batches,
         scoring: Batches,
         paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
-        metric: Tally | None = None,
+        metric: Accumulator | None = None,
     ) -> None:
         super().__init__(supernet, recalibration, scoring, metric)
         self._paths = paths
