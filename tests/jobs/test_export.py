@@ -23,7 +23,7 @@ def blueprint():
     return spos_tf.build_blueprint(
         "shufflenet_blocks",
         preset="demo",
-        stage_widths=[16],
+        stage_widths=[32],
         stage_repeats=[2],
         stage_strides=[2],
         last_width=16,
