@@ -109,7 +109,9 @@ def main() -> None:
         folder = pathlib.Path(name)
         wheel = _wheel(folder)
         for number, python in enumerate(there):
-            own = _environment(python, folder / f"env{number}", wheel)
+            own = _environment(
+                python, folder / f"env{number}", f"{wheel}[digits]"
+            )
             work = folder / f"work{number}"
             work.mkdir()
             _run(own, "-P", _CHECK, _REPOSITORY, cwd=work)

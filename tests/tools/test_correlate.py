@@ -190,7 +190,10 @@ def refused(run_tool, work_dir, flags, *expected):
         ),
         (["--accuracy_column=no"], ["no column 'no'", "accuracies are: acc."]),
         (["--num_architectures=17"], ["at most the 16", "got 17"]),
-        (["--supernet_step=2,7"], ["which are: 1, 2, 3; got '7'", "--keep"]),
+        (
+            ["--supernet_step=2,7"],
+            ["which are: 1, 2, 3; got '7'", "`keep_checkpoints`"],
+        ),
         (["--supernet_step=last"], ["got 'last'"]),
         (["--top_k=17"], ["A top is 1 to 16", "got '17'"]),
         (["--scored_images=201"], ["1 to 200 images", "got 201"]),
