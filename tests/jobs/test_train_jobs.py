@@ -18,6 +18,7 @@ from spos_tf.jobs.trained import subnet_of
 # One choice: what takes long is tracing.
 SPACE = {
     "preset": "demo",
+    "stem_width": 8,
     "stage_widths": [12],
     "stage_strides": [2],
     "stage_repeats": [1],
@@ -185,46 +186,69 @@ class Stop(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+def in_batches(images, labels):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(7)
+
+
 @pytest.mark.parametrize("form", ["arrays", "tf.data"])
 def test_a_resumed_run_ends_in_the_same_bits(blueprint, digits, tmp_path, form):
-    (images, labels), _ = digits
-    if form == "arrays":
-        given = {"train": (images, labels)}
-    else:
-        dataset = tf.data.Dataset.from_tensor_slices((images, labels))
-        given = {
-            "train": dataset.skip(50).batch(7),
-            "validation": dataset.take(50).batch(9),
-        }
-    held = {} if form == "arrays" else {"holdout_per_class": None}
+    """A supernet on arrays, and a network on a stream."""
+    images, labels = digits[0]
+    given = in_batches(images, labels) if form == "tf.data" else digits[0]
 
     def train(name, *callbacks):
-        return spos_tf.train_supernet(
-            blueprint,
-            work_dir=tmp_path,
-            name=name,
-            options=options(**held),
-            callbacks=callbacks,
-            **given,
+        numbers = {"work_dir": tmp_path, "name": name, "callbacks": callbacks}
+        if form == "arrays":
+            return spos_tf.train_supernet(
+                blueprint, given, options=options(), **numbers
+            )
+        alone = options(holdout_per_class=None)
+        return spos_tf.train_subnet(
+            (blueprint, [3]), given, options=alone, **numbers
         )
 
-    whole = train("whole")
+    folder = tmp_path / ("supernet" if form == "arrays" else "subnet")
+    train("whole")
     with pytest.raises(KeyboardInterrupt):
         train("stopped", Stop())
-    assert (
-        max((tmp_path / "supernet/stopped/checkpoints").iterdir()).name
-        < "step-00000006"
+    newest = max(
+        path.name for path in (folder / "stopped/checkpoints").iterdir()
     )
-    resumed = train("stopped")
-    folder = tmp_path / "supernet"
+    assert newest < "step-00000006"
+    train("stopped")
     assert arrays(folder / "whole", 6) == arrays(folder / "stopped", 6)
-    assert resumed.fingerprint() == whole.fingerprint()
-    run_file = json.loads((folder / "whole/run.json").read_text("utf-8"))
-    assert set(run_file["inputs"]) == {*given}
     # Other images are another run.
-    given["train"] = (images[::-1], labels[::-1])
+    given = (images[::-1], labels[::-1])
     with pytest.raises(spos_tf.UserError, match="`train` has changed"):
         train("whole")
+
+
+def test_a_supernet_is_trained_on_a_stream(blueprint, digits, tmp_path):
+    images, labels = digits[0]
+    metric = keras.metrics.SparseTopKCategoricalAccuracy(3, name="top3")
+    supernet = spos_tf.train_supernet(
+        blueprint,
+        in_batches(images[50:], labels[50:]),
+        work_dir=tmp_path,
+        options=options(holdout_per_class=None, steps=4, validate_every=2),
+        validation=in_batches(images[:50], labels[:50]),
+        class_names=[f"digit {label}" for label in range(10)],
+        loss=keras.losses.CategoricalFocalCrossentropy(from_logits=True),
+        metric=metric,
+        callbacks=[keras.callbacks.CSVLogger(tmp_path / "log.csv")],
+    )
+    folder = tmp_path / "supernet" / "default"
+    run_file = json.loads((folder / "run.json").read_text("utf-8"))
+    assert set(run_file["inputs"]) == {"train", "validation"}
+    assert run_file["options"]["label_smoothing"] == 0
+    assert "Focal" in run_file["options"]["loss"]["class"]
+    names = json.loads((folder / "labels.json").read_text("utf-8"))
+    assert names[3] == "digit 3"
+    assert len(supernet.holdout.validation) == 50
+    assert supernet.holdout.recalibration(9, 0).items.dtype == np.uint8
+    header, *lines = (tmp_path / "log.csv").read_text("utf-8").splitlines()
+    assert {"loss", "top3", "val_loss", "val_top3"} <= set(header.split(","))
+    assert len(lines) == 2
 
 
 def test_a_call_leaves_the_process_as_it_was(blueprint, digits, tmp_path):
