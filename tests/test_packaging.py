@@ -28,10 +28,14 @@ DISTRIBUTIONS = {
 # Extras of which the library imports something, each at one place.
 USED = {"digits": "sklearn", "nsga2": "pymoo", "ray": "ray"}
 # Files outside the library are imported by their bare names.
-OURS = {"spos_tf"} | {
-    pathlib.PurePath(module.path).stem
-    for module in modules("tools", "tests", "benchmarks", "qa")
-}
+OURS = (
+    {"spos_tf"}
+    | {
+        pathlib.PurePath(module.path).stem
+        for module in modules("tools", "tests", "benchmarks", "qa")
+    }
+    | {path.name for path in (REPO / "tests").iterdir() if path.is_dir()}
+)
 
 
 def read_config() -> configparser.ConfigParser:

@@ -18,12 +18,10 @@ import zipfile
 import hypothesis
 import numpy as np
 import pytest
-import run_folder
 import yaml
 from hypothesis import strategies as st
 
 import official_files
-from build_latency_table import _Partial
 from file_mutations import Trap, mutate
 from made_up_latencies import write_table
 from made_up_work_dir import candidates, write_events, write_work_dir
@@ -33,6 +31,9 @@ from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import latency_table, read_latency_table
 from spos_tf.errors import UserError
 from spos_tf.evaluation.memo import ScoreMemo
+from spos_tf.jobs.latency import _Partial
+from spos_tf.jobs.run_folder import Run, RunPlan
+from spos_tf.options import PinOptions, TrainingOptions
 from spos_tf.report.event_scalars import read_scalars
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import read_work_dir
@@ -49,6 +50,12 @@ from unwritten_charts import leave_unwritten
 DEMO = build_blueprint("shufflenet_blocks", preset="demo")
 SPACE = DEMO.search_space
 RIGHT = DEMO.architecture([2, 1, 0, 3, 1])
+PLAN = RunPlan.of(
+    "train_subnet",
+    "subnet",
+    TrainingOptions(steps=3, optimizer_arguments={"momentum": 0.5}),
+    PinOptions(fix=("a=1", "b=2")),
+)
 SEEDS = st.integers(0, 2**32 - 1)
 LATENCIES = DEMO
 
@@ -107,7 +114,7 @@ def right(tmp_path_factory):
         json.dumps({"settings": {"batch": 1}, "passes": [{"a": [1.0, 2.0]}]})
     )
     write_checkpoint(folder, checkpoint, keep=1)
-    (folder / "flags").write_text("--steps=3\n--fix=a=1\n--fix=b=2\n--name=x\n")
+    Run(folder, PLAN, writes=True).check_inputs(train="abc")
     write_events(folder / "events", [1, 2])
     (events,) = (folder / "events").iterdir()
 
@@ -125,7 +132,7 @@ def right(tmp_path_factory):
         "plain.pth": of("bytes", "plain.pth"),
         "checkpoint.npz": of("npz", "step-00000003.npz"),
         "partial.json": of("json", "partial.json"),
-        "flags": of("text", "flags"),
+        "run.json": of("json", "run.json"),
         "events": of("bytes", f"events/{events.name}"),
     }
 
@@ -240,20 +247,15 @@ def read_partial(path, content):
         assert all(isinstance(value, float) for value in values)
 
 
-def read_flags(path, content):
-    now = {"steps": ["--steps=3"], "fix": ["--fix=a=1", "--fix=b=2"]}
-    run_folder.FLAGS, before = {*now, "name"}, run_folder.FLAGS
-    run_folder._lines, lines = (lambda: now), run_folder._lines
-    run_folder._unset, unset = (lambda name: []), run_folder._unset
-    try:
-        run_folder._compare(path, {"name"})
-    finally:
-        run_folder.FLAGS = before
-        run_folder._lines, run_folder._unset = lines, unset
-    said = content.decode("utf-8", "replace").splitlines()
-    for lines in now.values():
-        start = lines[0].partition("=")[0]
-        assert [one for one in said if one.startswith(start + "=")] == lines
+def read_run(path, content):
+    run = Run(path.parent, PLAN, writes=False)
+    assert not run.resumed
+    run = Run(path.parent, PLAN, writes=True)
+    said = plain(content)
+    assert run.resumed
+    assert said["tool"] == PLAN.tool
+    for name, value in PLAN.result_options.items():
+        assert said["options"].get(name, value) == value
 
 
 def read_events(path, content):
@@ -273,7 +275,7 @@ READERS = {
     "plain.pth": read_official,
     "checkpoint.npz": read_a_checkpoint,
     "partial.json": read_partial,
-    "flags": read_flags,
+    "run.json": read_run,
     "events": read_events,
 }
 

@@ -45,7 +45,7 @@ class SubTable:
             raise UserError(
                 f"A sample has at most the {len(self)} architectures of the "
                 f"table that are in the space; got {count}. Lower "
-                "--num_architectures, or give 0 for all."
+                "`num_architectures`, or give 0 for all."
             )
         if not count:
             return self

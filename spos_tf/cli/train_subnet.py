@@ -44,7 +44,7 @@ def main(given: Given) -> None:
     train_subnet(
         network,
         DataSource.of(given(SourceOptions)),
-        work_dir=run.work_dir,
+        work_dir=str(run.work_dir),
         name=run.name,
         options=given(SubnetOptions),
         inherit_from=start.inherit_from,

@@ -38,7 +38,7 @@ def main(given: Given) -> None:
     train_supernet(
         blueprint_of(given(SpaceOptions)),
         DataSource.of(given(SourceOptions)),
-        work_dir=run.work_dir,
+        work_dir=str(run.work_dir),
         name=run.name,
         options=given(SupernetOptions),
         **values_of(given(PinOptions)),

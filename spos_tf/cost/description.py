@@ -20,7 +20,7 @@ def describe(
         encoding: int32 `[num_choices]`.
 
     Returns:
-        The JSON object of `tools/describe.py --format=json`; see
+        The JSON object of `spos describe --format=json`; see
         `docs/contracts.md`. `slots` are the parts with a choice; totals count
         the fixed parts (stem, head) too.
 

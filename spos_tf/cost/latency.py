@@ -87,7 +87,7 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
     except OSError as error:
         raise UserError(
             f"Cannot read latency table {source}: {error.strerror}. Build one "
-            "with tools/build_latency_table.py."
+            "with spos build_latency_table."
         ) from None
     except (
         yaml.YAMLError,
@@ -103,7 +103,7 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
         where = f" (line {mark.line + 1}: {problem})" if mark else ""
         raise UserError(
             f"A latency table is YAML; {source} is not{where}. Build it "
-            "again with tools/build_latency_table.py."
+            "again with spos build_latency_table."
         ) from None
     if is_measured_table(data):
         return MeasuredTable.from_dict(data, source=source)
@@ -112,7 +112,7 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
     raise UserError(
         "A latency table has `kind: latency_ms` and `entries`, or keys such "
         "as 'Conv-input:224x224x3-output:112x112x32' with a `mean`; "
-        f"{source} has neither. Build one with tools/build_latency_table.py."
+        f"{source} has neither. Build one with spos build_latency_table."
     )
 
 
@@ -143,7 +143,7 @@ def latency_table(blueprint: Blueprint, table: LatencyTable) -> CostTable:
             f"A latency table has an entry for every part of space "
             f"{blueprint.search_space.name!r}; {table.source} lacks "
             f"{len(names)}: {named}{rest}. Build a table for this space, "
-            "preset and size with tools/build_latency_table.py."
+            "preset and size with spos build_latency_table."
         )
 
     def cost_of(option: SlotOption) -> float:

@@ -67,7 +67,7 @@ class LatencyEntry:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasuredTable:
-    """A table that `tools/build_latency_table.py` wrote.
+    """A table that `spos build_latency_table` wrote.
 
     A part's latency within a network is `median_ms - overhead_ms`, at least
     0: what it costs alone includes a call's overhead, which a network pays
@@ -157,7 +157,7 @@ class MeasuredTable:
                 f"This version reads latency tables of schema {SCHEMA}, kind "
                 f"{KIND}; {source} has schema {data.get('schema')!r}, kind "
                 f"{data.get('kind')!r}. Build it again with "
-                "tools/build_latency_table.py."
+                "spos build_latency_table."
             )
         values = {
             name: _field(data, name, kind, source)
@@ -224,7 +224,7 @@ def _field(data: Any, name: str, kind: type, source: str) -> Any:
         raise UserError(
             f"{name!r} of a latency table is of type {kind.__name__}; "
             f"{source} has {str(value)[:100]!r}. Build it again with "
-            "tools/build_latency_table.py."
+            "spos build_latency_table."
         )
     return value
 

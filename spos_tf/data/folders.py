@@ -56,7 +56,7 @@ def load_folder_source(path: str, test_fraction: float) -> Source:
         raise UserError(
             f"A data folder without train and test folders needs a "
             f"test_fraction above 0; got 0 for '{root}'. Give for example "
-            "--test_fraction=0.2."
+            "`test_fraction=0.2`."
         )
     return _split_by_hash(root, test_fraction)
 

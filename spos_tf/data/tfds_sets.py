@@ -81,7 +81,7 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
                 f"'{builder.data_dir}' and preparing it failed "
                 f"({_one_line(error)}). Prepare it where there is a network "
                 f"with 'tfds build {name} --data_dir=DIR', then give "
-                "--data_dir=DIR."
+                "`data_dir=DIR`."
             ) from error
     return builder
 

@@ -99,7 +99,7 @@ def _unconvertible(reason: str) -> UserError:
     return UserError(
         "Format 'onnx' takes networks of standard ONNX operations (opset "
         f"{OPSET}); this one failed: {' '.join(reason.split())[:300]}. Leave "
-        "'onnx' out of --formats."
+        "'onnx' out of `formats`."
     )
 
 

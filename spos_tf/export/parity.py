@@ -100,7 +100,7 @@ def check(
                 f"Format {target.name!r} allows differences up to "
                 f"{parity.tolerance:.3g}; the largest is "
                 f"{parity.max_abs_difference:.3g}. Leave the format out of "
-                "--formats, or report a bug."
+                "`formats`, or report a bug."
             )
         least = 1.0
     else:
@@ -122,11 +122,11 @@ def check(
 
 def _advice(target: Format) -> str:
     if target.is_exact:
-        return "Leave the format out of --formats, or report a bug."
+        return "Leave the format out of `formats`, or report a bug."
     if target.name == DEPLOY_FORM.name:
         return (
-            "Train it on with tools/train_subnet.py --deploy_form, or accept "
-            f"the loss by --min_agreement={target.name}=SHARE."
+            "Train it further with `deploy_form`, or accept "
+            f"the loss by `min_agreement={target.name}=SHARE`."
         )
     return (
         "Train the network longer, or accept the loss by "

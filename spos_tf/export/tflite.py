@@ -141,7 +141,7 @@ def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
         raise UserError(
             "TFLite formats take networks of TFLite's builtin operations; "
             f"the converter refused this one: {reason.strip()[:300]}. Leave "
-            "the TFLite formats out of --formats."
+            "the TFLite formats out of `formats`."
         ) from None
 
 

@@ -87,7 +87,7 @@ def check_builtin(content: bytes) -> None:
         raise UserError(
             "TFLite files here use builtin operations only; this network "
             f"needs {', '.join(sorted(custom))}. Leave the TFLite formats out "
-            "of --formats."
+            "of `formats`."
         )
 
 
@@ -121,7 +121,7 @@ def check_integer(
             f"Format {name!r} computes on integers only; the converter "
             f"left {len(floats)} operations in float, of kinds "
             f"{', '.join(sorted(set(floats)))}. Leave {name!r} out of "
-            "--formats."
+            "`formats`."
         )
 
 

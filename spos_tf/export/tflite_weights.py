@@ -84,7 +84,7 @@ def with_int8_matrix(
 def _broken() -> UserError:
     return UserError(
         "Format 'tflite_lowbit' ends in the network's classifier; the "
-        "converter wrote another. Leave the format out of --formats, and "
+        "converter wrote another. Leave the format out of `formats`, and "
         "report a bug."
     )
 

@@ -171,8 +171,8 @@ def set_tensorflow_threads(threads: int) -> None:
             raise UserError(
                 "TensorFlow's threads belong to the process and are set "
                 f"before it runs anything; it has {found[0] or 'all'}, wanted "
-                f"{threads}. Use --runtime=tflite or onnxruntime, or the same "
-                "--threads."
+                f"{threads}. Use `runtime=tflite` or onnxruntime, or the same "
+                "`threads`."
             ) from None
 
 

@@ -14,6 +14,11 @@ from spos_tf.spaces import (
 from spos_tf.spaces._user_file import is_in_file
 
 
+def can_be_built(name: str) -> bool:
+    """Whether a space's name is enough to build its blueprint again."""
+    return name in space_names() or is_in_file(name)
+
+
 def check_registered(blueprint: Blueprint) -> None:
     """Refuses a blueprint that has the name of another, registered one.
 
@@ -61,7 +66,7 @@ def found_blueprint(
         UserError: The blueprint is unknown here, or the given one differs.
     """
     if given is None:
-        if name not in space_names() and not is_in_file(name):
+        if not can_be_built(name):
             raise UserError(
                 f"Search space {name!r} is of no registry: it was built in "
                 "Python. Build it again and give it as `blueprint`."

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -36,6 +35,7 @@ from spos_tf.options import (
     ThreadOptions,
 )
 from spos_tf.spaces import parse_architecture
+from spos_tf.strict_json import parse_json
 from spos_tf.training.checkpoints import (
     checkpoint_path,
     checkpoint_steps,
@@ -129,7 +129,7 @@ def correlate_supernet(
         num_classes=supernet.blueprint.num_classes,
     )
     source = supernet.source if train is None else train
-    words = {} if metric is None else json.loads(score_metric.identity)
+    words = {} if metric is None else parse_json(score_metric.identity)
     plan = RunPlan.of(
         "correlate",
         CORRELATE_STAGE,

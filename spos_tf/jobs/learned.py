@@ -32,8 +32,8 @@ def loss_cost(
     if not options.architecture_cost_weight or name is None:
         return None
     known = limits.known_costs(blueprint, limited, name)
-    cost = limits.cost_named(known, name)
-    limits.tables_only([Constraint(cost)])
+    found = limits.cost_named(known, name)
+    (cost,) = limits.tables_only([Constraint(found)])
     return cost
 
 

@@ -159,12 +159,13 @@ def constraints(
     ]
 
 
-def tables_only(constraints: Sequence[Constraint]) -> None:
-    """Refuses limits that cannot be kept while paths are drawn.
+def tables_only(constraints: Sequence[Constraint]) -> list[CostTable]:
+    """The tables of limits that are kept while paths are drawn.
 
     Raises:
         UserError: A cost is of whole architectures.
     """
+    tables = []
     for constraint in constraints:
         if not isinstance(constraint.cost, CostTable):
             raise UserError(
@@ -172,3 +173,5 @@ def tables_only(constraints: Sequence[Constraint]) -> None:
                 f"slots; {constraint.cost.name!r} is of whole architectures. "
                 "Limit it in the search, or write it as a function of 'slot'."
             )
+        tables.append(constraint.cost)
+    return tables

@@ -4,11 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spos_tf.cost.constraint import (
-    Constraint,
-    CostFunction,
-    merge_constraints,
-)
+from spos_tf.cost.constraint import Constraint, merge_constraints
 from spos_tf.cost.feasible import check_feasible, sample_feasible
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
@@ -98,9 +94,9 @@ def sampling_of(
     if options.algorithm == "path_dropout":
         dropout = PathDropoutSampler(
             space,
-            options.keep_rate,
-            schedule=options.keep_rate_schedule,
-            steps=options.steps,
+            options.keep_rate or 0.0,
+            schedule=options.keep_rate_schedule or "constant",
+            steps=options.steps or 0,
             seed=options.seed,
         )
         return Sampling(dropout, {})
@@ -110,7 +106,7 @@ def sampling_of(
     constraints = merge_constraints(
         limits.constraints(costs, limits.given_limits(limited))
     )
-    limits.tables_only(constraints)
+    tables = limits.tables_only(constraints)
     # Says which limit cannot be kept, and how near one can come.
     check_feasible(space, constraints)
     _check_sampler(options, constraints)
@@ -129,15 +125,15 @@ def sampling_of(
         return Sampling(
             _constrained(
                 blueprint,
-                constraints[0].cost,
+                tables[0],
                 [(-_NO_END, _NO_END)],
                 constraints,
                 options.seed,
             ),
             used,
         )
-    cost = limits.cost_named(costs, options.constraint_cost)
-    limits.tables_only([Constraint(cost)])
+    named_cost = limits.cost_named(costs, options.constraint_cost)
+    (cost,) = limits.tables_only([Constraint(named_cost)])
     ranges = _ranges(blueprint, cost, constraints, options)
     sampler = _constrained(blueprint, cost, ranges, constraints, options.seed)
     words = ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges)
@@ -192,7 +188,7 @@ def _ranges(
 
 def _constrained(
     blueprint: Blueprint,
-    cost: CostFunction,
+    cost: CostTable,
     ranges: Sequence[tuple[float, float]],
     constraints: Sequence[Constraint],
     seed: int,

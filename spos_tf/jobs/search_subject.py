@@ -1,7 +1,6 @@
 """A trained supernet and what of it is searched."""
 
 import dataclasses
-import json
 from typing import Any
 
 from spos_tf.evaluation.metric import ScoreMetric
@@ -17,6 +16,7 @@ from spos_tf.options import (
     SupernetNameOptions,
     ThreadOptions,
 )
+from spos_tf.strict_json import parse_json
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,5 +88,5 @@ class Subject:
 
     def metric_words(self) -> dict[str, Any]:
         """What `run.json` says of a metric, which no flag can name."""
-        described = json.loads(self.metric.identity)
+        described = parse_json(self.metric.identity)
         return {} if described["metric"] is None else {"metric": described}

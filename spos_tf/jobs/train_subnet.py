@@ -1,5 +1,6 @@
 """Trains a single network, from scratch or from a supernet's weights."""
 
+import functools
 import os
 import pathlib
 import time
@@ -21,7 +22,7 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.export import keras_predictor
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
-from spos_tf.jobs.blueprints import found_blueprint
+from spos_tf.jobs.blueprints import can_be_built, found_blueprint
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run, write_json
@@ -62,8 +63,7 @@ from spos_tf.options import (
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import score_text
 from spos_tf.space.search_space import format_encoding
-from spos_tf.spaces import build_blueprint, space_names
-from spos_tf.spaces._user_file import is_in_file
+from spos_tf.spaces import build_blueprint
 from spos_tf.strict_json import parse_json
 from spos_tf.training.objective import Objective
 from spos_tf.training.team import Team
@@ -165,7 +165,7 @@ def train_subnet(
         full,
         *start,
         *job_data.source_options(train),
-        recipe=recipe._asdict(),
+        recipe=recipe.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
     with (
@@ -187,7 +187,7 @@ def train_subnet(
         )
         tested = _test_split(train, test, blueprint, images)
         run.check_inputs(**images.inputs)
-        job = _Job(blueprint, encoding, full, objective, team, run)
+        job = _Job(blueprint, encoding, full, recipe, objective, team, run)
         model = job.train(
             images,
             tested,
@@ -206,10 +206,9 @@ def train_subnet(
 def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
     """The family and the encoding of what is trained."""
     if isinstance(given, Architecture):
-        blueprint = found_blueprint(
-            given.search_space, given.space_arguments, None
-        )
-        return blueprint, blueprint.encode(given)
+        found = found_blueprint(given.search_space, given.space_arguments, None)
+        return found, found.encode(given)
+    blueprint: Any
     if isinstance(given, tuple | list) and len(given) == 2:
         blueprint, encoding = given
     else:
@@ -266,7 +265,7 @@ def _fitted(
         raise UserError(
             f"`fit_macs` scales stage_widths; space {name!r} has none."
         )
-    if name not in space_names() and not is_in_file(name):
+    if not can_be_built(name):
         raise UserError(
             "`fit_macs` builds the blueprint again with other stage_widths; "
             f"space {name!r} was built in Python. Scale it there."
@@ -321,6 +320,7 @@ class _Job:
         blueprint: Of the network, with its final widths.
         encoding: int32 `[num_choices]`.
         options: Complete.
+        recipe: What they have of it.
         objective: Loss and metric.
         team: Who trains.
         run: Where the results go.
@@ -331,6 +331,7 @@ class _Job:
         blueprint: Blueprint,
         encoding: np.ndarray,
         options: SubnetOptions,
+        recipe: training.Recipe,
         objective: Objective,
         team: Team,
         run: Run,
@@ -339,6 +340,7 @@ class _Job:
         self.encoding = encoding
         self.options = options
         self.run = run
+        self._recipe = recipe
         self._objective = objective
         self._team = team
 
@@ -368,14 +370,12 @@ class _Job:
         trained = self._deploy_form(model) or model
         measure = ScoreAndLoss(self._objective)
 
-        def measured(network: keras.Model) -> float | None:
-            if tested is None:
-                return None
+        def measured(network: keras.Model, split: AnySplit) -> float:
             predict = keras_predictor(network)
-            return score(predict, tested, images.preprocessing, measure)
+            return score(predict, split, images.preprocessing, measure)
 
-        def validate() -> Mapping[str, float]:
-            value = measured(trained)
+        def validate(split: AnySplit) -> Mapping[str, float]:
+            value = measured(trained, split)
             return {measure.name: value, "loss": measure.loss}
 
         started = time.perf_counter()
@@ -402,9 +402,12 @@ class _Job:
                 "encoding": self.encoding.tolist(),
             },
             team=team,
-            validate=None if tested is None else validate,
+            validate=None
+            if tested is None
+            else functools.partial(validate, tested),
             callbacks=callbacks,
         )
+        self._recipe.tell()
         trainer.train()
         seconds = round(time.perf_counter() - started, 1)
         model = self._in_float32(model)
@@ -414,8 +417,8 @@ class _Job:
         with unfinished(folder / SUBNET_FILE) as path:
             model.save(path)
         self._write_metrics(
-            measured(model),
-            None if form is None else measured(form),
+            None if tested is None else measured(model, tested),
+            None if tested is None or form is None else measured(form, tested),
             0 if tested is None else len(tested),
             _seconds_before(folder) if resumed else seconds,
         )
@@ -525,7 +528,7 @@ def _start(
     blueprint, encoding, options = job.blueprint, job.encoding, job.options
     if inherit_from is not None:
         if not isinstance(inherit_from, TrainedSupernet):
-            known = blueprint.search_space.name in space_names()
+            known = can_be_built(blueprint.search_space.name)
             inherit_from = load_supernet(
                 inherit_from,
                 None if known else blueprint,
@@ -589,7 +592,7 @@ def _check_same(
     path: pathlib.Path, blueprint: Blueprint, encoding: np.ndarray
 ) -> None:
     """Refuses to start from another network: bits are no weights."""
-    registered = blueprint.search_space.name in space_names()
+    registered = can_be_built(blueprint.search_space.name)
     theirs = read_network(path, None if registered else blueprint)
     ours = blueprint.architecture(encoding).to_dict()
     other = theirs[0].architecture(theirs[1]).to_dict()

@@ -19,7 +19,7 @@ from spos_tf.jobs import limits, training
 from spos_tf.jobs.blueprints import check_registered
 from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.pins import pinned
+from spos_tf.jobs.pins import pin_options, pinned
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
@@ -37,7 +37,6 @@ from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.options import (
     LimitOptions,
-    PinOptions,
     SupernetOptions,
     TrainingOptions,
 )
@@ -125,10 +124,7 @@ def train_supernet(
     """
     check_registered(blueprint)
     _check_not_pinned(blueprint)
-    pins = PinOptions(
-        fix=_as_texts(fix),
-        fix_from=None if fix_from is None else os.fspath(fix_from),
-    )
+    pins = pin_options(fix, fix_from)
     limited = LimitOptions(**limited_by)
     full, recipe = training.completed(
         SupernetOptions,
@@ -157,7 +153,7 @@ def train_supernet(
         pins,
         limited,
         *job_data.source_options(train),
-        recipe=recipe._asdict(),
+        recipe=recipe.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
     with (
@@ -180,22 +176,13 @@ def train_supernet(
         run.check_inputs(**images.inputs)
         if task.is_chief:
             training.write_labels(run, images.class_names)
-        _Job(small, full, limited, fixed, objective, team, run).train(
+        _Job(small, full, limited, fixed, recipe, objective, team, run).train(
             images, search, callbacks
         )
         team.wait()
         # All processes share the folder.
-        trained = load_supernet(work_dir, blueprint, name=name)
+        trained = load_supernet(os.fspath(work_dir), blueprint, name=name)
     return dataclasses.replace(trained, holdout=search)
-
-
-def _as_texts(fix: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
-    if not isinstance(fix, Mapping):
-        return tuple(fix)
-    return tuple(
-        f"{name}={option if isinstance(option, str) else json.dumps(option)}"
-        for name, option in fix.items()
-    )
 
 
 def _check_not_pinned(blueprint: Blueprint) -> None:
@@ -256,6 +243,7 @@ class _Job:
         options: Complete.
         limited: What every path keeps.
         pins: Choices that are fixed.
+        recipe: What they have of it.
         objective: Loss and metric.
         team: Who trains.
         run: Where the results go.
@@ -267,6 +255,7 @@ class _Job:
         options: SupernetOptions,
         limited: LimitOptions,
         pins: Mapping[str, Any],
+        recipe: training.Recipe,
         objective: Objective,
         team: Team,
         run: Run,
@@ -275,6 +264,7 @@ class _Job:
         self._options = options
         self._limited = limited
         self._pins = pins
+        self._recipe = recipe
         self._objective = objective
         self._team = team
         self._run = run
@@ -324,6 +314,7 @@ class _Job:
             callbacks=callbacks,
             learner=learner,
         )
+        self._recipe.tell()
         trainer.train()
         if not team.is_chief:
             return
@@ -414,11 +405,11 @@ class _Job:
             search.recalibration(options.recalibration_images, options.seed),
             search.validation,
         )
-        batches = (
+        recalibration, scored = (
             evaluation_batches(split, search.preprocessing, batch_size=_BATCH)
             for split in splits
         )
-        return Evaluator(supernet, *batches, metric)
+        return Evaluator(supernet, recalibration, scored, metric)
 
     def _validation(
         self,

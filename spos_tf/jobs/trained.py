@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -103,7 +104,7 @@ class TrainedSupernet:
 
 
 def load_supernet(
-    work_dir: str | pathlib.Path,
+    work_dir: str | os.PathLike[str],
     blueprint: Blueprint | None = None,
     *,
     name: str = "default",
@@ -327,7 +328,7 @@ def network_known(
 
 
 def load_subnet(
-    folder: str | pathlib.Path,
+    folder: str | os.PathLike[str],
     blueprint: Blueprint | None = None,
     *,
     architecture: str | pathlib.Path | None = None,

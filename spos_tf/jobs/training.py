@@ -38,10 +38,22 @@ class Recipe(NamedTuple):
     Attributes:
         name: Of the recipe.
         values: By option.
+        taken: Those of them that nobody had given.
     """
 
     name: str
     values: dict[str, Any]
+    taken: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        return {"name": self.name, "values": self.values}
+
+    def tell(self) -> None:
+        """Says what nobody had given."""
+        words = ", ".join(f"{one}={self.values[one]}" for one in self.taken)
+        if words:
+            tell(f"Recipe {self.name}: {words}")
 
 
 def completed(
@@ -76,19 +88,13 @@ def completed(
     recipe = recipe_of(trained, preset, blueprint.image_size)
     full = options.with_recipe(recipe.values).complete()
     known = [name for name in recipe.values if hasattr(full, name)]
-    words = ", ".join(
-        f"{name}={getattr(full, name)}"
-        for name in known
-        if getattr(options, name) is None
-    )
-    if words:
-        tell(f"Recipe {recipe.name}: {words}")
     held = {
         name: recipe.values[name]
         for name in known
         if getattr(full, name) == recipe.values[name]
     }
-    return full, Recipe(recipe.name, held)
+    taken = tuple(name for name in known if getattr(options, name) is None)
+    return full, Recipe(recipe.name, held, taken)
 
 
 def place_options(
@@ -251,7 +257,7 @@ def compile_model(
     model.compile(
         optimizer=make_optimizer(
             options.optimizer,
-            options.learning_rate / 10,
+            (options.learning_rate or 0.0) / 10,
             options.all_optimizer_arguments,
         ),
         loss=loss,

@@ -66,7 +66,7 @@ def integer_graph(
         raise UserError(
             "Deploy forms and low-bit files are for networks with bits; this "
             f"one of {blueprint.search_space.name!r} has none. Use "
-            "--quantize=int8 or the format tflite_int8."
+            "`quantize=int8` or the format tflite_int8."
         )
     if not blueprint.is_chain:
         raise UserError(

@@ -301,8 +301,8 @@ class Blueprint:
         if theirs != ours:
             raise UserError(
                 f"The architecture was made for space arguments {theirs}; "
-                f"this run has {ours}. Use the same --preset, --image_size "
-                "and --num_classes."
+                f"this run has {ours}. Use the same `preset`, `image_size` "
+                "and `num_classes`."
             )
         return self.search_space.encode(architecture.choices)
 

@@ -36,7 +36,7 @@ _GROWTH, _ALWAYS = 64, 64 << 20
 
 
 def load_keras_file(path: pathlib.Path) -> keras.Model:
-    """Reads a network that `tools/train_subnet.py` saved.
+    """Reads a network that `spos train_subnet` saved.
 
     Raises:
         UserError: It is not readable, names something that is no part of our

@@ -63,7 +63,7 @@ class Int8Ops(KerasOps):
         if bits is not None:
             raise UserError(
                 "Networks of spaces with bits are quantized already; leave "
-                "--quantize out."
+                "`quantize` out."
             )
         return super().conv(self._ready(x), *args, **kwargs)
 

@@ -58,7 +58,7 @@ def check_clip_level(value: Any, where: str) -> None:
     if wrong.size:
         raise UserError(
             f"Clip levels are finite and above 0; that of {where} is "
-            f"{wrong.ravel()[0]}. Train again, with a lower --learning_rate."
+            f"{wrong.ravel()[0]}. Train again, with a lower `learning_rate`."
         )
 
 

@@ -22,7 +22,7 @@ class Network:
 
     Attributes:
         architecture: An architecture file's object.
-        described: What `tools/describe.py` says of it; None if it could not
+        described: What `spos describe` says of it; None if it could not
             be built here.
         problem: Why not.
         runs: Whose it is, as `stage/name`.

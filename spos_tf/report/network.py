@@ -19,7 +19,7 @@ def draw_network(described: Mapping[str, Any]) -> dict[str, Any]:
     """Arranges the parts of one network for the template.
 
     Args:
-        described: What `tools/describe.py --format=json` prints of it.
+        described: What `spos describe --format=json` prints of it.
 
     Returns:
         `fixed_share` of the multiply-adds that stem and head have, and

@@ -55,8 +55,7 @@ class Metric:
 
 def score_of(candidate: Candidate) -> float:
     """The score; that of a record of accuracies is the accuracy."""
-    score: float | None = getattr(candidate, "score", None)
-    return candidate.accuracy if score is None else score
+    return candidate.score
 
 
 def metric_of(candidates: Iterable[Candidate]) -> Metric:

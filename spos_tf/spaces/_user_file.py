@@ -63,7 +63,7 @@ def check_loaded(name: str) -> None:
         raise UserError(
             f"The search space is {name!r}, a Python file, and code is run "
             "only of files that you name yourself. If you trust it, pass "
-            f"--search_space={name}, or with its new path if it has moved."
+            f"`search_space={name}`, or with its new path if it has moved."
         )
 
 
@@ -84,7 +84,7 @@ def load_family(name: str) -> tuple[Any, str]:
     module = load_module(
         path,
         "a search space",
-        "If the file has moved, pass --search_space with its new path.",
+        "If the file has moved, pass `search_space` with its new path.",
     )
     for attribute in ("SPACES", "PRESETS"):
         value = getattr(module, attribute, None)

@@ -1,6 +1,7 @@
 """What a training minimises, and what it is measured by."""
 
 import dataclasses
+import json
 from typing import Any
 
 import keras
@@ -108,11 +109,11 @@ class Objective:
 
     @property
     def identity(self) -> str:
-        """What the loss is, in words that differ for different classes."""
+        """The loss's class and configuration, text that checkpoints hold."""
         if self.loss is None:
             return "categorical_crossentropy"
-        kind = type(self.loss)
-        return f"{kind.__module__}.{kind.__qualname__}"
+        config = json.dumps(self.loss.get_config(), sort_keys=True, default=str)
+        return f"{type(self.loss).__qualname__} {config}"
 
 
 def _check_loss(loss: Any, label_smoothing: float) -> None:

@@ -200,4 +200,4 @@ def test_a_command_is_well_described(name):
     options = our_flags.described(command.kinds)
     assert {*command.required} <= {one.name for one in options}
     for one in options:
-        assert one.full_help().strip().endswith("."), one.name
+        assert one.full_help().rstrip(")").endswith("."), one.name

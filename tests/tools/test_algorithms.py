@@ -151,7 +151,7 @@ REFUSED = {
     ),
     "sampler": (
         ["--algorithm=path_dropout", "--sampler=uniform"],
-        ["--sampler is of --algorithm=single_path", "path_dropout"],
+        ["--sampler belongs to --algorithm=single_path", "path_dropout"],
     ),
     "ranges": (
         ["--algorithm=gumbel", "--constraint_ranges=1:2:1"],
@@ -163,7 +163,7 @@ REFUSED = {
     ),
     "keep rate": (
         ["--algorithm=path_dropout", "--keep_rate=1.5"],
-        ["0 to 1", "1.5"],
+        ["above 0 and at most 1; got 1.5"],
     ),
     "limit": (
         ["--algorithm=two_path", "--max_macs=1e6"],
@@ -183,7 +183,7 @@ REFUSED = {
     ),
     "warm-up": (
         ["--algorithm=gumbel", "--architecture_warmup=1"],
-        ["[0, 1)", "1.0"],
+        ["at least 0 and below 1; got 1.0"],
     ),
     "rate": (
         ["--algorithm=gumbel", "--architecture_learning_rate=0"],
@@ -195,7 +195,7 @@ REFUSED = {
     ),
     "temperature of another": (
         ["--algorithm=two_path", "--temperature=1"],
-        ["--temperature is of --algorithm=gumbel"],
+        ["--temperature belongs to --algorithm=gumbel"],
     ),
     "cost": (
         [
@@ -232,7 +232,7 @@ def test_a_run_from_before_there_was_a_flag_goes_on(tool, run_tool, trained):
     assert len(kept) == len(lines) - 1
     file.write_text("".join(f"{line}\n" for line in kept), "utf-8")
     done = tool("train_supernet", f"--flagfile={file}")
-    assert "Going on after step 12 of 12" in done.stderr
+    assert "Resuming after step 12 of 12" in done.stderr
     file.write_text("".join(f"{line}\n" for line in kept), "utf-8")
     result = run_tool("train_supernet", f"--flagfile={file}", "--l2=0.1")
     refuses(result, "other values of --l2 ")

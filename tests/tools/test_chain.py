@@ -113,6 +113,8 @@ def test_files_are_where_the_contract_says(supernet, search, subnet, export):
     assert contents(supernet) == {
         "checkpoints",
         "events",
+        "labels.json",
+        "run.json",
         "train_supernet.flags",
     }
     assert contents(search) >= {
@@ -125,12 +127,20 @@ def test_files_are_where_the_contract_says(supernet, search, subnet, export):
     assert contents(subnet) == {
         "subnet.keras",
         "architecture.json",
+        "labels.json",
         "metrics.json",
+        "run.json",
         "checkpoints",
         "events",
         "train_subnet.flags",
     }
-    assert contents(export) == {*FILES, "manifest.json", "export.flags"}
+    assert contents(export) == {
+        *FILES,
+        "labels.json",
+        "manifest.json",
+        "export.flags",
+        "run.json",
+    }
     best, metrics = read(search / "best.json"), read(subnet / "metrics.json")
     architecture = read(subnet / "architecture.json")
     assert best["costs"]["macs"] == metrics["macs"] <= 210e3
@@ -319,7 +329,7 @@ def test_inherited_weights_start_where_the_supernet_is(
         done = tool("train_subnet", *flags)
     finally:
         supernet.with_name("gone").rename(supernet)
-    assert "Going on after step 1 of 1" in done.stderr
+    assert "Resuming after step 1 of 1" in done.stderr
     assert (folder / "metrics.json").read_bytes() == before
 
 

@@ -95,6 +95,7 @@ def test_checkpoints_are_compared_and_a_killed_run_ends_the_same(
         "correlation.json",
         "over_training.json",
         "over_training.png",
+        "run.json",
         "scatter.png",
         "scored_with.json",
         "scores.jsonl",

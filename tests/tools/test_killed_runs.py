@@ -108,7 +108,7 @@ def test_a_killed_training_ends_bit_identical(work_dir, supernet, run_tool):
     assert not (folder / "checkpoints" / "step-00000160.npz").exists()
     done = run_tool("train_supernet", *flags)
     assert not done.returncode, done.stderr
-    assert "Going on after step" in done.stderr
+    assert "Resuming after step" in done.stderr
     whole, resumed = arrays(supernet), arrays(folder)
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
@@ -200,7 +200,7 @@ def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
     kept = max(path.stem for path in folder.glob("checkpoints/step-*.npz"))
     step = int(kept.removeprefix("step-"))
     assert 8 <= step < 60
-    assert f"stopped by SIGTERM after step {step}, which is saved." in last
+    assert f"Stopped by SIGTERM after step {step}, which is saved." in last
     assert not leftovers(folder)
     later = f"step-{(step // 4 + 2) * 4:08d}.npz"
     killed = run_tool(
@@ -209,7 +209,7 @@ def test_a_retraining_that_was_stopped_and_killed(work_dir, subnet, run_tool):
         moment=(signal.SIGKILL, folder, f"checkpoints/.unfinished-{later}"),
     )
     assert killed.returncode == KILLED, killed.stderr
-    assert f"Going on after step {step} of 60" in killed.stderr
+    assert f"Resuming after step {step} of 60" in killed.stderr
     done = run_tool("train_subnet", *flags)
     assert not done.returncode, done.stderr
     whole, resumed = arrays(subnet), arrays(folder)
@@ -346,5 +346,5 @@ def test_a_full_disk(small_disk, subnet, run_tool):
     done = run_tool("train_subnet", *flags)
     assert not done.returncode, done.stderr
     step = int(kept[-1].stem.removeprefix("step-"))
-    assert f"Going on after step {step} of 60" in done.stderr
+    assert f"Resuming after step {step} of 60" in done.stderr
     assert network(run) == network(subnet)

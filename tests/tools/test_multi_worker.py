@@ -95,7 +95,7 @@ def test_a_killed_worker_ends_the_job_and_the_next_start_goes_on(
         codes, said = ends(processes)
     # Both had the same weights at every checkpoint, or would have said so.
     assert codes == [0, 0], said
-    assert all("Going on after step" in one for one in said)
+    assert all("Resuming after step" in one for one in said)
 
     done = run_tool(
         "train_supernet", *SUPERNET, f"--work_dir={work_dir}", "--name=one"

@@ -149,10 +149,12 @@ def test_a_path_for_the_weights_is_drawn_from_the_softmax(parameters):
 @pytest.fixture(scope="module")
 def two_path_draws(parameters):
     sampler = TwoPath(parameters, seed=3)
-    return _map(
-        lambda step: tuple(sampler.architecture_draw(step)),
-        (tf.float32, tf.float32, tf.bool),
-    )
+
+    def draw(step):
+        drawn = sampler.architecture_draw(step)
+        return drawn.selection.weights, drawn.probabilities, drawn.moved
+
+    return _map(draw, (tf.float32, tf.float32, tf.bool))
 
 
 def test_two_legal_options_run_and_one_is_open(two_path_draws):

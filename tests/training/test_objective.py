@@ -93,3 +93,17 @@ def test_labels_can_be_said():
 def test_what_cannot_be_trained_is_refused(given, words):
     with pytest.raises(UserError, match=words):
         Objective.make(**given, num_classes=3)
+
+
+def test_losses_that_differ_have_other_identities():
+    kind = keras.losses.CategoricalFocalCrossentropy
+    losses = [
+        None,
+        kind(from_logits=True),
+        kind(from_logits=True, gamma=3.0),
+        keras.losses.CategoricalHinge(),
+    ]
+    identities = [Objective.make(one, num_classes=3).identity for one in losses]
+    assert len(set(identities)) == len(losses)
+    again = Objective.make(kind(from_logits=True), num_classes=3)
+    assert again.identity == identities[1]

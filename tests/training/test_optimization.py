@@ -4,7 +4,12 @@ import keras
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.training.optimization import LearningRate, make_optimizer
+from spos_tf.options import TrainingOptions
+from spos_tf.training.optimization import (
+    LearningRate,
+    make_optimizer,
+    run_optimizer,
+)
 
 
 def _rates(*args, steps):
@@ -62,3 +67,16 @@ def test_what_keras_cannot_make_is_one_line(name, arguments):
     ) as e:
         make_optimizer(name, 0.1, arguments)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("adam", keras.optimizers.Adam), ("sgd", keras.optimizers.SGD)],
+)
+def test_an_optimizer_works_without_arguments(name, kind):
+    options = TrainingOptions(
+        optimizer=name, steps=5, learning_rate=0.1, schedule="constant"
+    )
+    made = run_optimizer(options)
+    assert type(made) is kind
+    assert getattr(made, "momentum", 0.9) == 0.9
