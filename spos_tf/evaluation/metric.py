@@ -72,7 +72,9 @@ class ScoreMetric:
         direction: Direction,
         num_classes: int,
     ) -> None:
-        self._metric = metric
+        self._kind = None if metric is None else type(metric)
+        self._config = {} if metric is None else _config(metric)
+        self._made = metric
         self._labels = labels
         self._num_classes = num_classes
         self._probabilities = metric is not None and needs_probabilities(metric)
@@ -185,12 +187,17 @@ class ScoreMetric:
         if self._metric is not None:
             self._metric.reset_state()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Variables do not travel to other processes, and need not.
-        kind = None if self._metric is None else type(self._metric)
-        config = None if self._metric is None else self._metric.get_config()
-        given = (self._labels, self.direction, self._num_classes)
-        return _restored, (kind, config, *given)
+    @property
+    def _metric(self) -> keras.metrics.Metric | None:
+        """The Keras metric, made when it is first used."""
+        if self._kind is not None and self._made is None:
+            self._made = _made(self._kind, self._config)
+        return self._made
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Variables do not travel to other processes, and making them there
+        # starts TensorFlow: a worker sets its threads before.
+        return {**self.__dict__, "_made": None}
 
 
 def label_form(keras_object: object, override: str | None) -> LabelForm:
@@ -239,17 +246,6 @@ def _again(
     if metric is None:
         return None
     return _made(type(metric), _config(metric))
-
-
-def _restored(
-    kind: type[keras.metrics.Metric] | None,
-    config: Mapping[str, Any] | None,
-    labels: LabelForm,
-    direction: Direction,
-    num_classes: int,
-) -> ScoreMetric:
-    metric = None if kind is None else _made(kind, config or {})
-    return ScoreMetric(metric, labels, direction, num_classes)
 
 
 def _made(

@@ -101,6 +101,9 @@ class NSGA2(GenerationSearch):
         # A generator of the generation's own, like everything else here.
         self._pymoo.random_state = rng
         offspring = self._pymoo.ask()
+        # Where mating finds nothing new, pymoo would end; here random
+        # architectures fill the generation.
+        self._pymoo.termination.force_termination = False
         if offspring is None or not len(offspring):
             return []
         return list(self._genes.encodings(offspring.get("X")))

@@ -164,6 +164,8 @@ def test_it_travels_to_other_processes():
     ):
         value = _scored(metric)
         other = pickle.loads(pickle.dumps(metric))
+        # Which starts TensorFlow: a worker sets its threads before.
+        assert other._made is None
         assert other.identity == metric.identity
         assert other.direction == metric.direction
         assert _scored(other) == value
