@@ -1,6 +1,7 @@
 """Exports a trained network and compares every file with it."""
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,9 @@ def export_subnet(
             f"Removed {', '.join(others)} of an earlier export, which are not "
             "among the `formats` now."
         )
-    return manifest
+    # As the file has it: lists where Python had tuples.
+    as_json: dict[str, Any] = json.loads(json.dumps(manifest))
+    return as_json
 
 
 def _min_agreement(given: Iterable[str]) -> dict[str, float]:
