@@ -22,6 +22,8 @@ SLOW = (
     "golden/",
     "evaluation/test_ray_pool.py",
     "jobs/test_search_workers.py",
+    "jobs/test_whole_jobs.py",
+    "jobs/test_search_workers.py",
     "tools/test_killed_runs.py",
     "tools/test_multi_worker.py",
     "tools/test_ray_search.py",
