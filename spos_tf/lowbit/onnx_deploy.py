@@ -26,16 +26,35 @@ from spos_tf.lowbit.integer_nodes import (
 from spos_tf.lowbit.onnx_graph import OnnxGraph, channels_first
 from spos_tf.lowbit.ranges import ClipRange, Grid
 
+_MOST_UINT8 = 255
+
 
 def onnx_deploy_model(graph: IntegerGraph) -> onnx.ModelProto:
-    """A deploy form: int8 weights, uint8 features, int32 biases.
+    """A deploy form: 8-bit weights, uint8 features, int32 biases.
 
+    Weights are int8 where `pairs_fit_int16`, elsewhere uint8 around 128.
     Input and output are those of the format onnx.
 
     Args:
         graph: From `integer_graph`.
     """
     return _Deploy(graph).model()
+
+
+def pairs_fit_int16(kernel: np.ndarray, most_feature: int) -> bool:
+    """Whether 16 bits hold the sum of any two products of a kernel.
+
+    x86 processors without VNNI multiply uint8 features by int8 weights and add
+    the products up in pairs, in 16 bits that saturate. By uint8 weights they
+    multiply in wider integers. Which weights make a pair is the runtime's
+    choice, so the largest stands for both.
+
+    Args:
+        kernel: Whole numbers, of any shape.
+        most_feature: Greatest integer of the features; the least is 0.
+    """
+    most_weight = int(np.abs(kernel).max())
+    return 2 * most_feature * most_weight <= np.iinfo(np.int16).max
 
 
 class _Deploy(OnnxGraph):
@@ -100,11 +119,11 @@ class _Deploy(OnnxGraph):
             pads = [0] * 4
         inputs = [
             x,
-            self.dequantized(
+            self._weights(
+                node.source,
                 channels_first(arrays.kernel),
                 arrays.step,
                 f"{name}.kernel",
-                TensorProto.INT8,
             ),
             self.dequantized(
                 arrays.bias, arrays.bias_step, f"{name}.bias", TensorProto.INT32
@@ -117,6 +136,18 @@ class _Deploy(OnnxGraph):
             kernel_shape=[size] * 2,
             strides=[node.strides] * 2,
             pads=pads,
+        )
+
+    def _weights(
+        self, source: Any, kernel: np.ndarray, step: np.ndarray, name: str
+    ) -> str:
+        """Weights of the type that multiplies a node's integers exactly."""
+        grid = None if isinstance(source, Image) else source.grid
+        most = grid.top if isinstance(grid, ClipRange) else _MOST_UINT8
+        if pairs_fit_int16(kernel, most):
+            return self.dequantized(kernel, step, name, TensorProto.INT8)
+        return self.dequantized(
+            kernel + 128, step, name, TensorProto.UINT8, zero_point=128
         )
 
     def _framed(
@@ -147,9 +178,7 @@ class _Deploy(OnnxGraph):
 
     def _classifier(self, node: Classifier, x: str) -> str:
         kernel, step, floats = classifier_arrays(node)
-        weights = self.dequantized(
-            kernel, step, "classifier.kernel", TensorProto.INT8
-        )
+        weights = self._weights(node.source, kernel, step, "classifier.kernel")
         y = self.op("MatMul", [x, weights], "classifier.product")
         bias = self.constant(floats, "classifier.bias")
         return self.op("Add", [y, bias], "logits")

@@ -89,12 +89,22 @@ class OnnxGraph:
         self._constants[name] = tensor
         return name
 
-    def dequantized(self, values: Any, step: Any, name: str, kind: int) -> str:
+    def dequantized(
+        self,
+        values: Any,
+        step: Any,
+        name: str,
+        kind: int,
+        zero_point: int | None = None,
+    ) -> str:
         """A constant of integers, a step for each of the first axis or one."""
         inputs = [
             self.constant(values, f"{name}.integers", kind),
             self.constant(step, f"{name}.step"),
         ]
+        if zero_point is not None:
+            zeros = np.full(np.shape(step), zero_point)
+            inputs.append(self.constant(zeros, f"{name}.zero", kind))
         more = {"axis": 0} if np.ndim(step) else {}
         return self.op("DequantizeLinear", inputs, name, **more)
 

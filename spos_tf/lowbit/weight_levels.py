@@ -12,12 +12,22 @@ from spos_tf.lowbit.integer_nodes import Conv, IntegerGraph
 
 
 def onnx_kernels(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Integers of the kernels in an ONNX file, `[out, ...]`, by layer."""
+    """Integers of the kernels in an ONNX file, `[out, ...]`, by layer.
+
+    What the file stores less its zero point, int16.
+    """
+    stored = {
+        tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.int16)
+        for tensor in onnx.load(str(path)).graph.initializer
+        if ".kernel." in tensor.name
+    }
     kernels = {}
-    for tensor in onnx.load(str(path)).graph.initializer:
-        layer, _, kind = tensor.name.partition(".kernel.")
+    for name, integers in stored.items():
+        layer, _, kind = name.partition(".kernel.")
         if kind.endswith("integers"):
-            kernels[layer] = onnx.numpy_helper.to_array(tensor).astype(np.int8)
+            zeros = stored.get(f"{layer}.kernel.zero", np.zeros(1, np.int16))
+            # One for all channels, however often it is stored.
+            kernels[layer] = integers - zeros.flat[0]
     return kernels
 
 
