@@ -53,7 +53,8 @@ def pairs_fit_int16(kernel: np.ndarray, most_feature: int) -> bool:
         kernel: Whole numbers, of any shape.
         most_feature: Greatest integer of the features; the least is 0.
     """
-    return 2 * most_feature * np.abs(kernel).max() <= np.iinfo(np.int16).max
+    most_weight = int(np.abs(kernel).max())
+    return 2 * most_feature * most_weight <= np.iinfo(np.int16).max
 
 
 class _Deploy(OnnxGraph):
