@@ -35,7 +35,8 @@ def settle(model, images, seed=1):
 def blueprint():
     from spos_tf.spaces import build_blueprint
 
-    return build_blueprint("shufflenet_blocks", preset="demo")
+    # Wide enough that 8-bit features agree with the network as trained.
+    return build_blueprint("shufflenet_blocks", preset="demo", image_size=16)
 
 
 @pytest.fixture(scope="package")
