@@ -575,7 +575,7 @@ class TrainingOptions(ImageOptions):
         None, "Images a step, over all devices.", least=1, from_recipe=True
     )
     learning_rate: float | None = option(
-        None, "Highest learning rate.", above=0, from_recipe=True
+        None, "Highest learning rate.", least=0, from_recipe=True
     )
     schedule: Literal["linear", "cosine", "constant"] | None = option(
         None, "How the rate decays to zero.", from_recipe=True
