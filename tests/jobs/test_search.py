@@ -433,7 +433,9 @@ def test_an_asynchronous_search_is_the_same_in_any_order(
             return super().take()
 
     monkeypatch.setattr(
-        scoring, "local_scorer", lambda task: Backwards(formula)
+        scoring,
+        "_traced_scorer",
+        lambda task, threads: Backwards(formula),
     )
     other = search(supernet, options=options)
     assert same_record(alone.candidates, other.candidates)
