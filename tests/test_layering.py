@@ -160,7 +160,7 @@ def reads_flags(module: Module) -> Broken:
 
 def speaks_of_flags(module: Module) -> Broken:
     """The library names parameters in backticks; the command line adds --."""
-    elsewhere = ("spos_tf/cli/", "spos_tf/report/", "spos_tf/options.py")
+    elsewhere = ("spos_tf/cli/", "spos_tf/report/", "spos_tf/options/")
     if not module.path.startswith("spos_tf/") or module.path.startswith(
         elsewhere
     ):

@@ -15,6 +15,7 @@ import shlex
 import time
 from typing import Any
 
+from spos_tf.cli import search
 from spos_tf.cli.program import Command, Given, find_command, given_by
 from spos_tf.options import Options, option
 from spos_tf.strict_json import parse_json
@@ -83,7 +84,10 @@ def _summary(work_dir: pathlib.Path) -> str:
 
 def main(given: Given) -> None:
     """Runs the commands one after another and prints what came out."""
+    from spos_tf.jobs.search import search_supernet
+
     started = time.perf_counter()
+    supernet = None
     work_dir = pathlib.Path(given(_Options).work_dir)
     steps = _steps(str(work_dir))
     for number, (name, typed) in enumerate(steps, 1):
@@ -92,7 +96,14 @@ def main(given: Given) -> None:
             flush=True,
         )
         command = find_command(name)
-        command.main(given_by(command, typed))
+        flags = given_by(command, typed)
+        if name == "search":
+            arguments = search.arguments(flags)
+            # One object: the second search traces nothing again.
+            supernet = supernet or arguments["supernet"]
+            search_supernet(**{**arguments, "supernet": supernet})
+        else:
+            command.main(flags)
     print(f"\nDone in {time.perf_counter() - started:.0f} seconds.\n")
     print(_summary(work_dir.resolve()))
 

@@ -11,13 +11,9 @@ two_path also best.json, the architecture found. Start it again to resume where
 it stopped.
 """
 
-import dataclasses
-from typing import Any
-
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     LimitOptions,
-    Options,
     PinOptions,
     RunOptions,
     SourceOptions,
@@ -41,17 +37,9 @@ def main(given: Given) -> None:
         work_dir=str(run.work_dir),
         name=run.name,
         options=given(SupernetOptions),
-        **values_of(given(PinOptions)),
-        **values_of(given(LimitOptions)),
+        **given.values(PinOptions),
+        **given.values(LimitOptions),
     )
-
-
-def values_of(options: Options) -> dict[str, Any]:
-    """Options as keyword arguments."""
-    return {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(options)
-    }
 
 
 COMMAND = Command(

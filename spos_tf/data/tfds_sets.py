@@ -80,8 +80,8 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
                 f"Data set '{name}' is not prepared under "
                 f"'{builder.data_dir}' and preparing it failed "
                 f"({_one_line(error)}). Prepare it where there is a network "
-                f"with 'tfds build {name} --data_dir=DIR', then give "
-                "`data_dir=DIR`."
+                f"with the command 'tfds build {name}' and its option "
+                "data_dir, then give the same `data_dir`."
             ) from error
     return builder
 

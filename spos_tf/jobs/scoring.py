@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import functools
+import json
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
@@ -92,8 +94,7 @@ class ScoringTask:
                 f"{len(recalibration):,}."
             )
         return cls(
-            # What workers have no use for.
-            dataclasses.replace(supernet, holdout=None, source=None),
+            supernet,
             recalibration,
             images.validation,
             images.preprocessing,
@@ -190,15 +191,48 @@ def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
         network: With the weights, whatever they are by then; one is made of
             the task if None.
     """
-    network = network or task.network()
-    loaded = (network, *task.batches(), task.metric.fresh())
-    if not task.is_tree:
-        return LocalScorer(Evaluator(*loaded))
+    return _scorer(task, _evaluator(task, network or task.network()))
+
+
+def _evaluator(
+    task: ScoringTask, network: Supernet
+) -> Evaluator | TreeEvaluator:
+    kind = TreeEvaluator if task.is_tree else Evaluator
+    return kind(network, *task.batches(), task.metric.fresh())
+
+
+def _scorer(task: ScoringTask, evaluator: Evaluator | TreeEvaluator) -> Scorer:
+    if isinstance(evaluator, Evaluator):
+        return LocalScorer(evaluator)
     return TreeScorer(
-        TreeEvaluator(*loaded),
-        task.blueprint.settings,
-        task.options.chunk_size,
+        evaluator, task.blueprint.settings, task.options.chunk_size
     )
+
+
+# The last evaluator of a supernet in this process: another search with the
+# same images and numbers traces nothing again. It goes with the supernet.
+_EVALUATORS: weakref.WeakKeyDictionary[
+    TrainedSupernet, tuple[str, Evaluator | TreeEvaluator]
+] = weakref.WeakKeyDictionary()
+
+
+def _traced_scorer(task: ScoringTask, threads: int | None) -> Scorer:
+    key = json.dumps(
+        [
+            dict(task.scored_with),
+            ScoringOptions.of(task.options).to_dict(),
+            task.is_tree,
+            task.metric.identity,
+            threads,
+        ],
+        sort_keys=True,
+        default=str,
+    )
+    known = _EVALUATORS.get(task.supernet)
+    if known is None or known[0] != key:
+        known = key, _evaluator(task, task.network())
+        _EVALUATORS[task.supernet] = known
+    return _scorer(task, known[1])
 
 
 @contextlib.contextmanager
@@ -229,7 +263,7 @@ def open_scorer(
             + ": they are scored one by one."
         )
     if workers.workers == "local":
-        yield local_scorer(task)
+        yield _traced_scorer(task, threads)
         return
     options = PoolOptions(
         workers=workers.num_workers or 0,
@@ -240,8 +274,13 @@ def open_scorer(
         environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
         sent_bytes=_size(task),
     )
-    # A copy computes its own fingerprints.
-    sent = dataclasses.replace(task)
+    # A copy computes its own fingerprints, and lacks what workers do not need.
+    sent = dataclasses.replace(
+        task,
+        supernet=dataclasses.replace(
+            task.supernet, holdout=None, source=None
+        ),
+    )
     arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
     with open_pool(_FACTORY, arguments, options, tell) as pool:
         tell(f"{pool.workers} workers are loading network and images.")

@@ -61,14 +61,14 @@ def most_levels(
             raise UserError(
                 f"The file lacks the weights of {conv.name!r} as they are in "
                 "the network: the converter changed them. Leave its format "
-                "out of --formats, and report a bug."
+                "out of `formats`, and report a bug."
             )
         found = max(len(np.unique(one)) for one in kernels[conv.name])
         if found > 2**conv.bits:
             raise UserError(
                 f"{conv.name!r} has {found} different weights in a channel; "
                 f"{conv.bits} bits allow {2**conv.bits}. Leave the format out "
-                "of --formats, and report a bug."
+                "of `formats`, and report a bug."
             )
         most[conv.name] = found
     return most

@@ -54,7 +54,9 @@ def formula(candidate):
 def quick(monkeypatch):
     """Scores by a formula: the tests that take this are not about scores."""
     monkeypatch.setattr(
-        scoring, "local_scorer", lambda task: LocalScorer(formula)
+        scoring,
+        "_traced_scorer",
+        lambda task, threads: LocalScorer(formula),
     )
 
 
@@ -64,7 +66,9 @@ def whole(supernet, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            scoring, "local_scorer", lambda task: LocalScorer(formula)
+            scoring,
+            "_traced_scorer",
+            lambda task, threads: LocalScorer(formula),
         )
         return work_dir, search(supernet, work_dir)
 
@@ -429,8 +433,29 @@ def test_an_asynchronous_search_is_the_same_in_any_order(
             return super().take()
 
     monkeypatch.setattr(
-        scoring, "local_scorer", lambda task: Backwards(formula)
+        scoring,
+        "_traced_scorer",
+        lambda task, threads: Backwards(formula),
     )
     other = search(supernet, options=options)
     assert same_record(alone.candidates, other.candidates)
     assert len(alone.candidates) == 12
+
+
+def test_a_second_search_of_a_supernet_traces_nothing_again(
+    supernet, monkeypatch
+):
+    made = []
+    evaluator = scoring._evaluator
+    monkeypatch.setattr(
+        scoring,
+        "_evaluator",
+        lambda *given: made.append(1) or evaluator(*given),
+    )
+    fresh = dataclasses.replace(supernet)
+    first = search(fresh)
+    options = dataclasses.replace(OPTIONS, strategy="random")
+    search(fresh, options=options)
+    again = search(fresh)
+    assert len(made) == 1
+    assert same_record(first.candidates, again.candidates)

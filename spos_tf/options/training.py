@@ -1,0 +1,481 @@
+"""How images are prepared and weights are trained, and the recipes."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from spos_tf.errors import UserError
+from spos_tf.options.fields import FREE, PLACE, Options, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageOptions(Options):
+    """How images become inputs of a network."""
+
+    seed: int = option(0, "Seed of everything random.", least=0, most=2**32 - 1)
+    holdout_per_class: int | None = option(
+        None,
+        "Training images a class that the weights never see: paths are "
+        "scored on them. If unset, 50 for a supernet, the supernet's own "
+        "number in a search, and 0 for a single network.",
+        least=0,
+    )
+    augmentation: Literal["imagenet", "cifar", "shift", "none"] | None = option(
+        None,
+        "What is done to training images. imagenet: random resized crop, "
+        "colour jitter, flip. cifar: pad by 4, crop, flip. shift: pad by 1, "
+        "crop. If unset, imagenet from 64 pixels on, cifar from 16, shift "
+        "below.",
+    )
+    color_jitter: float = option(
+        0.4, "Strength of the colour jitter of imagenet.", least=0, most=1
+    )
+    eval_resize: int | None = option(
+        None,
+        "Short side in pixels before evaluation's centre crop. If unset, "
+        "256/224 of the image size from 64 pixels on, else the image size.",
+        least=1,
+    )
+
+
+Distribution = Literal["one_device", "mirrored", "multi_worker"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions(ImageOptions):
+    """How weights are trained.
+
+    Options that are None take the value of the preset's recipe
+    (`recipe_of`); `imagenet` has the paper's.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> TrainingOptions(steps=20_000, batch_size=64).steps
+        20000
+    """
+
+    steps: int | None = option(
+        None, "Training steps of the whole run.", least=1, from_recipe=True
+    )
+    batch_size: int | None = option(
+        None, "Images a step, over all devices.", least=1, from_recipe=True
+    )
+    learning_rate: float | None = option(
+        None, "Highest learning rate.", least=0, from_recipe=True
+    )
+    schedule: Literal["linear", "cosine", "constant"] | None = option(
+        None, "How the rate decays to zero.", from_recipe=True
+    )
+    warmup_steps: int = option(0, "Steps from zero to the peak.", least=0)
+    optimizer: str = option("sgd", "Name of any Keras optimizer.")
+    optimizer_arguments: Mapping[str, Any] | None = option(
+        None,
+        "Further arguments of the optimizer as a JSON object, such as "
+        "Keras's decoupled weight_decay and clipping. If unset, "
+        '{"momentum": 0.9} for sgd and nothing for others.',
+    )
+    l2: float | None = option(
+        None,
+        "Coupled L2 of conv, depthwise and dense kernels, added to the "
+        "gradient before momentum: the paper's weight decay.",
+        least=0,
+        from_recipe=True,
+    )
+    label_smoothing: float | None = option(
+        None,
+        "Label smoothing of the default loss.",
+        least=0,
+        below=1,
+        from_recipe=True,
+    )
+    dtype_policy: Literal["float32", "mixed_float16", "mixed_bfloat16"] = (
+        option(
+            "float32",
+            "Precision of the computation; weights are float32.",
+        )
+    )
+    distribution: Distribution | None = option(
+        None,
+        "mirrored: all GPUs of this machine. multi_worker: the GPUs (without "
+        "any, the CPUs) of all hosts that TF_CONFIG names; started on each, "
+        "with a work_dir that all share. If unset, mirrored where there are "
+        "several GPUs.",
+    )
+    batch_norm: Literal["replica", "synchronized"] = option(
+        "replica",
+        "Whether batch norm sees the images of its device or of all devices.",
+    )
+    jit_compile: bool = option(
+        False,
+        "Compiles the step with XLA; for GPUs and TPUs, on CPU it is slower. "
+        "A supernet with elastic widths then needs width_mode=mask. Paths "
+        "are drawn by XLA's generator: other ones than without, for a seed.",
+    )
+    deterministic: bool = option(
+        True,
+        "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "
+        "no deterministic form.",
+    )
+    log_every: int = option(50, "Steps between reports.", least=1, effect=FREE)
+    profile_steps: str | None = option(
+        None,
+        "FROM:TO, for example 10:20: profiles these steps for TensorBoard.",
+        effect=FREE,
+    )
+    checkpoint_every: int = option(
+        1000, "Steps between checkpoints.", least=1, effect=FREE
+    )
+    keep_checkpoints: int = option(
+        3, "How many of the newest checkpoints are kept.", least=1, effect=FREE
+    )
+    validate_every: int = option(
+        5000, "Steps between validations; 0: never.", least=0, effect=FREE
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "learning_rate" in (self.optimizer_arguments or {}):
+            raise UserError(
+                "The rate is `learning_rate` with `schedule`; "
+                "`optimizer_arguments` has "
+                f"{(self.optimizer_arguments or {})['learning_rate']!r} too. "
+                "Leave it out there."
+            )
+        if self.steps is not None and self.warmup_steps >= self.steps:
+            raise UserError(
+                f"`warmup_steps` is below `steps`; got {self.warmup_steps} of "
+                f"{self.steps}."
+            )
+
+    @property
+    def all_optimizer_arguments(self) -> dict[str, Any]:
+        """`optimizer_arguments`, or the default of the optimizer."""
+        if self.optimizer_arguments is not None:
+            return dict(self.optimizer_arguments)
+        return {"momentum": 0.9} if self.optimizer.lower() == "sgd" else {}
+
+
+_LEARNED = ("gumbel", "two_path")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SupernetOptions(TrainingOptions):
+    """How a supernet is trained: `TrainingOptions`, and which paths."""
+
+    algorithm: Literal["single_path", "path_dropout", "gumbel", "two_path"] = (
+        option(
+            "single_path",
+            "single_path: the paper's. path_dropout: branches dropped at "
+            "random. gumbel: all branches, weighted (FBNet). two_path: two "
+            "branches compared (ProxylessNAS). See docs/algorithms.md.",
+        )
+    )
+    sampler: (
+        Literal["uniform", "uniform_constraint", "strict_fairness"] | None
+    ) = option(
+        None,
+        "How paths are drawn. uniform: every option alike. "
+        "uniform_constraint: a cost range drawn uniformly, then a path inside "
+        "it (the paper's). strict_fairness: over m steps each of m options "
+        "once, each in an update of its own (the sampling of FairNAS alone: "
+        "FairNAS adds up the m gradients to one update).",
+        belongs_to="algorithm",
+        defaults={"single_path": "uniform_constraint"},
+    )
+    constraint_cost: str = option(
+        "macs",
+        "Cost of sampler=uniform_constraint; one of your own is "
+        "FILE.py:function.",
+    )
+    constraint_ranges: str | None = option(
+        None,
+        "FROM:TO:STEP, for example 290e6:360e6:10e6 (the official code's, and "
+        "the default for the MACs of shufflenet_blocks as in the paper); "
+        "otherwise 7 equal ranges between the 1st and 99th percentile of "
+        "random paths.",
+        belongs_to="algorithm",
+        defaults={"single_path": None},
+    )
+    untied: bool | None = option(
+        None,
+        "Where several blocks share a choice, as the cells of nasbench201 do, "
+        "every block draws its own; a cell in which nothing reaches a node is "
+        "drawn anew. The supernet is searched with the shared choices all the "
+        "same. For sampler=uniform or strict_fairness (which draws none "
+        "anew).",
+        belongs_to="algorithm",
+        defaults={"single_path": False},
+    )
+    initialization: Literal["independent", "aligned"] | None = option(
+        None,
+        "independent: every option starts with weights of its own (official). "
+        "aligned: the options of a choice start alike, larger kernels as the "
+        "3x3 one with zeros around; learns faster where steps are few.",
+        from_recipe=True,
+    )
+    validation_paths: int = option(
+        3,
+        "How many fixed random paths a validation scores.",
+        least=1,
+        effect=FREE,
+    )
+    recalibration_images: int = option(
+        20_000,
+        "Most training images that batch norm is recalibrated on for a "
+        "validation, as in the search.",
+        least=1,
+        effect=FREE,
+    )
+    width_mode: Literal["slice", "mask"] = option(
+        "slice",
+        "How elastic widths are computed. slice: only the channels that are "
+        "taken are computed. mask: all are, and the others set to zero; "
+        "shapes are static, as jit_compile needs.",
+    )
+    keep_rate: float | None = option(
+        None,
+        "Probability that a branch is kept.",
+        above=0,
+        most=1,
+        belongs_to="algorithm",
+        defaults={"path_dropout": 0.5},
+    )
+    keep_rate_schedule: Literal["constant", "linear"] | None = option(
+        None,
+        "constant: the same in every step. linear: from 1 to keep_rate.",
+        belongs_to="algorithm",
+        defaults={"path_dropout": "constant"},
+    )
+    temperature: float | None = option(
+        None,
+        "Temperature of the softmax in the first step.",
+        above=0,
+        belongs_to="algorithm",
+        defaults={"gumbel": 5.0},
+    )
+    final_temperature: float | None = option(
+        None,
+        "Temperature of the softmax in the last step.",
+        above=0,
+        belongs_to="algorithm",
+        defaults={"gumbel": 0.1},
+    )
+    architecture_learning_rate: float | None = option(
+        None,
+        "Learning rate of Adam for the architecture parameters.",
+        above=0,
+        belongs_to="algorithm",
+        defaults={"gumbel": 0.01, "two_path": 0.001},
+    )
+    architecture_every: int | None = option(
+        None,
+        "Steps of the weights to one of the architecture parameters.",
+        least=1,
+        belongs_to="algorithm",
+        defaults=dict.fromkeys(_LEARNED, 5),
+    )
+    architecture_warmup: float | None = option(
+        None,
+        "Share of the steps before architecture parameters are trained.",
+        least=0,
+        below=1,
+        belongs_to="algorithm",
+        defaults=dict.fromkeys(_LEARNED, 0.1),
+    )
+    architecture_cost: str | None = option(
+        None,
+        "Cost that the loss is multiplied with; one of your own is "
+        "FILE.py:function.",
+        belongs_to="algorithm",
+        defaults=dict.fromkeys(_LEARNED, "macs"),
+    )
+    architecture_cost_weight: float | None = option(
+        None,
+        "alpha in FBNet's factor alpha log(cost)^beta of the loss; 0 leaves "
+        "the cost out.",
+        least=0,
+        belongs_to="algorithm",
+        defaults=dict.fromkeys(_LEARNED, 0.0),
+    )
+    architecture_cost_exponent: float | None = option(
+        None,
+        "beta in FBNet's factor alpha log(cost)^beta of the loss.",
+        belongs_to="algorithm",
+        defaults=dict.fromkeys(_LEARNED, 0.6),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.learns_architecture:
+            return
+        if self.jit_compile:
+            raise UserError(
+                f"`jit_compile` is not for `algorithm={self.algorithm}`, "
+                "which has two kinds of steps. Leave it out."
+            )
+        if self.holdout_per_class == 0:
+            raise UserError(
+                "Architecture parameters learn from images that the weights "
+                "do not see; `holdout_per_class=0` leaves none. Give some."
+            )
+        self._check_updates()
+
+    def _check_updates(self) -> None:
+        full = self.complete_architecture()
+        warmup, every = full["architecture_warmup"], full["architecture_every"]
+        if self.steps is None:
+            return
+        first = int(warmup * self.steps)
+        if first + every > self.steps:
+            raise UserError(
+                f"In {self.steps} steps architecture parameters would never "
+                f"be updated: the first {first} are without, then it is every "
+                f"{every} steps. Give more `steps`, or a smaller "
+                "`architecture_every` or `architecture_warmup`."
+            )
+
+    def complete_architecture(self) -> dict[str, Any]:
+        """Values of the options that begin with `architecture_`."""
+        found = {}
+        for one in self.described():
+            if one.name.startswith("architecture_"):
+                value = getattr(self, one.name)
+                if value is None:
+                    value = one.about.defaults.get(self.algorithm)
+                found[one.name] = value
+        return found
+
+    @property
+    def learns_architecture(self) -> bool:
+        """Whether there are architecture parameters."""
+        return self.algorithm in _LEARNED
+
+    @property
+    def architecture_warmup_steps(self) -> int:
+        """Steps before architecture parameters are trained."""
+        warmup = self.complete_architecture()["architecture_warmup"]
+        return int(warmup * (self.steps or 0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SubnetOptions(TrainingOptions):
+    """How a single network is trained: `TrainingOptions`, and its form."""
+
+    fit_macs: float | None = option(
+        None,
+        "Scale all stage widths by one factor to the most multiply-adds at or "
+        "below this.",
+        above=0,
+    )
+    quantize: Literal["int8"] | None = option(
+        None,
+        "Trains with 8-bit quantizers of tfmot in the network; the export "
+        "then writes a full-integer TFLite file without representative "
+        "images.",
+    )
+    deploy_form: bool = option(
+        False,
+        "Trains a network with bits as the integer files will compute it, "
+        "with the batch norm statistics of start_from; a tenth of the usual "
+        "learning rate is plenty.",
+    )
+    recalibration_images: int = option(
+        20_000,
+        "Most training images that batch norm is recalibrated on where the "
+        "weights are a supernet's, as in the search.",
+        least=1,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.deploy_form and self.quantize:
+            raise UserError(
+                "`deploy_form` is for networks with bits, `quantize` for "
+                "networks in float. Leave one of them out."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartOptions(Options):
+    """The weights that a single network starts with."""
+
+    search_name: str = option(
+        "default",
+        "The search whose best.json is trained, where no network is named.",
+    )
+    inherit_from: str | None = option(
+        None,
+        "Work_dir of a supernet whose weights the network starts with.",
+        effect=PLACE,
+    )
+    start_from: str | None = option(
+        None,
+        "Name of a trained network of the same architecture in the same "
+        "work_dir whose weights this one starts with: with quantize usually "
+        "the network in float.",
+    )
+
+
+# Images a step and so on, by what is trained and by preset. `imagenet` is the
+# paper's (section 4.1 and the official code).
+_PAPER: Mapping[str, Any] = {
+    "batch_size": 1024,
+    "learning_rate": 0.5,
+    "schedule": "linear",
+    "l2": 4e-5,
+    "label_smoothing": 0.1,
+    "initialization": "independent",
+}
+_SMALL: Mapping[str, Any] = {
+    **_PAPER,
+    "batch_size": 64,
+    "learning_rate": 0.05,
+    "schedule": "cosine",
+    "initialization": "aligned",
+}
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "supernet": {
+        "imagenet": {**_PAPER, "steps": 150_000},
+        "cifar": {**_SMALL, "steps": 40_000},
+        "demo": {**_SMALL, "steps": 2_000, "learning_rate": 0.1},
+    },
+    "subnet": {
+        "imagenet": {**_PAPER, "steps": 300_000},
+        "cifar": {**_SMALL, "steps": 40_000},
+        "demo": {**_SMALL, "steps": 1_000, "learning_rate": 0.1},
+    },
+}
+
+
+class Recipe(NamedTuple):
+    """Training options that suit a kind of network.
+
+    Attributes:
+        name: What logs and `run.json` call it.
+        values: By the option's name.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+
+
+def recipe_of(
+    trained: Literal["supernet", "subnet"],
+    preset: str | None,
+    image_size: int,
+) -> Recipe:
+    """The recipe for what is trained.
+
+    Args:
+        trained: A supernet or a single network.
+        preset: The space's; None or one without a recipe takes the recipe of
+            the image size.
+        image_size: Pixels.
+    """
+    known = RECIPES[trained]
+    if preset is None or preset not in known:
+        by_size = ((64, "imagenet"), (16, "cifar"), (0, "demo"))
+        preset = next(name for least, name in by_size if image_size >= least)
+    return Recipe(f"{trained}/{preset}", known[preset])
