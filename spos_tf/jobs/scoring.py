@@ -277,9 +277,7 @@ def open_scorer(
     # A copy computes its own fingerprints, and lacks what workers do not need.
     sent = dataclasses.replace(
         task,
-        supernet=dataclasses.replace(
-            task.supernet, holdout=None, source=None
-        ),
+        supernet=dataclasses.replace(task.supernet, holdout=None, source=None),
     )
     arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
     with open_pool(_FACTORY, arguments, options, tell) as pool:
