@@ -15,7 +15,7 @@ from spos_tf.report.drawing import (
     label,
     write_png,
 )
-from spos_tf.report.scores import Metric, metric_of, score_of
+from spos_tf.report.scores import Metric, metric_of
 from spos_tf.report.statistics import best_so_far
 from spos_tf.space.candidate import Candidate
 
@@ -105,7 +105,7 @@ def _draw_record(
         return
     axes.scatter(
         evaluations,
-        [metric.on_axis(score_of(one)) for one in record],
+        [metric.on_axis(one.score) for one in record],
         s=12,
         c=color,
         marker=marker,
@@ -129,7 +129,7 @@ def _means(record: Sequence[Candidate], metric: Metric) -> list[float]:
     best: list[tuple[float, float]] = []
     means = []
     for one in record:
-        score = score_of(one)
+        score = one.score
         bisect.insort(best, (metric.rank(score), metric.on_axis(score)))
         del best[:-TOP]
         means.append(sum(value for _, value in best) / len(best))
@@ -197,7 +197,7 @@ def draw_front(
     costs = [drawable(one.costs[cost]) for one in candidates]
     axes.scatter(
         costs,
-        [metric.on_axis(score_of(one)) for one in candidates],
+        [metric.on_axis(one.score) for one in candidates],
         s=12,
         c=GREY,
         alpha=0.6,
@@ -208,7 +208,7 @@ def draw_front(
     color, marker, _ = STYLES[1]
     axes.step(
         [drawable(one.costs[cost]) for one in front],
-        [metric.on_axis(score_of(one)) for one in front],
+        [metric.on_axis(one.score) for one in front],
         where="post",
         color=color,
         marker=marker,
@@ -217,12 +217,12 @@ def draw_front(
     )
     axes.scatter(
         [drawable(front[-1].costs[cost])],
-        [metric.on_axis(score_of(front[-1]))],
+        [metric.on_axis(front[-1].score)],
         s=130,
         facecolors="none",
         edgecolors=STYLES[0][0],
         linewidths=2.2,
-        label=f"best, {metric.text(score_of(front[-1]))}",
+        label=f"best, {metric.text(front[-1].score)}",
     )
     for name, value in (limits or {}).items():
         axes.axvline(

@@ -53,17 +53,12 @@ class Metric:
         return -score if self.direction == "min" else score
 
 
-def score_of(candidate: Candidate) -> float:
-    """The score; that of a record of accuracies is the accuracy."""
-    return candidate.score
-
-
 def metric_of(candidates: Iterable[Candidate]) -> Metric:
     """What the scores of one search measure; all of its candidates agree."""
     for one in candidates:
         return Metric(
-            getattr(one, "metric", "accuracy"),
-            getattr(one, "direction", "max"),
+            one.metric,
+            one.direction,
         )
     return Metric()
 

@@ -7,7 +7,7 @@ from typing import Any
 from spos_tf.report.drawing import draw_svg
 from spos_tf.report.found import Network
 from spos_tf.report.plots import COSTS, draw_front, draw_search
-from spos_tf.report.scores import best_score, metric_of, score_of
+from spos_tf.report.scores import best_score, metric_of
 from spos_tf.report.statistics import (
     option_shares,
     option_text,
@@ -23,7 +23,7 @@ def by_score(runs: Sequence[Run]) -> list[Run]:
     def rank(run: Run) -> float:
         score, metric = best_score(run.best)
         for one in top_candidates(run.record, 1):
-            score, metric = score_of(one), metric_of(run.record)
+            score, metric = one.score, metric_of(run.record)
         return -math.inf if score is None else metric.rank(score)
 
     return sorted(runs, key=lambda run: (-rank(run), run.name))
@@ -84,7 +84,7 @@ def search_front(run: Run) -> dict[str, Any] | None:
         ),
         "rows": [
             {
-                "score": metric.text(score_of(one)),
+                "score": metric.text(one.score),
                 "cost": one.costs[cost],
                 "number": one.i,
                 "choices": " ".join(map(option_text, one.choices.values())),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spos_tf.report.scores import metric_of, score_of
+from spos_tf.report.scores import metric_of
 from spos_tf.space.candidate import Candidate
 
 TOP = 50
@@ -47,14 +47,14 @@ def top_candidates(
 ) -> list[Candidate]:
     """Those with the best scores; of equals those proposed first."""
     rank = metric_of(record).rank
-    return sorted(record, key=lambda one: (-rank(score_of(one)), one.i))[:count]
+    return sorted(record, key=lambda one: (-rank(one.score), one.i))[:count]
 
 
 def best_so_far(record: Sequence[Candidate]) -> list[float]:
     """The best score among the first 1, 2, ... candidates."""
     rank = metric_of(record).rank
     best: list[float] = []
-    for score in map(score_of, record):
+    for score in (one.score for one in record):
         best.append(max([*best[-1:], score], key=rank))
     return best
 

@@ -239,7 +239,7 @@ def search(
         record=record,
     )
     lines = [dataclasses.asdict(one) for one in record.candidates]
-    kept = ("generation", "encoding", "choices", "costs", "accuracy")
+    kept = ("generation", "encoding", "choices", "costs", "score")
     # As JSON gives it back.
     return {
         f"{line['i']:03}": json.loads(

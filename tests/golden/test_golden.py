@@ -134,11 +134,11 @@ def test_search(request, space, trained, committed, tmp_path):
     # decides who becomes a parent; they are compared with what is computed.
     told = None
     if not request.config.getoption("--renew", default=False):
-        told = [line["accuracy"] for line in committed("search", {}).values()]
+        told = [line["score"] for line in committed("search", {}).values()]
     record, computed = runs.search(trained.evaluator, space, tmp_path, told)
     values = committed("search", record)
     assert record == values
-    accuracies = [line["accuracy"] for line in values.values()]
+    accuracies = [line["score"] for line in values.values()]
     _assert_close(space, "scores", {"all": computed}, {"all": accuracies})
 
 

@@ -8,7 +8,9 @@ import pytest
 from spos_tf.errors import UserError
 from spos_tf.report.plots import plot_front, plot_search
 
-Point = collections.namedtuple("Point", "i generation accuracy")
+Point = collections.namedtuple(
+    "Point", "i generation score metric direction", defaults=["accuracy", "max"]
+)
 
 
 def record(count, size=10, seed=0):
@@ -58,7 +60,12 @@ def test_a_folder_that_is_missing(tmp_path):
 
 def test_a_front_is_drawn_over_its_cost(tmp_path):
     def one(macs, accuracy):
-        return types.SimpleNamespace(costs={"macs": macs}, accuracy=accuracy)
+        return types.SimpleNamespace(
+            costs={"macs": macs},
+            score=accuracy,
+            metric="accuracy",
+            direction="max",
+        )
 
     candidates = [one(3, 0.5), one(1, 0.2), one(2, 0.1)]
     path = tmp_path / "front.png"

@@ -11,7 +11,13 @@ from spos_tf.report.statistics import (
 
 
 def candidate(i, accuracy, **choices):
-    return types.SimpleNamespace(i=i, accuracy=accuracy, choices=choices)
+    return types.SimpleNamespace(
+        i=i,
+        score=accuracy,
+        metric="accuracy",
+        direction="max",
+        choices=choices,
+    )
 
 
 RECORD = [
