@@ -4,29 +4,67 @@
   each edit.
 - the rest (`make test` runs both): commands in processes of their own, and
   whatever traces many networks.
-- slow (`make test-slow`): wheel, kills, several hosts, Ray, golden values.
+- slow (`make test-slow`): wheel, kills, several hosts, Ray, golden values, and
+  the files that take longest.
 
 A path is relative to `tests/`; a folder stands for all files in it.
 """
 
 PROCESS = (
-    "tools/",
     "conformance/",
+    "evaluation/test_evaluator.py",
+    "evaluation/test_shared_statistics.py",
+    "evaluation/test_tree_evaluator.py",
     "export/",
     "jobs/",
+    "lowbit/test_deploy_form.py",
+    "networks/test_aligned.py",
+    "networks/test_elastic_bits.py",
+    "networks/test_elastic_widths.py",
+    "networks/test_int8_subnet.py",
+    "networks/test_supernet.py",
+    "ops/test_segment_functions.py",
+    "test_public_names.py",
+    "test_readme.py",
     "test_round_trips.py",
+    "test_run_lock.py",
     "test_spoilt_files.py",
+    "tools/",
+    "training/test_architecture_step.py",
+    "training/test_callbacks.py",
+    "training/test_connected_sampler.py",
+    "training/test_jit_compile.py",
+    "training/test_mirrored.py",
+    "training/test_mixed_precision.py",
+    "training/test_path_optimizer.py",
+    "training/test_team.py",
+    "training/test_train_step.py",
+    "training/test_trainer.py",
 )
 
 SLOW = (
-    "golden/",
+    "conformance/test_space_exports.py",
     "evaluation/test_ray_pool.py",
+    "golden/",
     "jobs/test_search_workers.py",
+    "jobs/test_train_jobs.py",
     "jobs/test_whole_jobs.py",
-    "jobs/test_search_workers.py",
+    "test_readme.py",
+    "tools/test_algorithms.py",
+    "tools/test_bits.py",
+    "tools/test_build_latency_table.py",
+    "tools/test_chain.py",
+    "tools/test_correlate.py",
+    "tools/test_custom_space.py",
     "tools/test_killed_runs.py",
     "tools/test_multi_worker.py",
+    "tools/test_networks.py",
+    "tools/test_pins.py",
+    "tools/test_quantize.py",
     "tools/test_ray_search.py",
+    "tools/test_search_limits.py",
+    "training/test_connected_sampler.py",
+    "training/test_jit_compile.py",
 )
 
 
