@@ -40,7 +40,7 @@ test-fast: $(INSTALLED_TEST) ## Run the tests that need no process of their own.
 	$(VENV_PYTHON) $(PYTEST) -m fast $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED_TEST) test-install ## Wheel, kills, several hosts, Ray.
-	$(VENV_PYTHON) $(PYTEST) -m slow $(PYTEST_ARGS)
+	$(VENV_PYTHON) $(PYTEST) -m slow --timeout=900 $(PYTEST_ARGS)
 
 # What an old release calls deprecated, or calls although it is deprecated in
 # a release made after it, says nothing about us.
