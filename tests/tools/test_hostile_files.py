@@ -273,7 +273,7 @@ def test_links_out_of_the_work_dir_are_not_written_through(
         # So that there is something to search, and the link is what is wrong.
         shutil.copytree(supernet, work)
     path = work / link
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(outside / "x" if "." in link else outside)
     before = tree(tmp_path)
     arguments = TINY_RUN if tool == "train_supernet" else DATA
