@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import tensorflow as tf
 
 from spos_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Kind = Literal["pixels", "encoded", "files"]
 
@@ -96,7 +98,7 @@ class StreamSplit:
         name: what messages call the split.
     """
 
-    open_range: Callable[[int, int], tf.data.Dataset]
+    open_range: "Callable[[int, int], tf.data.Dataset]"
     positions: np.ndarray
     identity: str
     name: str = "given"
@@ -114,7 +116,7 @@ class StreamSplit:
             name=self.name if name is None else name,
         )
 
-    def records(self, start: int = 0) -> tf.data.Dataset:
+    def records(self, start: int = 0) -> "tf.data.Dataset":
         """(encoded string scalar, label int32 scalar) from image `start` on.
 
         Reading starts at the record of that image; records in between that
@@ -129,6 +131,9 @@ class StreamSplit:
             return records
         wanted = np.zeros(stop - first, bool)
         wanted[positions - first] = True
+        # Commands that read no images are to start at once.
+        import tensorflow as tf
+
         mask = tf.data.Dataset.from_tensor_slices(wanted)
         kept = tf.data.Dataset.zip(mask, records).filter(
             lambda keep, record: keep

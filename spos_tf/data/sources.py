@@ -7,7 +7,6 @@ from spos_tf.data.class_subset import first_classes as _first_classes
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.examples import AnySplit, Source, Split, StreamSplit
 from spos_tf.data.folders import load_folder_source
-from spos_tf.data.tfds_sets import load_tfds_source
 from spos_tf.errors import UserError
 from spos_tf.options import SourceOptions
 
@@ -163,4 +162,7 @@ def load_source(
         )
     if name == "digits":
         return load_digits_source()
+    # Late: it brings TensorFlow, which describing a space does without.
+    from spos_tf.data.tfds_sets import load_tfds_source
+
     return load_tfds_source(name, data_dir, memory_limit_bytes)

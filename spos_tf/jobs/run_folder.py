@@ -159,7 +159,9 @@ class Run:
                     "`name`."
                 )
         self._inputs |= inputs
-        self.write()
+        # A resume that fails leaves the files as they were.
+        if not inputs.keys() <= then.keys():
+            self.write()
 
     def write(self) -> None:
         """Writes `run.json` and the flag file that repeats the run."""

@@ -32,7 +32,7 @@ def tool_process():
         process.stdin.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_tool(tool_process, tmp_path_factory):
     """`run_tool("search", "--seed=1")` -> a `subprocess.CompletedProcess`.
 

@@ -49,7 +49,10 @@ SUPERNET_MISTAKES = {
         ["--search_space=shufflenet_joint", "--jit_compile"],
         ["static shapes", "--width_mode=mask"],
     ),
-    "warm-up": (["--warmup_steps=3"], ["3 of 2 steps"]),
+    "warm-up": (
+        ["--warmup_steps=3"],
+        ["--warmup_steps is below --steps", "3 of 2"],
+    ),
     "ranges": (
         ["--sampler=uniform_constraint", "--constraint_ranges=1:2"],
         ["FROM:TO:STEP", "'1:2'"],
@@ -285,7 +288,10 @@ SEARCH_MISTAKES = {
     "cost": (["--constraint=watts<=3"], ["'watts'", "macs, params"]),
     "population": (["--population=0"], ["population"]),
     "seen images": (["--holdout_per_class=6"], ["--holdout_per_class=5"]),
-    "recalibration": (["--recalibration_images=9999"], ["9999"]),
+    "recalibration": (
+        ["--recalibration_images=0"],
+        ["--recalibration_images is at least 1"],
+    ),
     "preset": (["--preset=cifar"], ["'demo'", "'cifar'"]),
     "supernet": (["--supernet_name=no"], ["--supernet_name"]),
     "name": (["--name=a/b"], ["--name", "'a/b'"]),
@@ -328,5 +334,5 @@ def test_a_search_of_a_checkpoint_of_another_kind(run_tool, work_dir):
 
 def test_a_search_without_a_supernet(run_tool, tmp_path):
     result = run_tool("search", *SEARCH, f"--work_dir={tmp_path / 'runs'}")
-    refuses(result, "tools/train_supernet.py")
+    refuses(result, "Run train_supernet first", "--supernet_name")
     assert tree(tmp_path) == {}

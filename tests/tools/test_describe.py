@@ -118,7 +118,7 @@ def test_a_space_without_an_encoding():
     slot = data["slots"][0]
     assert (slot["macs"], slot["params"]) == (None, None)
     assert slot["choices"]["op"]["chosen"] is None
-    assert slot["output_shape"] == [8, 8, 16]
+    assert slot["output_shape"] == [4, 4, 36]
 
 
 def test_an_architecture_file_brings_its_arguments(tmp_path):

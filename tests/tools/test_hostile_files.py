@@ -5,7 +5,7 @@ that may name a search space, and in classes that a `.keras` file names.
 """
 
 import json
-import os
+import shutil
 import zipfile
 
 import pytest
@@ -240,28 +240,70 @@ def test_the_network_file_as_it_is_saved(run_tool, network):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize(
-    "link", ["search/default", "search/default/record.jsonl", "search"]
-)
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory, run_tool):
+    """A work_dir with a supernet that has done two steps."""
+    work = tmp_path_factory.mktemp("supernet")
+    result = run_tool(
+        "train_supernet",
+        *TINY_RUN,
+        "--holdout_per_class=5",
+        "--sampler=uniform",
+        f"--work_dir={work}",
+    )
+    assert result.returncode == 0, result.stderr
+    return work
+
+
+LINKS = [
+    (tool, link.format(stage))
+    for tool, stage in (("train_supernet", "supernet"), ("search", "search"))
+    for link in ("{}", "{}/new", "{}/new/run.json")
+] + [("search", "search/new/record.jsonl"), ("search", "search/scores.jsonl")]
+
+
+@pytest.mark.parametrize(("tool", "link"), LINKS)
 def test_links_out_of_the_work_dir_are_not_written_through(
-    run_tool, tmp_path, link
+    run_tool, supernet, tmp_path, tool, link
 ):
     outside = tmp_path / "outside"
     outside.mkdir()
-    path = tmp_path / "work" / link
-    path.parent.mkdir(parents=True)
+    work = tmp_path / "work"
+    if tool == "search":
+        # So that there is something to search, and the link is what is wrong.
+        shutil.copytree(supernet, work)
+    path = work / link
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(outside / "x" if "." in link else outside)
-    before = tree(outside)
-    result = run_tool("search", *DATA, f"--work_dir={tmp_path / 'work'}")
+    before = tree(tmp_path)
+    arguments = TINY_RUN if tool == "train_supernet" else DATA
+    result = run_tool(
+        tool,
+        *arguments,
+        "--holdout_per_class=5",
+        "--name=new",
+        f"--work_dir={work}",
+    )
     refuses(result, str(path), "is a link")
-    assert tree(outside) == before
-    # One that stays within is nobody's business.
-    os.unlink(path)
-    (tmp_path / "work" / "there").mkdir()
-    path.symlink_to(tmp_path / "work" / "there")
-    if link == "search":
-        result = run_tool("search", *DATA, f"--work_dir={tmp_path / 'work'}")
-        refuses(result, "tools/train_supernet.py")
+    assert tree(tmp_path) == before
+
+
+def test_a_link_within_the_work_dir(run_tool, supernet, tmp_path):
+    """It is nobody's business."""
+    work = shutil.copytree(supernet, tmp_path / "work")
+    (work / "there").mkdir()
+    (work / "search").symlink_to(work / "there")
+    result = run_tool(
+        "search",
+        *DATA,
+        "--population=2",
+        "--generations=1",
+        "--top_k=1",
+        "--recalibration_images=20",
+        f"--work_dir={work}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert (work / "there/default/best.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +315,7 @@ def test_links_out_of_the_work_dir_are_not_written_through(
         (b"--search_space=\n", "--search_space is empty"),
         (b"--preset=\x1b[31m\n", "\\x1b[31m"),
         (b"--preset=" + b"x" * 9000 + b"\n", "xxx ... xxx"),
-        (b"preset\n", "take flags only"),
+        (b"preset\n", "takes flags only"),
         (b"--space_arguments=" + b"[" * 9000 + b"\n", "JSON object"),
     ],
     ids=range(8),

@@ -69,7 +69,7 @@ def test_a_network_is_described_by_its_name(name, space, macs, params):
         ),
         (
             ["--network=fbnet_a", "--search_space=shufflenet_blocks"],
-            "Network 'fbnet_a' is of space 'fbnet'; the flags say "
+            "Network 'fbnet_a' is of space 'fbnet'; got "
             "--search_space=shufflenet_blocks. Leave that out.",
         ),
         (["--network=fbnet_a", "--preset=demo"], "its space has 5."),
