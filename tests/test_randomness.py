@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.selection import BranchWeights
 from spos_tf.randomness import Purpose, derive_seed, generator
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.training.architecture_parameters import ArchitectureParameters
@@ -66,8 +67,10 @@ def _paths():
 
 
 def _options(drawn):
-    values = np.asarray(drawn)
-    return values if values.ndim == 1 else values.argmax(axis=1)
+    """What runs, int `[12]`; of several branches the one of most weight."""
+    if isinstance(drawn, BranchWeights):
+        return np.asarray(drawn.weights).argmax(axis=1)
+    return np.asarray(drawn.options)
 
 
 def test_no_stream_of_a_seed_is_one_of_another_seed():

@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
-from build_latency_table import _Partial
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import read_latency_table
 from spos_tf.cost.latency_entries import LatencyEntry, MeasuredTable
 from spos_tf.evaluation.memo import ScoreMemo
+from spos_tf.jobs.latency import _Partial
 from spos_tf.plain_arrays import read_arrays
 from spos_tf.report.event_scalars import read_scalars
 from spos_tf.space import Architecture

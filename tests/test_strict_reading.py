@@ -221,7 +221,7 @@ def test_a_stored_name_is_not_run(tmp_path):
     path = tmp_path / "evil.py"
     path.write_text(f"open({str(tmp_path / 'trace')!r}, 'w')\n")
     for name in (str(path), f"{path}:make", f"{tmp_path}/x/../evil.py:a"):
-        with pytest.raises(UserError, match="trust it, pass --search_space"):
+        with pytest.raises(UserError, match="trust it, pass `search_space="):
             blueprint_of(Architecture(name, {}, {}))
     with pytest.raises(UserError, match="trust it"):
         stored_blueprint("\x00.py", {})

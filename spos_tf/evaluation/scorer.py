@@ -42,9 +42,14 @@ class Score(NamedTuple):
 
 
 class Scorer(abc.ABC):
-    """Takes candidates and gives their scores, in whatever order."""
+    """Takes candidates and gives their scores, in whatever order.
+
+    Attributes:
+        computed: That of the latest score that was not known before.
+    """
 
     def __init__(self) -> None:
+        self.computed = 1.0
         self._next = itertools.count()
         self._known: collections.deque[Score] = collections.deque()
 
@@ -71,6 +76,8 @@ class Scorer(abc.ABC):
         while True:
             if not self._known:
                 self._known.extend(self.take())
+                if self._known:
+                    self.computed = self._known[-1].computed
             if not self._known:
                 return
             yield self._known.popleft()

@@ -232,7 +232,9 @@ class Search:
             desc=self._options.strategy,
             unit="path",
         ) as bar:
-            watch = _Watch(bar, task.images, record, self._writer(folder))
+            watch = _Watch(
+                bar, scorer, task.images, record, self._writer(folder)
+            )
             best = self._searched(scorer, record, watch)
         if folder is not None:
             self._finish(folder, record, best)
@@ -328,6 +330,7 @@ class _Watch:
 
     Args:
         bar: Of all evaluations.
+        scorer: Knows what candidates of a chunk shared.
         images: That a candidate sees.
         record: Of the search.
         write_best: Takes the best so far.
@@ -336,11 +339,15 @@ class _Watch:
     def __init__(
         self,
         bar: "tqdm.tqdm[Any]",
+        scorer: Scorer,
         images: int,
         record: Record,
         write_best: BestWriter | None,
     ) -> None:
         self._bar = bar
+        self._scorer = scorer
+        # Of the latest chunk that shared any: it stays when one shares none.
+        self._shared = ""
         self._images = images
         self._record = record
         self._write_best = write_best
@@ -356,9 +363,13 @@ class _Watch:
         speed = ""
         if not resumed and candidate.seconds:
             speed = f", {self._images / candidate.seconds:.0f} images/s"
+        if self._scorer.computed < 1:
+            share = f"{self._scorer.computed:.0%}"
+            self._shared = f", {share} of segments computed"
         best = score_text(self._best.metric, self._best.score)
         self._bar.set_postfix_str(
-            f"generation {candidate.generation + 1}, best {best}{speed}",
+            f"generation {candidate.generation + 1}, best {best}{speed}"
+            f"{self._shared}",
             refresh=False,
         )
         self._bar.update()

@@ -77,7 +77,15 @@ def test_manifest_names_network_input_and_versions(
     exported, architecture, blueprint
 ):
     _, manifest, _ = exported
-    assert list(manifest) == ["architecture", "input", "files", "versions"]
+    assert list(manifest) == [
+        "architecture",
+        "input",
+        "labels",
+        "files",
+        "versions",
+    ]
+    # The fixture's classes have no names.
+    assert manifest["labels"] is None
     assert manifest["architecture"] == architecture.to_dict()
     size = blueprint.image_size
     assert manifest["input"] == {
@@ -419,7 +427,9 @@ def test_mistakes_are_refused_before_any_work(
             _export(model, folder=tmp_path, **arguments)
 
     refused("Unknown export format 'coreml'", formats=["onnx", "coreml"])
-    refused(r"image \[8, 8, 3\]; got \[60, 4, 4, 3\]", images=images[:, :4, :4])
+    refused(
+        r"image \[16, 16, 3\]; got \[60, 4, 4, 3\]", images=images[:, :4, :4]
+    )
     refused(r"one label each; got .*labels \[3\]", labels=labels[:3])
     other = build_blueprint("shufflenet_blocks", preset="demo", num_classes=7)
     refused(

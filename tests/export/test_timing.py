@@ -22,7 +22,7 @@ def test_tensorflow_is_timed_with_the_threads_of_the_process(model):
 
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     keras.ops.zeros(1)  # Something has run: they are settled.
-    with pytest.raises(UserError, match=r"threads belong .* --runtime=tflite"):
+    with pytest.raises(UserError, match=r"threads belong .* `runtime=tflite`"):
         timing.measure_network(model, "tensorflow", threads + 1, 1, 3)
 
 

@@ -52,5 +52,5 @@ def test_an_architecture_of_another_network_is_refused(blueprint):
         blueprint.encode(
             dataclasses.replace(architecture, search_space="other")
         )
-    with pytest.raises(UserError, match=r"space arguments \{\}.*--preset"):
+    with pytest.raises(UserError, match=r"space arguments \{\}.*`preset`"):
         blueprint.encode(dataclasses.replace(architecture, space_arguments={}))

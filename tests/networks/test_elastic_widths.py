@@ -10,6 +10,7 @@ from random_batches import random_batches
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 from spos_tf.networks.supernet import Supernet
+from spos_tf.ops.selection import BranchWeights
 from spos_tf.spaces import build_blueprint
 
 MODES = ("slice", "mask")
@@ -138,5 +139,5 @@ def test_one_trace_serves_all_widths(supernets, batch):
 
 
 def test_weights_of_branches_have_no_widths(supernets, batch):
-    with pytest.raises(ValueError, match="take an encoding"):
-        supernets["slice"](batch[0], tf.ones([6, 8]))
+    with pytest.raises(ValueError, match="take a path"):
+        supernets["slice"](batch[0], BranchWeights(tf.ones([6, 8])))

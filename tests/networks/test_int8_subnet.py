@@ -101,7 +101,7 @@ def test_gradients_reach_every_weight(networks):
 
 def test_networks_with_bits_are_quantized_already():
     blueprint = build_blueprint("resnet18_bits", preset="demo")
-    with pytest.raises(UserError, match="leave --quantize out"):
+    with pytest.raises(UserError, match="leave `quantize` out"):
         build_int8_subnet(blueprint, [1, 0] * 3)
 
 

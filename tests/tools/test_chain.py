@@ -254,8 +254,14 @@ def test_another_export_replaces_what_was_there(work_dir, export, tool):
     """With other flags, that cannot matter to what it makes anew."""
     flags = [*DATA, "--name=again", "--subnet_name=whole"]
     folder = work_dir / "export" / "again"
+    of_every_export = {
+        "export.flags",
+        "labels.json",
+        "manifest.json",
+        "run.json",
+    }
     tool("export", *flags, "--formats=saved_model", "--num_images=9")
-    assert contents(folder) == {"saved_model", "manifest.json", "export.flags"}
+    assert contents(folder) == {"saved_model", *of_every_export}
     done = tool(
         "export",
         *flags,
@@ -265,7 +271,7 @@ def test_another_export_replaces_what_was_there(work_dir, export, tool):
         "--batch_size=20",
     )
     assert "Removed saved_model of an earlier run" in done.stderr
-    assert contents(folder) == {"model.tflite", "manifest.json", "export.flags"}
+    assert contents(folder) == {"model.tflite", *of_every_export}
     files = read(folder / "manifest.json")["files"]
     assert {name: entry["images"] for name, entry in files.items()} == {
         "tflite": 50
