@@ -149,6 +149,8 @@ def _check_job() -> str:
 
 def _check_python() -> str:
     """The whole job from Python, in several ways; gives their names."""
+    # `python -P` leaves this folder out, which has nothing of the package.
+    sys.path.append(str(pathlib.Path(__file__).resolve().parent))
     import whole_jobs
 
     for job in whole_jobs.ALL:

@@ -258,8 +258,10 @@ def test_a_killed_export_ends_the_same(work_dir, subnet, run_tool):
     assert sorted(path.name for path in killed.iterdir()) == [
         ".lock",
         "export.flags",
+        "labels.json",
         "manifest.json",
         "model.tflite",
+        "run.json",
     ]
     files = [one / "model.tflite" for one in (killed, whole)]
     assert files[0].read_bytes() == files[1].read_bytes()
