@@ -1,4 +1,4 @@
-r"""Runs the whole job on scikit-learn's digits, in about a minute on a CPU.
+r"""Runs the whole job on scikit-learn's digits, in a few minutes on a CPU.
 
 Example:
   spos demo --work_dir=runs/demo
