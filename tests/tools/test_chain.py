@@ -270,7 +270,7 @@ def test_another_export_replaces_what_was_there(work_dir, export, tool):
         "--min_agreement=0.5",
         "--batch_size=20",
     )
-    assert "Removed saved_model of an earlier run" in done.stderr
+    assert "Removed saved_model of an earlier export" in done.stderr
     assert contents(folder) == {"model.tflite", *of_every_export}
     files = read(folder / "manifest.json")["files"]
     assert {name: entry["images"] for name, entry in files.items()} == {
