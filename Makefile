@@ -30,7 +30,7 @@ help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
 		| awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
-demo: $(INSTALLED) ## Run the whole job on handwritten digits, about a minute.
+demo: $(INSTALLED) ## Run the whole job on handwritten digits, a few minutes.
 	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
 
 test: lint ## Lint, then run the tests (PYTEST_ARGS="-k name" picks some).
