@@ -1,20 +1,16 @@
 """Measures the accuracy of a trained network, or of an exported file of it."""
 
 import pathlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from spos_tf.data.examples import AnySplit
 from spos_tf.data.inputs import Images, images_of
-from spos_tf.data.pipeline import evaluation_batches
-from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
+from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.export import FORMATS, keras_predictor, load
 from spos_tf.jobs.data import preprocessing_of
 from spos_tf.jobs.trained import network_known
+from spos_tf.jobs.validation import score
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import EvaluationOptions
 
@@ -74,8 +70,12 @@ def evaluate_subnet(
         "format": options.format,
         "split": options.split if isinstance(data, DataSource) else None,
         "images": len(split),
-        "accuracy": accuracy(
-            predict, split, preprocessing, batch_size=options.batch_size
+        "accuracy": score(
+            predict,
+            split,
+            preprocessing,
+            ScoreMetric.make(num_classes=blueprint.num_classes),
+            batch_size=options.batch_size,
         ),
     }
 
@@ -94,38 +94,3 @@ def _images(
         return images
     train, search = images.hold_out(options.holdout_per_class or 0)
     return train if options.split == "train" else search
-
-
-def accuracy(
-    predict: Callable[[np.ndarray], np.ndarray],
-    split: AnySplit,
-    preprocessing: PreprocessingOptions,
-    *,
-    batch_size: int = 256,
-) -> float:
-    """Share of a split's images that a network classifies correctly.
-
-    Args:
-        predict: float32 images `[batch, height, width, 3]` -> logits
-            `[batch, classes]`.
-        split: At least one image.
-        preprocessing: How they become inputs.
-        batch_size: Images at once.
-
-    Raises:
-        UserError: An image cannot be read, or a logit is not finite.
-    """
-    correct = total = 0
-    for images, labels in evaluation_batches(
-        split, preprocessing, batch_size=batch_size
-    ).as_numpy_iterator():
-        logits = predict(images)
-        if not np.isfinite(logits).all():
-            raise UserError(
-                "Logits are finite numbers; the network gives NaN or infinity "
-                f"among images {total} to {total + len(labels) - 1} of "
-                f"{split.name!r}. Train it again."
-            )
-        correct += int((logits.argmax(axis=1) == labels).sum())
-        total += len(labels)
-    return correct / total
