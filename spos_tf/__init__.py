@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spos_tf.cost.counts import network_cost
     from spos_tf.data.sources import folder, tfds
     from spos_tf.errors import UserError
+    from spos_tf.jobs.clear_cache import clear_cache
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.export import export_subnet
     from spos_tf.jobs.latency import build_latency_table
@@ -42,6 +43,7 @@ _NAMES = {
     "cost.counts": ("network_cost",),
     "data.sources": ("folder", "tfds"),
     "errors": ("UserError",),
+    "jobs.clear_cache": ("clear_cache",),
     "jobs.correlate": ("correlate_supernet",),
     "jobs.export": ("export_subnet",),
     "jobs.latency": ("build_latency_table",),
@@ -86,6 +88,7 @@ __all__ = [
     "build_blueprint",
     "build_latency_table",
     "build_subnet",
+    "clear_cache",
     "correlate_supernet",
     "export_subnet",
     "folder",

@@ -24,6 +24,9 @@ Augmentation = Literal["imagenet", "cifar", "shift", "none"]
 IMAGENET_DRAWS = CROP_DRAWS + JITTER_DRAWS + 1
 _CIFAR_PAD = 4
 _SHIFT_PAD = 1
+# Images that are kept on a disk are of one way to decode, resize and round:
+# raise this number with every change of it, and they are made anew.
+EVALUATION_PIXELS = 1
 # Sides in pixels from which an image is cropped like ImageNet's, or CIFAR's.
 _LARGE, _SMALL = 64, 16
 
@@ -153,12 +156,25 @@ def _half(margin: tf.Tensor | int) -> tf.Tensor | int:
 def evaluation_images(
     images: tf.Tensor, options: PreprocessingOptions
 ) -> tf.Tensor:
-    """float32 `[..., image_size, image_size, 3]` of decoded images."""
-    return resize_and_center_crop(
+    """What evaluation looks at: resized, cropped, rounded to whole numbers.
+
+    Rounded, so that images that are kept, in a quarter of the memory, are the
+    very images that are read anew. Change `EVALUATION_PIXELS` with whatever
+    changes what comes out here.
+
+    Args:
+        images: uint8 or float32 `[..., height, width, 3]` of 0 to 255.
+        options: The size.
+
+    Returns:
+        uint8 `[..., image_size, image_size, 3]`.
+    """
+    cropped = resize_and_center_crop(
         images,
         short_side=options.evaluation_short_side,
         size=options.image_size,
     )
+    return tf.cast(tf.round(cropped), tf.uint8)
 
 
 def imagenet_training_image(

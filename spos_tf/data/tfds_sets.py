@@ -184,6 +184,7 @@ def _load_split(
             np.arange(info.num_examples, dtype=np.int64),
             f"{builder.info.full_name}/{split}",
             role,
+            tuple(filter(os.path.isfile, map(os.fspath, info.filepaths))),
         )
     try:
         return _load(builder, split, decode, role)

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from spos_tf.data.evaluation_cache import EvaluationCache, KeptBatches
 from spos_tf.data.examples import AnySplit, Split
-from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError, said_of
-from spos_tf.evaluation.evaluator import Batches, Evaluator
+from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
 from spos_tf.evaluation.ray_pool import open_pool
@@ -36,8 +35,6 @@ from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
 
-# Batches of more bytes are read anew for every candidate, or chunk of them.
-_CACHE_BYTES = 4 << 30
 # Of one worker.
 _FACTORY = f"{__name__}:make_worker"
 
@@ -56,6 +53,8 @@ class ScoringTask:
         preprocessing: How they become inputs.
         metric: What is scored.
         options: How.
+        sharers: Processes of a machine that score, each with images of its
+            own in memory.
     """
 
     supernet: TrainedSupernet
@@ -64,6 +63,7 @@ class ScoringTask:
     preprocessing: PreprocessingOptions
     metric: ScoreMetric
     options: ScoringOptions
+    sharers: int = 1
 
     @classmethod
     def of(
@@ -85,7 +85,11 @@ class ScoringTask:
             UserError: The images are not those that the training held out,
                 or there are none.
         """
-        check_held_out(supernet, images.validation)
+        if not len(images.validation):
+            raise UserError(
+                "Paths are scored on training images that were held out; "
+                "`holdout_per_class=0` leaves none. Train a supernet with some."
+            )
         wanted = options.recalibration_images
         recalibration = images.recalibration(wanted, options.seed)
         if len(recalibration) < wanted:
@@ -93,7 +97,7 @@ class ScoringTask:
                 "Batch norm is recalibrated on all training images there are: "
                 f"{len(recalibration):,}."
             )
-        return cls(
+        task = cls(
             supernet,
             recalibration,
             images.validation,
@@ -101,6 +105,22 @@ class ScoringTask:
             metric,
             options,
         )
+        task._check_held_out()
+        return task
+
+    def _check_held_out(self) -> None:
+        """Refuses images that the training did not hold out."""
+        supernet = self.supernet
+        held_out = supernet.description.get("search_split")
+        now = self.cache.fingerprint(self.validation)
+        if held_out is not None and held_out != now:
+            raise UserError(
+                "Paths are scored on the images that the training of "
+                f"{supernet.words()} held out; these are others. Give the "
+                "same `validation`, or its `dataset` and `test_fraction` with "
+                "`holdout_per_class="
+                f"{supernet.description.get('holdout_per_class')}`."
+            )
 
     @property
     def blueprint(self) -> Blueprint:
@@ -113,12 +133,17 @@ class ScoringTask:
         return len(self.recalibration) + len(self.validation)
 
     @functools.cached_property
+    def cache(self) -> EvaluationCache:
+        """Where images are kept."""
+        return EvaluationCache(self.options, tell, self.sharers)
+
+    @functools.cached_property
     def scored_with(self) -> dict[str, str]:
         """Which weights, images and metric, by fingerprints."""
         return {
             "supernet": self.supernet.fingerprint(),
-            "recalibration": fingerprint(self.recalibration),
-            "search_split": fingerprint(self.validation),
+            "recalibration": self.cache.fingerprint(self.recalibration),
+            "search_split": self.cache.fingerprint(self.validation),
             "preprocessing": str(self.preprocessing),
             "metric": self.metric.identity,
         }
@@ -132,22 +157,14 @@ class ScoringTask:
             and self.blueprint.is_chain
         )
 
-    def batches(self) -> tuple[Batches, Batches]:
-        """To recalibrate and to score on; in memory where they fit."""
-        recalibration, scoring = (
-            self._batches(split)
-            for split in (self.recalibration, self.validation)
-        )
-        return recalibration, scoring
-
-    def _batches(self, split: AnySplit) -> Batches:
-        batches = evaluation_batches(
-            split,
+    def batches(self) -> tuple[KeptBatches, KeptBatches]:
+        """To recalibrate and to score on; kept where there is room."""
+        recalibration, scoring = self.cache.batches(
+            [self.recalibration, self.validation],
             self.preprocessing,
             batch_size=self.options.evaluation_batch_size,
         )
-        size = len(split) * 12 * self.preprocessing.image_size**2
-        return list(batches) if size <= _CACHE_BYTES else batches
+        return recalibration, scoring
 
     def network(self) -> Supernet:
         """The network, with the trained weights.
@@ -159,28 +176,6 @@ class ScoringTask:
         with said_of(self.supernet.words()):
             load_weights(network, self.supernet.weights)
         return network
-
-
-def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
-    """Refuses images that the training of the supernet did not hold out.
-
-    Raises:
-        UserError: There are none, or they are others.
-    """
-    if not len(validation):
-        raise UserError(
-            "Paths are scored on training images that were held out; "
-            "`holdout_per_class=0` leaves none. Train a supernet with some."
-        )
-    held_out = supernet.description.get("search_split")
-    if held_out is not None and held_out != fingerprint(validation):
-        raise UserError(
-            "Paths are scored on the images that the training of "
-            f"{supernet.words()} held out; these are others. Give the same "
-            "`validation`, or its `dataset` and `test_fraction` with "
-            "`holdout_per_class="
-            f"{supernet.description.get('holdout_per_class')}`."
-        )
 
 
 def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
@@ -230,6 +225,8 @@ def _traced_scorer(task: ScoringTask, threads: int | None) -> Scorer:
     )
     known = _EVALUATORS.get(task.supernet)
     if known is None or known[0] != key:
+        # Before the next one's images are read: it has some of its own.
+        _EVALUATORS.pop(task.supernet, None)
         known = key, _evaluator(task, task.network())
         _EVALUATORS[task.supernet] = known
     return _scorer(task, known[1])
@@ -279,7 +276,12 @@ def open_scorer(
         task,
         supernet=dataclasses.replace(task.supernet, holdout=None, source=None),
     )
-    arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
+    arguments = {
+        "task": sent,
+        "folder": os.getcwd(),
+        "threads": options.threads,
+        "workers": options.workers,
+    }
     with open_pool(_FACTORY, arguments, options, tell) as pool:
         tell(f"{pool.workers} workers are loading network and images.")
         if pool.described["scored_with"] != task.scored_with:
@@ -304,13 +306,16 @@ def _size(task: ScoringTask) -> int:
     return size
 
 
-def make_worker(task: ScoringTask, folder: str, threads: int) -> "_Worker":
+def make_worker(
+    task: ScoringTask, folder: str, threads: int, workers: int
+) -> "_Worker":
     """Loads a task; called in a worker.
 
     Args:
         task: What is scored.
         folder: That paths start from.
         threads: CPU threads of the worker.
+        workers: That were asked for; 0: as many as there is room for.
 
     Raises:
         UserError: This machine lacks the folder, or an image cannot be read.
@@ -324,7 +329,10 @@ def make_worker(task: ScoringTask, folder: str, threads: int) -> "_Worker":
         ) from None
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    return _Worker(task)
+    sharers = max(1, (os.cpu_count() or 1) // threads)
+    if workers:
+        sharers = min(sharers, workers)
+    return _Worker(dataclasses.replace(task, sharers=sharers))
 
 
 class _Worker:

@@ -26,6 +26,8 @@ from spos_tf.options.places import (
     ThreadOptions,
 )
 from spos_tf.options.scoring import (
+    CacheOptions,
+    CachePlaceOptions,
     CorrelationOptions,
     LimitsTableOptions,
     MeasuringOptions,
@@ -47,6 +49,8 @@ from spos_tf.options.training import (
 
 __all__ = [
     "About",
+    "CacheOptions",
+    "CachePlaceOptions",
     "CorrelationOptions",
     "EvaluationOptions",
     "ExportOptions",

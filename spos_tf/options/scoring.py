@@ -9,7 +9,41 @@ from spos_tf.options.training import ImageOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoringOptions(ImageOptions):
+class CachePlaceOptions(Options):
+    """Where decoded images are kept."""
+
+    cache_dir: str | None = option(
+        None,
+        "Folder of decoded images, for all searches; spos_tf in the user's "
+        "folder for caches (XDG_CACHE_HOME or ~/.cache) if unset. Everything "
+        "in it can be made anew; clear_cache empties it.",
+        effect=PLACE,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CacheOptions(CachePlaceOptions):
+    """How much room images may take that are decoded once and kept."""
+
+    cache_memory: float | None = option(
+        None,
+        "Most GiB of memory for decoded images; those that need more are "
+        "kept in cache_dir. A quarter of what is free if unset.",
+        least=0,
+        effect=FREE,
+    )
+    cache_disk: float = option(
+        50.0,
+        "Most GiB in cache_dir. Images that need more, or more than the disk "
+        "has free, are decoded again for every chunk of candidates. What "
+        "nobody has used for a day makes room.",
+        least=0,
+        effect=FREE,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoringOptions(CacheOptions, ImageOptions):
     """How paths of a trained supernet are scored."""
 
     recalibration_images: int = option(
