@@ -125,6 +125,27 @@ class Identity:
 
 
 @dataclasses.dataclass(frozen=True)
+class Projection:
+    """What stands for a skipped block where the shape changes.
+
+    A 1x1 convolution and batch norm, without an activation.
+
+    Args:
+        out_channels: Channels after the block.
+        style: Epsilon of batch norm.
+        strides: Of the convolution.
+    """
+
+    out_channels: int
+    style: Style
+    strides: int = 1
+
+    def __call__(self, ops: Ops[T], x: T) -> T:
+        x = ops.conv(x, self.out_channels, strides=self.strides, name="pw")
+        return self.style.batch_norm(ops, x, "pw")
+
+
+@dataclasses.dataclass(frozen=True)
 class MobileStem:
     """Input normalisation, then a 3x3 convolution, batch norm, activation."""
 

@@ -38,6 +38,7 @@ _CELLS = {
 }
 SMALLEST = {
     "fbnet": _MOBILE,
+    "nas_bench_macro": _MOBILE,
     "nasbench201": _CELLS,
     "nasbench201_reduce1": _CELLS,
     "nasbench201_reduce2": _CELLS,
