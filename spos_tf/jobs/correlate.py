@@ -245,13 +245,21 @@ def _read_compared(
     table = read_table(pathlib.Path(path))
     accuracies = table.numbers(accuracy_column)
     legal = sub_table(
-        table, space, functools.partial(parse_architecture, space.name)
+        table,
+        space,
+        functools.partial(parse_architecture, space.name),
+        blueprint.canonical,
     )
     if legal.left_out:
         tell(
             f"{legal.left_out:,} of the table's "
             f"{len(table.architectures):,} architectures are not in space "
             f"{space.name} and are left out."
+        )
+    if legal.equal:
+        tell(
+            f"{legal.equal:,} of the table's architectures are networks that "
+            "it has under another encoding too: every network counts once."
         )
     sample = legal.sample(options.num_architectures, options.seed)
     if len(sample) < 2:

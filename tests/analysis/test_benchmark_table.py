@@ -249,3 +249,51 @@ def test_the_real_table(shared_dir):
     assert not {"ops", "latency_ms", "edges"} & {*table.columns}
     # Index 1 is in the benchmark's documentation: CIFAR-10 test accuracy.
     assert table.numbers("test200_cifar10")[1] == pytest.approx(93.66)
+
+
+def test_encodings_stand_for_a_text(write, space):
+    encodings = np.array([[0, 0], [1, 0], [2, 1], [0, 1]], np.uint8)
+    path = write("table.npz", encodings=encodings, test=ACCURACIES)
+    table = read_table(path)
+    assert table.architectures == TEXTS
+    assert table.accuracy_columns == ("test",)
+    assert len(architectures(path, space)) == 4
+
+
+@pytest.mark.parametrize(
+    "encodings", [np.zeros((4, 2)), np.zeros(4, np.int32)], ids=["real", "flat"]
+)
+def test_encodings_of_another_kind_are_refused(write, encodings):
+    path = write("table.npz", encodings=encodings, test=ACCURACIES)
+    with pytest.raises(UserError, match="rows of option indices; got"):
+        read_table(path)
+
+
+def test_equal_networks_count_once(write, space):
+    # As if 0 in the second place could stand anywhere: 0,1 is 1,0.
+    path = write(
+        "table.npz", arch=("0,1", "2,1", "0,0", "1,0"), test=ACCURACIES
+    )
+    found = sub_table(
+        read_table(path),
+        space,
+        parse_encoding,
+        lambda rows: np.where((rows == [0, 1]).all(1)[:, None], [1, 0], rows),
+    )
+    assert found.encodings.tolist() == [[0, 0], [1, 0], [2, 1]]
+    # The row that says it in canonical form, though it comes last.
+    assert found.rows.tolist() == [2, 3, 1]
+    assert (found.left_out, found.equal) == (0, 1)
+    assert found.sample(2, seed=0).equal == 1
+
+
+def test_equal_networks_without_the_canonical_row(write, space):
+    path = write("table.npz", arch=("0,1", "1,1"), test=ACCURACIES[:2])
+    found = sub_table(
+        read_table(path),
+        space,
+        parse_encoding,
+        lambda rows: np.full_like(rows, 1) - [[0, 1]],
+    )
+    assert found.encodings.tolist() == [[1, 0]]
+    assert found.rows.tolist() == [0]
