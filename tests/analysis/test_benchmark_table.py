@@ -152,7 +152,7 @@ def test_a_sample_is_of_its_seed_and_not_of_the_order_of_rows(write, space):
         ),
         ({"arch": TEXTS, "a": (1, 2, np.inf, 4)}, "a", "has inf in row 3"),
         ({"arch": TEXTS, "a": ("1", "2", "x", "4")}, "a", "'x' in row 3"),
-        ({"a": ACCURACIES}, "a", "column arch_str or arch; .* has: a[.]"),
+        ({"a": ACCURACIES}, "a", "column arch_str or arch, .* has: a[.]"),
     ],
 )
 def test_columns_that_will_not_do(write, name, columns, column, message):
