@@ -164,16 +164,21 @@ def kendall_interval(
     rng = np.random.default_rng(seed)
     size = len(scores)
     drawn = (rng.integers(size, size=size) for _ in range(resamples))
-    taus = [_tau(scores[one], accuracies[one]) for one in drawn]
+    taus = [kendall_tau(scores[one], accuracies[one]) for one in drawn]
     defined = [tau for tau in taus if tau is not None]
     low = high = None
     if defined:
         tail = 50 * (1 - CONFIDENCE)
         low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
-    return RankCorrelation(_tau(scores, accuracies), low, high, resamples)
+    return RankCorrelation(
+        kendall_tau(scores, accuracies), low, high, resamples
+    )
 
 
-def _tau(scores: Values, accuracies: Values) -> float | None:
+def kendall_tau(scores: Values, accuracies: Values) -> float | None:
+    """Tau-b of two rankings; None where it is not defined."""
+    if len(scores) < 2:
+        return None
     # The exact p-value, which nobody reads, would cost more than tau.
     found = scipy.stats.kendalltau(scores, accuracies, method="asymptotic")
     return _defined(found.statistic)
