@@ -6,7 +6,7 @@ a count that needs no supernet. All here take values where more is better.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,11 @@ import numpy.typing as npt
 import scipy.stats
 
 from spos_tf.analysis.correlation import (
-    CONFIDENCE,
     RankCorrelation,
     Values,
-    kendall_interval,
+    interval,
     kendall_tau,
+    resampled_taus,
     top_recall,
 )
 
@@ -28,33 +28,8 @@ BEST_SHARE = "10%"
 
 
 @dataclasses.dataclass(frozen=True)
-class ReadOut:
-    """How well a read-out ranks architectures.
-
-    Attributes:
-        kendall: Tau with its interval over architectures.
-        within_levels: Tau among architectures of about equal cost; None where
-            it is not defined.
-        better_half: Tau among the better half of the architectures, by truth.
-        best_tenth: Share of the true best tenth that is in the read-out's.
-        regret: What the architecture with the highest value lacks to the
-            best, in the unit of the truth; the mean where several share it.
-    """
-
-    kendall: RankCorrelation
-    within_levels: float | None
-    better_half: float | None
-    best_tenth: float
-    regret: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return dataclasses.asdict(self)
-
-
-@dataclasses.dataclass(frozen=True)
 class Difference:
-    """A statistic of one read-out less that of another, paired.
+    """Tau of one read-out less tau of another, paired.
 
     Attributes:
         value: The difference.
@@ -68,36 +43,91 @@ class Difference:
     high: float
 
 
-def assess(
-    values: npt.ArrayLike,
+@dataclasses.dataclass(frozen=True)
+class ReadOut:
+    """How well a read-out ranks architectures.
+
+    Attributes:
+        kendall: Tau with its interval over architectures.
+        difference: To the read-out that all are compared with; None where one
+            of the two is not defined.
+        within_levels: Tau among architectures of about equal cost; None where
+            it is not defined.
+        better_half: Tau among the better half of the architectures, by truth.
+        best_tenth: Share of the true best tenth that is in the read-out's.
+        regret: What the architecture with the highest value lacks to the
+            best, in the unit of the truth; the mean where several share it.
+    """
+
+    kendall: RankCorrelation
+    difference: Difference | None
+    within_levels: float | None
+    better_half: float | None
+    best_tenth: float
+    regret: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return dataclasses.asdict(self)
+
+
+def compare_read_outs(
+    read_outs: Mapping[str, npt.ArrayLike],
     truth: npt.ArrayLike,
     costs: npt.ArrayLike,
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> ReadOut:
-    """Compares a read-out with the truth.
+) -> dict[str, ReadOut]:
+    """Compares read-outs with the truth and with the first of them.
 
     Args:
-        values: `[architectures]`.
+        read_outs: `[architectures]` each, by name.
         truth: `[architectures]`, for example accuracies of a benchmark.
         costs: `[architectures]`, whose levels are looked into.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
 
-    >>> found = assess([1, 2, 4, 3], [10, 20, 30, 40], [5, 5, 6, 6])
-    >>> found.within_levels, found.best_tenth, found.regret
-    (0.0, 0.0, 10.0)
+    Raises:
+        ValueError: Their lengths differ.
+
+    >>> found = compare_read_outs(
+    ...     {"scores": [1, 2, 4, 3], "macs": [5, 5, 6, 6]},
+    ...     [10, 20, 30, 40], [5, 5, 6, 6])
+    >>> found["scores"].within_levels, found["scores"].regret
+    (0.0, 10.0)
     """
-    ours, theirs = _pair(values, truth)
+    theirs = np.asarray(truth, np.float64)
+    level = levels(costs)
     half = theirs >= np.median(theirs)
-    return ReadOut(
-        kendall_interval(ours, theirs, resamples=resamples, seed=seed),
-        tau_within(ours, theirs, levels(costs)),
-        kendall_tau(ours[half], theirs[half]),
-        top_recall(ours, theirs, BEST_SHARE).recall,
-        float(theirs.max() - theirs[ours == ours.max()].mean()),
-    )
+    found: dict[str, ReadOut] = {}
+    reference: tuple[float | None, Values] | None = None
+    for name, values in read_outs.items():
+        ours = np.asarray(values, np.float64)
+        if ours.shape != theirs.shape or ours.ndim != 1:
+            raise ValueError(f"Shapes {ours.shape} and {theirs.shape} differ.")
+        # The same resamples for all of them.
+        taus = resampled_taus(ours, theirs, resamples=resamples, seed=seed)
+        tau = kendall_tau(ours, theirs)
+        reference = reference or (tau, taus)
+        found[name] = ReadOut(
+            RankCorrelation(tau, *interval(taus), resamples),
+            _difference((tau, taus), reference),
+            tau_within(ours, theirs, level),
+            kendall_tau(ours[half], theirs[half]),
+            top_recall(ours, theirs, BEST_SHARE).recall,
+            float(theirs.max() - theirs[ours == ours.max()].mean()),
+        )
+    return found
+
+
+def _difference(
+    one: tuple[float | None, Values], other: tuple[float | None, Values]
+) -> Difference | None:
+    low, high = interval(one[1] - other[1])
+    if one[0] is None or other[0] is None or low is None or high is None:
+        return None
+    return Difference(one[0] - other[0], low, high)
 
 
 def levels(costs: npt.ArrayLike, count: int = LEVELS) -> npt.NDArray[np.int64]:
@@ -140,54 +170,10 @@ def tau_within(
     return float(np.average(taus, weights=pairs)) if taus else None
 
 
-def tau_difference(
-    values: npt.ArrayLike,
-    others: npt.ArrayLike,
-    truth: npt.ArrayLike,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Difference | None:
-    """Tau of one read-out less tau of another on the same architectures.
-
-    Args:
-        values: `[architectures]`.
-        others: `[architectures]`.
-        truth: `[architectures]`.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-
-    Returns:
-        None where one of the two is not defined.
-    """
-    ours, theirs = _pair(values, truth)
-    beside, _ = _pair(others, truth)
-
-    def difference(drawn: npt.NDArray[np.int64]) -> float | None:
-        first = kendall_tau(ours[drawn], theirs[drawn])
-        second = kendall_tau(beside[drawn], theirs[drawn])
-        return None if first is None or second is None else first - second
-
-    size = len(ours)
-    value = difference(np.arange(size))
-    if value is None:
-        return None
-    rng = np.random.default_rng(seed)
-    found = [
-        difference(rng.integers(size, size=size)) for _ in range(resamples)
-    ]
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(
-        [one for one in found if one is not None] or [value],
-        [tail, 100 - tail],
-    )
-    return Difference(value, float(low), float(high))
-
-
 def own_fit(
     encodings: npt.ArrayLike, scores: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
-    """Additive smoothing: what a sum over slots says of the scores.
+    """Additive smoothing: what a sum over choices says of the scores.
 
     One value for each option of each choice is fitted to the supernet's own
     scores by least squares. No truth is needed; what one option gives and
@@ -212,8 +198,8 @@ def own_fit(
     goal = np.asarray(scores, np.float64)
     solution = np.linalg.lstsq(design, goal, rcond=None)[0]
     # Equal sums give equal values: they are ties, not noise of the solver.
-    fitted: npt.NDArray[np.float64] = np.round(design @ solution, 12)
-    return fitted
+    fitted: npt.NDArray[np.float64] = np.round(design @ solution, 9)
+    return fitted + 0.0
 
 
 def rank_sum(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
@@ -221,7 +207,7 @@ def rank_sum(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
 
     Args:
         values: `[architectures]` each: scores of several checkpoints, or
-            scores and the logarithm of a cost.
+            scores and a cost.
 
     >>> rank_sum([[0.1, 0.3, 0.2], [10, 20, 30]]).tolist()
     [1.0, 2.5, 2.5]
@@ -229,11 +215,3 @@ def rank_sum(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
     ranks = [scipy.stats.rankdata(one) for one in values]
     mean: npt.NDArray[np.float64] = np.mean(ranks, axis=0)
     return mean
-
-
-def _pair(values: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Values, Values]:
-    ours = np.asarray(values, np.float64)
-    theirs = np.asarray(truth, np.float64)
-    if ours.shape != theirs.shape or ours.ndim != 1 or not len(ours):
-        raise ValueError(f"Shapes {ours.shape} and {theirs.shape} differ.")
-    return ours, theirs

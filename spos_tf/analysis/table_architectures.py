@@ -35,26 +35,32 @@ class SubTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def sample(self, count: int, seed: int) -> "SubTable":
+    def sample(
+        self, count: int, seed: int, *, without: tuple[int, int] | None = None
+    ) -> "SubTable":
         """Draws without replacement; a smaller sample is part of a larger.
 
         Args:
             count: Architectures; 0 for all.
             seed: Of the draw.
+            without: Seed and size of another sample, whose architectures are
+                left out.
 
         Raises:
             UserError: There are not as many.
         """
-        if count > len(self):
+        order = np.random.default_rng(seed).permutation(len(self))
+        if without is not None:
+            other = np.random.default_rng(without[0]).permutation(len(self))
+            order = order[~np.isin(order, other[: without[1]])]
+        if count > len(order) or not len(order):
+            left = "" if without is None else " and not in `without_sample`"
             raise UserError(
-                f"A sample has at most the {len(self)} architectures of the "
-                f"table that are in the space; got {count}. Lower "
+                f"A sample has at most the {len(order)} architectures of the "
+                f"table that are in the space{left}; got {count}. Lower "
                 "`num_architectures`, or give 0 for all."
             )
-        if not count:
-            return self
-        order = np.random.default_rng(seed).permutation(len(self))
-        chosen = np.sort(order[:count])
+        chosen = np.sort(order[: count or len(order)])
         return dataclasses.replace(
             self, encodings=self.encodings[chosen], rows=self.rows[chosen]
         )

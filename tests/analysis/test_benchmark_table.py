@@ -9,6 +9,7 @@ import pytest
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.errors import UserError
+from spos_tf.options import CorrelationOptions
 from spos_tf.space.choice import Choice
 from spos_tf.space.search_space import SearchSpace, parse_encoding
 from spos_tf.spaces import (
@@ -297,3 +298,31 @@ def test_equal_networks_without_the_canonical_row(write, space):
     )
     assert found.encodings.tolist() == [[1, 0]]
     assert found.rows.tolist() == [0]
+
+
+def test_a_second_sample_shares_nothing_with_the_first(write):
+    space = SearchSpace("toy", (Choice("a", tuple(range(10))),) * 1)
+    path = write(
+        "table.npz",
+        arch=tuple(map(str, range(10))),
+        test=np.arange(10.0),
+    )
+    table = architectures(path, space)
+    first = table.sample(6, seed=0)
+    second = table.sample(4, seed=1, without=(0, 6))
+    assert sorted([*first.rows, *second.rows]) == list(range(10))
+    rest = table.sample(0, seed=1, without=(0, 6))
+    assert rest.rows.tolist() == second.rows.tolist()
+    # A smaller one is part of a larger, here too.
+    part = table.sample(2, seed=1, without=(0, 6))
+    assert {*part.rows} < {*second.rows}
+    with pytest.raises(UserError, match="4 architectures .* not in `without"):
+        table.sample(5, seed=1, without=(0, 6))
+    with pytest.raises(UserError, match="at most the 0 architectures"):
+        table.sample(0, seed=1, without=(0, 10))
+
+
+@pytest.mark.parametrize("text", ["5", "0:", ":5", "0:0", "a:5", "-1:5", "1:²"])
+def test_another_sample_that_is_none(text):
+    with pytest.raises(UserError, match="SEED:COUNT, such as 0:500; got"):
+        CorrelationOptions(without_sample=text)

@@ -6,20 +6,26 @@ import numpy as np
 import pytest
 
 from spos_tf.analysis.read_outs import (
-    assess,
+    compare_read_outs,
     levels,
     own_fit,
     rank_sum,
-    tau_difference,
     tau_within,
 )
 
 RNG = np.random.default_rng(0)
 ALL = np.array(list(itertools.product(range(3), repeat=6)))
 GAINS = np.random.default_rng(1).normal(size=(6, 3))
-# The truth is additive; a score is the truth with noise of its own size.
 TRUTH = GAINS[np.arange(6), ALL].sum(axis=1)
+# The truth is additive; a score is the truth with noise of its own size.
 NOISE = np.random.default_rng(2).normal(size=len(ALL)) * TRUTH.std()
+
+
+def assess(values, truth, costs, resamples):
+    found = compare_read_outs(
+        {"scores": values}, truth, costs, resamples=resamples
+    )
+    return found["scores"]
 
 
 def test_a_perfect_read_out():
@@ -94,21 +100,30 @@ def test_a_mean_rank_is_better_than_each():
 def test_a_paired_difference_is_sharper_than_two_intervals():
     one = TRUTH + NOISE
     other = one + 0.3 * RNG.permutation(NOISE)
-    found = tau_difference(one, other, TRUTH, resamples=100)
-    assert 0 < found.low < found.value < found.high
-    alone = assess(one, TRUTH, TRUTH, resamples=100).kendall
-    assert found.high - found.low < 0.8 * (alone.high - alone.low)
+    found = compare_read_outs(
+        {"other": other, "one": one}, TRUTH, TRUTH, resamples=100
+    )
+    paired = found["one"].difference
+    assert 0 < paired.low < paired.value < paired.high
+    taus = [found[name].kendall for name in ("one", "other")]
+    assert paired.value == pytest.approx(taus[0].tau - taus[1].tau)
+    assert paired.high - paired.low < 0.8 * (taus[0].high - taus[0].low)
 
 
-def test_equal_read_outs_do_not_differ():
-    found = tau_difference(NOISE, NOISE, TRUTH, resamples=10)
+def test_the_first_does_not_differ_from_itself():
+    found = assess(NOISE, TRUTH, TRUTH, resamples=10).difference
     assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
 def test_a_difference_to_a_constant_is_not_defined():
-    assert tau_difference(NOISE, np.ones(729), TRUTH, resamples=5) is None
+    found = compare_read_outs(
+        {"scores": np.ones(729), "noise": NOISE}, TRUTH, TRUTH, resamples=5
+    )
+    assert found["scores"].kendall.tau is None
+    assert found["noise"].difference is None
+    assert found["noise"].to_dict()["kendall"]["tau"] is not None
 
 
 def test_lengths_agree():
     with pytest.raises(ValueError, match="differ"):
-        assess(TRUTH[:5], TRUTH, TRUTH)
+        assess(TRUTH[:5], TRUTH, TRUTH, resamples=1)
