@@ -206,8 +206,10 @@ def kendall_tau(scores: Values, accuracies: Values) -> float | None:
     """Tau-b of two rankings; None where it is not defined."""
     if len(scores) < 2:
         return None
-    # The exact p-value, which nobody reads, would cost more than tau.
-    found = scipy.stats.kendalltau(scores, accuracies, method="asymptotic")
+    # The exact p-value, which nobody reads, would cost more than tau; the
+    # other one divides by zero where there are two.
+    method = "asymptotic" if len(scores) > 2 else "auto"
+    found = scipy.stats.kendalltau(scores, accuracies, method=method)
     return _defined(found.statistic)
 
 

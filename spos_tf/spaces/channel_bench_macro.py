@@ -113,7 +113,7 @@ def _channel_bench_macro(
             structural = None
             if stage and block == 1:
                 # The stage's width stands where the benchmark has it.
-                structural = f"stage{stage + 1}.width"
+                structural = f"stage{stage + 1}.channels"
                 branches = _only(one, macro.stage_quarters[stage])
                 choices.append(Choice(structural, OPTIONS))
                 legal.append((macro.stage_quarters[stage] - 1,))

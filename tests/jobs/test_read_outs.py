@@ -13,7 +13,7 @@ from spos_tf.jobs.read_outs import SCORES_FILE, write_read_outs
 ALL = np.array(list(itertools.product(range(3), repeat=4)), np.int32)
 TRUTH = 90 + ALL @ np.array([4.0, 2.0, 1.0, 0.5])
 NOISY = TRUTH + np.random.default_rng(0).normal(0, 4, len(ALL))
-COSTS = {"macs": ALL.sum(axis=1) * 10, "blocks": (ALL > 0).sum(axis=1)}
+COSTS = {"macs": ALL[:, 0] * 10, "blocks": (ALL > 0).sum(axis=1)}
 SETTINGS = {"table": "t", "accuracy_column": "test", "direction": "max"}
 OWN = StoredScores(ALL, NOISY, SETTINGS, TRUTH)
 

@@ -44,7 +44,7 @@ def test_the_choices_are_the_benchmarks_digits():
         "stage1.block1.width",
         "stage1.block2.width",
         "stage2.block1.width",
-        "stage2.width",
+        "stage2.channels",
         "stage2.block2.width",
         "head.width",
     ]
