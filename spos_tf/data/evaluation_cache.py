@@ -43,7 +43,11 @@ from spos_tf.data.cache_folder import (
     size_words,
 )
 from spos_tf.data.examples import AnySplit, Split, StreamSplit
-from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.pipeline import (
+    accelerator,
+    ahead_on,
+    evaluation_batches,
+)
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
 from spos_tf.data.reading import as_inputs
 from spos_tf.data.splits import fingerprint, unreadable
@@ -372,8 +376,41 @@ class KeptBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """float32 images `[batch, size, size, 3]`, int32 labels `[batch]`."""
-        for images, labels in self._batches(0):
+        device = accelerator()
+        batches = self._batches(0)
+        if device is not None:
+            batches = _ahead(self._batches, device)
+        for images, labels in batches:
             yield as_inputs(images), labels
+
+
+def _ahead(
+    batches: Callable[[int], Iterator[Batch]], device: str
+) -> Iterator[Batch]:
+    """All batches, the next of them on a device already, as uint8."""
+    faults: list[Exception] = []
+
+    def generate() -> Iterator[Batch]:
+        try:
+            yield from batches(0)
+        except Exception as error:
+            faults.append(error)
+            raise
+
+    signature = (
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([None], tf.int32),
+    )
+    generated = tf.data.Dataset.from_generator(
+        generate, output_signature=signature
+    )
+    try:
+        yield from ahead_on(generated, device)
+    except tf.errors.OpError:
+        # What tf.data makes of an error is none of ours.
+        if faults:
+            raise faults[0] from None
+        raise
 
 
 class _State(NamedTuple):

@@ -180,6 +180,25 @@ def _evaluation_set(
     return images.batch(batch_size)
 
 
+def accelerator() -> str | None:
+    """The GPU that batches wait on; None where there is none."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return gpus[0].name if gpus else None
+
+
+def ahead_on(batches: tf.data.Dataset, device: str | None) -> tf.data.Dataset:
+    """The next batches are on a device before they are asked for.
+
+    Args:
+        batches: All is done to them; nothing may follow.
+        device: None leaves them as they are.
+    """
+    if device is None:
+        return batches
+    ahead = tf.data.experimental.prefetch_to_device(device, _AHEAD)
+    return batches.apply(ahead)
+
+
 def evaluation_arrays(
     split: AnySplit, options: PreprocessingOptions
 ) -> tuple[np.ndarray, np.ndarray]:

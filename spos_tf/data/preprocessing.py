@@ -24,8 +24,9 @@ Augmentation = Literal["imagenet", "cifar", "shift", "none"]
 IMAGENET_DRAWS = CROP_DRAWS + JITTER_DRAWS + 1
 _CIFAR_PAD = 4
 _SHIFT_PAD = 1
-# Images that are kept on a disk are of one way to decode, resize and round:
-# raise this number with every change of it, and they are made anew.
+# Images that are kept on a disk, and scores that are known, are of one way to
+# decode, resize and round: raise this number with every change of it, and they
+# are made anew.
 EVALUATION_PIXELS = 1
 # Sides in pixels from which an image is cropped like ImageNet's, or CIFAR's.
 _LARGE, _SMALL = 64, 16
@@ -97,6 +98,11 @@ class PreprocessingOptions:
         if self.image_size >= _LARGE:
             return round(self.image_size * 256 / 224)
         return self.image_size
+
+    def words(self) -> str:
+        """What a score says of it: scores of other pixels are others."""
+        later = f", pixels {EVALUATION_PIXELS}" * (EVALUATION_PIXELS > 1)
+        return f"{self}{later}"
 
 
 def default_augmentation(image_size: int) -> Augmentation:

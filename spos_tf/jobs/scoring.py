@@ -12,7 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from spos_tf.data.evaluation_cache import EvaluationCache, KeptBatches
+from spos_tf.data.evaluation_cache import (
+    EvaluationCache,
+    KeptBatches,
+    Place,
+)
 from spos_tf.data.examples import AnySplit, Split
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import UserError, said_of
@@ -23,10 +27,10 @@ from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
 from spos_tf.evaluation.ray_pool import open_pool
 from spos_tf.evaluation.scorer import (
+    ChunkScorer,
     LocalScorer,
     RayScorer,
     Scorer,
-    TreeScorer,
 )
 from spos_tf.evaluation.tree import can_share
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
@@ -39,6 +43,9 @@ from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
 
 _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
+# Candidates that are scored together where images are decoded for every chunk:
+# a generation of the paper. What they hold meanwhile are statistics.
+_CHUNK = 50
 # Of one worker.
 _FACTORY = f"{__name__}:make_worker"
 
@@ -148,7 +155,7 @@ class ScoringTask:
             "supernet": self.supernet.fingerprint(),
             "recalibration": self.cache.fingerprint(self.recalibration),
             "search_split": self.cache.fingerprint(self.validation),
-            "preprocessing": str(self.preprocessing),
+            "preprocessing": self.preprocessing.words(),
             "metric": self.metric.identity,
         }
 
@@ -160,6 +167,11 @@ class ScoringTask:
             and can_share(self.blueprint.reads)
             and self.blueprint.is_chain
         )
+
+    def places(self) -> list[Place]:
+        """Where images to recalibrate and to score on are to be kept."""
+        splits = [self.recalibration, self.validation]
+        return self.cache.places(splits, self.preprocessing)
 
     def batches(self) -> tuple[KeptBatches, KeptBatches]:
         """To recalibrate and to score on; kept where there is room."""
@@ -222,11 +234,17 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
 
 
 def _scorer(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
-    if isinstance(evaluator, Evaluator):
-        return LocalScorer(evaluator)
-    return TreeScorer(
-        evaluator, task.blueprint.settings, task.options.chunk_size
-    )
+    size = task.options.chunk_size
+    if isinstance(evaluator, TreeEvaluator):
+        return ChunkScorer(evaluator, task.blueprint.settings, size)
+    if not size and any(
+        isinstance(one, KeptBatches) and one.place == "source"
+        for one in evaluator.batches
+    ):
+        size = _CHUNK
+    if size > 1:
+        return ChunkScorer(evaluator.together, chunk_size=size)
+    return LocalScorer(evaluator)
 
 
 # The last evaluator of a supernet in this process: another search with the
@@ -315,7 +333,12 @@ def open_scorer(
                 "Give every machine of the cluster the same files."
             )
         settings = task.blueprint.settings if task.is_tree else None
-        yield RayScorer(pool, settings, task.options.chunk_size)
+        # As this machine would keep them; others may have another disk.
+        here = dataclasses.replace(
+            task, sharers=_sharers(options.threads, options.workers)
+        )
+        together = _CHUNK if "source" in here.places() else 0
+        yield RayScorer(pool, settings, task.options.chunk_size, together)
 
 
 def _size(task: ScoringTask) -> int:
@@ -354,10 +377,14 @@ def make_worker(
         ) from None
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    sharers = max(1, (os.cpu_count() or 1) // threads)
-    if workers:
-        sharers = min(sharers, workers)
+    sharers = _sharers(threads, workers)
     return _Worker(dataclasses.replace(task, sharers=sharers))
+
+
+def _sharers(threads: int, workers: int) -> int:
+    """Most workers of this machine, among which memory is divided."""
+    most = max(1, (os.cpu_count() or 1) // threads)
+    return min(most, workers) if workers else most
 
 
 class _Worker:
@@ -365,7 +392,9 @@ class _Worker:
 
     def __init__(self, task: ScoringTask) -> None:
         # The process is this task's for good.
-        process_settings(deterministic=True).__enter__()
+        process_settings(
+            deterministic=True, dtype_policy=task.options.dtype_policy
+        ).__enter__()
         self._scorer = local_scorer(task)
         self.described = {
             "images": task.images,

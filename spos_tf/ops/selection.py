@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from spos_tf.ops.dispatch import on_host
+
 
 class Path(NamedTuple):
     """One option of every choice.
@@ -22,15 +24,18 @@ class Path(NamedTuple):
 
     def at(self, position: int) -> "Path":
         """The part of one choice."""
-        return Path(self.options[position])
+        with on_host():
+            return Path(self.options[position])
 
     def runs(self, position: int, option: int) -> tf.Tensor:
         """bool `[]`: whether the branch of an option runs."""
-        return tf.equal(self.options[position], option)
+        with on_host():
+            return tf.equal(self.options[position], option)
 
     def sizes(self, positions: tuple[int, ...]) -> tf.Tensor:
         """Options of elastic choices, int32 `[positions]`."""
-        return tf.gather(self.options, list(positions))
+        with on_host():
+            return tf.gather(self.options, list(positions))
 
     def add_to(self, counts: npt.NDArray[np.int64]) -> None:
         """Adds 1 to `counts` `[num_choices, max_options]` at what runs."""
@@ -54,7 +59,8 @@ class BranchWeights(NamedTuple):
 
     def runs(self, position: int, option: int) -> tf.Tensor:
         """bool `[]`: whether the branch of an option runs."""
-        return tf.not_equal(self.weights[position, option], 0.0)
+        with on_host():
+            return tf.not_equal(self.weights[position, option], 0.0)
 
     def sizes(self, positions: tuple[int, ...]) -> tf.Tensor:
         """Refuses: one size cannot be weighed against another.
@@ -76,4 +82,5 @@ def as_selection(selection: Any) -> Selection:
     """The same; an encoding, int32 `[num_choices]`, as the path it is."""
     if isinstance(selection, Path | BranchWeights):
         return selection
-    return Path(tf.convert_to_tensor(selection, tf.int32))
+    with on_host():
+        return Path(tf.convert_to_tensor(selection, tf.int32))

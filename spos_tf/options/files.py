@@ -5,7 +5,7 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions
+from spos_tf.options.training import DtypePolicy, ImageOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,12 @@ class EvaluationOptions(ImageOptions):
         "holdout_per_class of the search.",
     )
     batch_size: int = option(256, "Images at once.", least=1)
+    dtype_policy: DtypePolicy | None = option(
+        None,
+        "Precision in which the network computes; weights are float32.",
+        belongs_to="format",
+        defaults={"keras": "float32"},
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions
+from spos_tf.options.training import DtypePolicy, ImageOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,10 +61,16 @@ class ScoringOptions(CacheOptions, ImageOptions):
     )
     chunk_size: int = option(
         0,
-        "With scoring=tree: paths that are scored together and then recorded. "
-        "0: a whole generation.",
+        "Paths that are scored together and then recorded. 0: with "
+        "scoring=tree a whole generation; with scoring=single one, or where "
+        "images are decoded again for every chunk (cache_disk) up to 50.",
         least=0,
         effect=FREE,
+    )
+    dtype_policy: DtypePolicy = option(
+        "float32",
+        "Precision in which paths are scored, whatever they were trained in; "
+        "weights and batch-norm statistics are float32.",
     )
     width_mode: Literal["slice", "mask"] = option(
         "slice",

@@ -450,6 +450,38 @@ def test_a_file_that_is_gone_is_named(on_disk, own_files):
         on_disk.cache.fingerprint(own_files)
 
 
+@pytest.fixture
+def second_device(monkeypatch):
+    """Another CPU in the place of a GPU."""
+    name = tf.config.list_logical_devices("CPU")[1].name
+    monkeypatch.setattr(evaluation_cache, "accelerator", lambda: name)
+    return name
+
+
+@pytest.mark.parametrize("cache_disk", [0, 1])
+def test_batches_wait_on_the_device_that_there_is(
+    tmp_path, file_split, second_device, cache_disk
+):
+    scored = Scored(tmp_path, cache_disk=cache_disk)
+    kept = scored.batches(file_split)
+    for _ in range(2):
+        assert_as_read_anew(kept, file_split)
+    (first, *_) = evaluation_cache._ahead(kept._batches, second_device)
+    assert first[0].dtype == tf.uint8
+    plain = tf.data.Dataset.range(3)
+    assert pipeline.ahead_on(plain, None) is plain
+    assert pipeline.accelerator() is None
+
+
+def test_what_is_wrong_with_an_image_is_said_there_too(
+    tmp_path, own_files, second_device
+):
+    kept = Scored(tmp_path / "cache", cache_disk=0).batches(own_files)
+    pathlib.Path(own_files.items[3].decode()).write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"3\.jpg' cannot be decoded"):
+        list(kept)
+
+
 def test_the_users_folder_is_the_default(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert folder_of(None) == tmp_path / "spos_tf"
