@@ -65,6 +65,7 @@ def main(_: list[str]) -> None:
     scores = [np.array([one.score for one in each]) for each in (exact, half)]
     differences = np.abs(scores[0] - scores[1])
     halves = np.array([one.halves for one in exact])
+    tau = kendall_interval(*scores, resamples=_RESAMPLES, seed=FLAGS.seed)
     print(
         json.dumps(
             {
