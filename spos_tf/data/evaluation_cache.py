@@ -34,7 +34,6 @@ from spos_tf.data.cache_folder import (
     FINGERPRINT,
     IMAGES,
     LOCK,
-    Entry,
     Inform,
     day_of,
     entries,
@@ -128,7 +127,7 @@ class EvaluationCache:
                 found.append("given")
             else:
                 file = self._file(split, preprocessing)
-                there = file.is_whole(None) or not self._no_room(file.size)
+                there = file.is_whole(None) or not self._no_room(file)
                 found.append("disk" if there else "source")
         return found
 
@@ -238,43 +237,52 @@ class EvaluationCache:
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
         return _ImageFile(self._folder, split, preprocessing, key)
 
-    def _no_room(self, size: int) -> str:
-        """Why a file of so many bytes cannot be written; empty if it can."""
+    def _no_room(self, file: "_ImageFile") -> str:
+        """Why a file cannot be written; empty if it can."""
         most = int(self._options.cache_disk * _GIB)
-        if size > most:
+        if file.size > most:
             return f"`cache_disk` allows {size_words(most)}"
-        taken = sum(one.size for one in entries(self._folder))
-        evictable = sum(one.size for one in self._evictable())
-        if size > most - taken + evictable:
+        used = self._in_use(file)
+        if file.size > most - used:
             return (
-                f"{str(self._folder)!r} has {size_words(taken)} that are in "
+                f"{str(self._folder)!r} has {size_words(used)} that are in "
                 f"use and may have {size_words(most)} (`cache_disk`)"
             )
         free = free_space(self._folder)
-        if size > (free + evictable) * _DISK_SHARE:
+        # All but what is in use goes where it has to.
+        taken = sum(one.size for one in entries(self._folder))
+        if file.size > (free + taken - used) * _DISK_SHARE:
             return f"{str(self._folder)!r} has {size_words(free)} free"
         return ""
 
-    def _evictable(self) -> list[Entry]:
-        """Files that nobody has used for long, the oldest first."""
-        before = time.time() - _IN_USE_SECONDS
-        old = [one for one in entries(self._folder) if one.used < before]
-        return sorted(old, key=lambda one: one.used)
+    def _in_use(self, file: "_ImageFile") -> int:
+        """Bytes of other files that stay."""
+        after = time.time() - _IN_USE_SECONDS
+        return sum(
+            one.size
+            for one in entries(self._folder)
+            if one.used >= after and not file.is_of(one.path)
+        )
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, file: "_ImageFile") -> None:
+        """Removes what is left of a file, then the oldest of the others."""
         most = int(self._options.cache_disk * _GIB)
-        for one in self._evictable():
+        for one in sorted(
+            entries(self._folder),
+            key=lambda one: (not file.is_of(one.path), one.used),
+        ):
             taken = sum(entry.size for entry in entries(self._folder))
-            if (
-                taken + size <= most
-                and size <= free_space(self._folder) * _DISK_SHARE
-            ):
-                return
-            self._inform(
-                f"{one.path} ({size_words(one.size)}) was last used "
-                f"{day_of(one.used)} and makes room."
-            )
-            one.path.unlink(missing_ok=True)
+            free = free_space(self._folder)
+            fits = taken + file.size <= most and file.size <= free * _DISK_SHARE
+            is_old = one.used < time.time() - _IN_USE_SECONDS
+            if file.is_of(one.path):
+                one.path.unlink(missing_ok=True)
+            elif is_old and not fits:
+                self._inform(
+                    f"{one.path} ({size_words(one.size)}) was last used "
+                    f"{day_of(one.used)} and makes room."
+                )
+                one.path.unlink(missing_ok=True)
 
     def _made(
         self,
@@ -293,7 +301,7 @@ class EvaluationCache:
             return True
         words = f"The {file.words} take {size_words(file.size)} decoded"
         instead = "They are decoded again for every chunk of candidates."
-        reason = self._no_room(file.size)
+        reason = self._no_room(file)
         if reason:
             self._inform(f"{words}, and {reason}. {instead}")
             return False
@@ -303,7 +311,7 @@ class EvaluationCache:
                 # Another process may have been faster.
                 if file.is_whole(damaged):
                     return True
-                self._make_room(file.size)
+                self._make_room(file)
                 self._inform(
                     f"{words}; they are kept in {str(file.path)!r} "
                     f"({size_words(free_space(self._folder))} free) for this "
@@ -502,6 +510,10 @@ class _ImageFile:
         self.path = folder / (
             f"{name}-{self.images}-{side}of{resized}-{key}{IMAGES}"
         )
+
+    def is_of(self, path: pathlib.Path) -> bool:
+        """Whether a path is the file's, or what a killed process left."""
+        return path.name.removeprefix(".unfinished-") == self.path.name
 
     def signature(self) -> _Signature | None:
         """What tells this file from one that takes its place."""

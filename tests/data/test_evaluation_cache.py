@@ -328,6 +328,19 @@ def test_old_files_make_room_and_new_ones_do_not(
     assert len(entries(tmp_path)) == 1
 
 
+def test_a_damaged_file_makes_room_for_itself(tmp_path, file_split):
+    size = 12 * (16 * 16 * 3 + 4 + 16)
+    scored = Scored(tmp_path, cache_disk=1.5 * size / 2**30)
+    kept = scored.batches(file_split)
+    data = bytearray(scored.file.read_bytes())
+    data[40] ^= 1
+    scored.file.write_bytes(data)
+    half = scored.file.with_name(f".unfinished-{scored.file.name}")
+    half.write_bytes(bytes(size))
+    assert_as_read_anew(kept, file_split)
+    assert scored.file.read_bytes() != data and not half.exists()
+
+
 def test_two_searches_at_once_write_once(on_disk, file_split, decoded):
     others = [Scored(on_disk.folder) for _ in range(3)]
     threads = [
