@@ -1,8 +1,9 @@
-"""Searches on image files, wherever the decoded images are kept."""
+"""Scores on image files, wherever the decoded images are kept."""
 
 import collections
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,14 +11,20 @@ import tensorflow as tf
 import spos_tf
 from spos_tf.data import pipeline
 from spos_tf.data.cache_folder import entries
+from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.scorer import LocalScorer
+from spos_tf.jobs import scoring
+from spos_tf.jobs.data import search_data
+from spos_tf.jobs.scoring import ScoringTask, local_scorer
 from spos_tf.jobs.search import search_supernet
 from spos_tf.options import SearchOptions
-from spos_tf.space.candidate import same_record
 
-CLASSES, IMAGES, HELD_OUT, GENERATIONS = 10, 6, 2, 3
+CLASSES, IMAGES, HELD_OUT = 10, 6, 2
+GENERATIONS = [[(0, 0, 0), (2, 1, 3), (0, 0, 2)], [(2, 1, 0), (0, 3, 0)]]
+LOSS = keras.metrics.SparseCategoricalCrossentropy(from_logits=True)
 OPTIONS = SearchOptions(
     population=4,
-    generations=GENERATIONS,
+    generations=2,
     top_k=2,
     recalibration_images=30,
     evaluation_batch_size=9,
@@ -56,40 +63,83 @@ def decoded(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(supernet):
-    """As a training leaves it that held images of this folder out."""
-    return dataclasses.replace(
+def task(supernet, photos):
+    """As a search has it; the training held images of this folder out."""
+    trained = dataclasses.replace(
         supernet,
         description={"kind": "supernet", "holdout_per_class": HELD_OUT},
     )
+    images = search_data(trained, OPTIONS, source=photos)
+    metric = ScoreMetric.make(LOSS, direction="min", num_classes=CLASSES)
+    return ScoringTask.of(trained, images, metric, OPTIONS)
 
 
-def search(supernet, photos, **changes):
-    # Nothing traced is taken over.
-    return search_supernet(
-        dataclasses.replace(supernet),
-        train=photos,
-        options=dataclasses.replace(OPTIONS, **changes),
-    ).candidates
+@pytest.fixture(scope="module")
+def network(task):
+    """Traced once for all tests."""
+    return task.network()
 
 
-def test_a_record_is_the_same_wherever_images_are_kept(
-    trained, photos, decoded, tmp_path
+def scores(task, network, **changes):
+    options = dataclasses.replace(OPTIONS, **changes)
+    task = dataclasses.replace(task, options=options)
+    scorer = local_scorer(task, network)
+    for generation in GENERATIONS:
+        scorer.submit(generation)
+    found = {one.position: one.measured for one in scorer.results()}
+    return [found[position] for position in sorted(found)]
+
+
+def test_scores_are_the_same_wherever_images_are_kept(
+    task, network, decoded, tmp_path
 ):
-    in_memory = search(trained, photos)
+    in_memory = scores(task, network)
     assert decoded.pop("images") == SCORED
-    assert len({one.score for one in in_memory}) > 3
+    assert len(in_memory) == 5 and len(set(in_memory)) == 5
     disk = {"cache_memory": 0.0, "cache_dir": str(tmp_path)}
     for expected in (SCORED, 0):
-        assert same_record(search(trained, photos, **disk), in_memory)
+        assert scores(task, network, **disk) == in_memory
         assert decoded.pop("images", 0) == expected
     assert len(entries(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "chunks"),
+    [({}, 2), ({"chunk_size": 1}, 5), ({"scoring": "tree"}, 2)],
+)
+def test_a_chunk_decodes_images_twice_where_they_are_kept_nowhere(
+    task, network, decoded, changes, chunks
+):
+    """To recalibrate and to score, whatever the number of candidates."""
     nowhere = {"cache_memory": 0.0, "cache_disk": 0.0}
-    # Once to recalibrate and once to score, for all candidates of a chunk.
-    for scoring in ("single", "tree"):
-        found = search(trained, photos, scoring=scoring, **nowhere)
-        assert same_record(found, in_memory)
-        assert decoded.pop("images") == SCORED * GENERATIONS
-    found = search(trained, photos, chunk_size=2, **nowhere)
-    assert same_record(found, in_memory)
-    assert decoded.pop("images") == SCORED * GENERATIONS * 2
+    found = scores(task, network, **nowhere, **changes)
+    assert decoded["images"] == SCORED * chunks
+    assert found == scores(task, network)
+
+
+def test_a_search_takes_these_options(
+    supernet, photos, decoded, tmp_path, monkeypatch
+):
+    """From the search down to the files; nothing is scored."""
+    monkeypatch.setattr(
+        scoring, "_evaluator", lambda task, network: task.batches()
+    )
+    monkeypatch.setattr(
+        scoring,
+        "_scorer",
+        lambda task, batches: LocalScorer(lambda one: float(sum(one)) / 99),
+    )
+    trained = dataclasses.replace(
+        supernet,
+        description={"kind": "supernet", "holdout_per_class": HELD_OUT},
+    )
+    for expected in (SCORED, 0):
+        search_supernet(
+            dataclasses.replace(trained),
+            train=photos,
+            options=dataclasses.replace(
+                OPTIONS, cache_memory=0.0, cache_dir=str(tmp_path)
+            ),
+        )
+        assert decoded.pop("images", 0) == expected
+    assert len(entries(tmp_path)) == 2
