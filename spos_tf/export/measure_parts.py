@@ -168,9 +168,8 @@ def open_tflite(
         the call alone: the input is in place before, and the output is not
         copied out.
     """
-    given = {
-        "model_content" if isinstance(model, bytes) else "model_path": model
-    }
+    name = "model_content" if isinstance(model, bytes) else "model_path"
+    given: dict[str, Any] = {name: model}
     if delegates:
         given["experimental_delegates"] = [*delegates]
     module = load_runtime("tflite").module
@@ -185,7 +184,7 @@ def open_tflite(
         return (time.perf_counter() - start) * 1e3
 
     # No runtime promises this method, and every one known has it.
-    listed = getattr(interpreter, "_get_ops_details", list)()
+    listed: list[Any] = getattr(interpreter, "_get_ops_details", list)()
     return run, [str(operation.get("op_name")) for operation in listed]
 
 
@@ -258,14 +257,14 @@ class Step(NamedTuple):
 
     Attributes:
         section: `"passes"` of parts or `"series"` of whole networks.
-        index: Which of them.
+        number: Which of them.
         keys: What is missing of it.
         beside: Keys of what is called in the same rounds.
         rounds: Calls of each.
     """
 
     section: str
-    index: int
+    number: int
     keys: list[str]
     beside: list[str]
     rounds: int
@@ -366,7 +365,7 @@ class _Measured:
 
     def __init__(self, path: pathlib.Path, header: dict[str, Any]) -> None:
         self._path = path
-        empty = {"undelegated": [], "passes": [], "series": []}
+        empty: dict[str, Any] = {"undelegated": [], "passes": [], "series": []}
         self.data: dict[str, Any] = {**header, **empty}
         if not path.exists():
             return
@@ -395,8 +394,8 @@ class _Measured:
     def lacks(self, step: Step) -> bool:
         """Whether something of a step is still to be measured."""
         section = self.data[step.section]
-        return len(section) <= step.index or not all(
-            key in section[step.index] for key in step.keys
+        return len(section) <= step.number or not all(
+            key in section[step.number] for key in step.keys
         )
 
     def add(
@@ -404,10 +403,10 @@ class _Measured:
     ) -> None:
         """Keeps the times of a step; the file is whole at any time."""
         section = self.data[step.section]
-        while len(section) <= step.index:
+        while len(section) <= step.number:
             section.append({})
         for key, values in times.items():
-            section[step.index].setdefault(key, []).extend(values)
+            section[step.number].setdefault(key, []).extend(values)
         known = self.data["undelegated"]
         known += [key for key in undelegated if key not in known]
         temporary = self._path.with_name(f".unfinished-{self._path.name}")
@@ -605,7 +604,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
             [*sessions.values()],
             step.rounds,
             warmup=rounds["warmup"],
-            seed=step.index,
+            seed=step.number,
         )
         columns = zip(sessions, times.T.tolist())
         measured.add(
@@ -613,7 +612,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
             {key: [round(ms, 6) for ms in column] for key, column in columns},
             opener.undelegated,
         )
-        say(f"{step.section} {step.index + 1}: {clock.after_step()}")
+        say(f"{step.section} {step.number + 1}: {clock.after_step()}")
     undelegated = measured.data["undelegated"]
     if undelegated:
         say(

@@ -154,7 +154,7 @@ def _plan(
         count = EXPORTED_ARCHITECTURES
     # As the local road has them; what is cheap is not known yet in
     # milliseconds.
-    sets = {
+    sets: dict[str, Any] = {
         "anchors": part_timing.anchors(blueprint),
         "spread": spread_encodings(macs, space, count) if count else [],
         "uniform": space.sample(np.random.default_rng(1), count),
