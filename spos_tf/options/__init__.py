@@ -10,6 +10,7 @@ the preset (`with_recipe`), or from the option that it belongs to (`complete`).
 
 from spos_tf.options.fields import About, Option, Options, flag_lines, option
 from spos_tf.options.files import (
+    EXPORTED_ARCHITECTURES,
     EvaluationOptions,
     ExportOptions,
     LatencyOptions,
@@ -52,6 +53,7 @@ __all__ = [
     "CacheOptions",
     "CachePlaceOptions",
     "CorrelationOptions",
+    "EXPORTED_ARCHITECTURES",
     "EvaluationOptions",
     "ExportOptions",
     "ImageOptions",
