@@ -91,6 +91,9 @@ class Functions:
         if node.op == "Placeholder":
             # An argument of the whole: whoever calls has it on the host.
             return set()
+        if node.op == "Identity":
+            # On a GPU too, integers that pass through stay on the host.
+            return self._devices(where, node.input[0])
         calls = [called for called, _ in _calls(node)]
         if not calls:
             return {node.device}
