@@ -130,6 +130,7 @@ def correlate_supernet(
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
@@ -171,7 +172,7 @@ def correlate_supernet(
         task = dataclasses.replace(
             task,
             validation=scored_subset(
-                task.validation, options.scored_images, options.seed
+                task.validation, options.scored_images, options.drawn_by
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)

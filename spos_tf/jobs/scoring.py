@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from spos_tf.data.examples import AnySplit, Split
+from spos_tf.data.examples import AnySplit, Split, joined
 from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.splits import fingerprint
@@ -38,6 +38,7 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
+from spos_tf.randomness import Purpose, derive_seed
 
 # Batches of more bytes are read anew for every candidate, or chunk of them.
 _CACHE_BYTES = 4 << 30
@@ -91,7 +92,7 @@ class ScoringTask:
         """
         check_held_out(supernet, images.validation)
         wanted = options.recalibration_images
-        recalibration = images.recalibration(wanted, options.seed)
+        recalibration = images.recalibration(wanted, options.drawn_by)
         if len(recalibration) < wanted:
             tell(
                 "Batch norm is recalibrated on all training images there are: "
@@ -100,7 +101,7 @@ class ScoringTask:
         return cls(
             supernet,
             recalibration,
-            images.validation,
+            _scored(images, options),
             images.preprocessing,
             metric,
             options,
@@ -155,7 +156,7 @@ class ScoringTask:
 
     def accumulator(self) -> HalvedMetric:
         """What adds a path's score up, and those of both halves."""
-        return HalvedMetric(self.metric, self.options.seed)
+        return HalvedMetric(self.metric, self.options.drawn_by)
 
     def network(self) -> Supernet:
         """The network, with the trained weights.
@@ -169,9 +170,29 @@ class ScoringTask:
         return network
 
 
+def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
+    """The images that were held out, and training images if they are asked.
+
+    Raises:
+        UserError: There are not as many, or the two are of different kinds.
+    """
+    wanted = options.scored_training_images
+    if not wanted:
+        return images.validation
+    # Others than those that batch norm is recalibrated on, mostly.
+    seed = derive_seed(options.drawn_by, Purpose.SCORED_IMAGES, 1)
+    further = images.draw(wanted, seed)
+    if len(further) < wanted:
+        raise UserError(
+            f"There are {len(further):,} training images to score on; got "
+            f"`scored_training_images={wanted}`. Give at most as many."
+        )
+    return joined(images.validation, further)
+
+
 def halves_words(options: ScoringOptions) -> str:
     """Which halves the images are scored in; part of what a score is."""
-    return f"halves of seed {options.seed}"
+    return f"halves of seed {options.drawn_by}"
 
 
 def tell_outdated(path: pathlib.Path | None, count: int) -> None:

@@ -119,6 +119,7 @@ def search_supernet(
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
