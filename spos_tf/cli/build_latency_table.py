@@ -18,11 +18,14 @@ import pathlib
 
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
+from spos_tf.options.fields import PLACE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    output: str | None = option(None, "The table to write, a YAML file.")
+    output: str | None = option(
+        None, "The table to write, a YAML file.", effect=PLACE
+    )
 
 
 def main(given: Given) -> None:

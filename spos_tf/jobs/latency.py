@@ -29,6 +29,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import LatencyOptions
+from spos_tf.paths import local_path
 from spos_tf.space.search_space import format_encoding
 from spos_tf.strict_json import parse_json
 
@@ -309,7 +310,7 @@ def build_latency_table(
             settings.
     """
     options = options or LatencyOptions()
-    output = pathlib.Path(output)
+    output = local_path(output, "output")
     if options.runtime == "tensorflow":
         set_tensorflow_threads(options.threads)
     settings = _settings(blueprint, options)
