@@ -7,7 +7,7 @@ import re
 from spos_tf.errors import UserError
 
 # Of another program's address, also after pathlib took one of the slashes.
-_SCHEME = re.compile(r"(?:folder:)?[A-Za-z][A-Za-z0-9+.-]+:/")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def local_path(path: str | os.PathLike[str], name: str) -> pathlib.Path:
@@ -22,8 +22,8 @@ def local_path(path: str | os.PathLike[str], name: str) -> pathlib.Path:
     """
     text = os.fspath(path)
     check_text(text, name)
-    # A data set's name that says a folder is one too.
-    if _SCHEME.match(text):
+    # The name of a data set may say a folder.
+    if _SCHEME.match(text.removeprefix("folder:")):
         raise UserError(
             f"`{name}` is a path of this machine; got {text!r}. Give a local "
             "folder, or one where that storage is mounted."

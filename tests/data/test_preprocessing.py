@@ -159,7 +159,8 @@ def test_a_thin_image_takes_the_memory_of_the_crop(shape):
     options = PreprocessingOptions(image_size=224, augmentation="imagenet")
     found = evaluation_images(tf.constant(image), options).numpy()
     assert found.shape == (224, 224, 3)
-    assert found.min() < 1 and found.max() == 255
+    # A pixel becomes 256, of which the crop shows the middle 224.
+    assert found.min() < 20 and found.max() > 235
     draw = draws(1, IMAGENET_DRAWS)[0]
     assert imagenet_training_image(tf.constant(image), draw, options).shape == (
         224,
