@@ -122,6 +122,7 @@ def search_limits(
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
     )
+    options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     place = None if work_dir is None else pathlib.Path(work_dir)
     place = place or supernet.work_dir

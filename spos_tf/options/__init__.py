@@ -42,6 +42,7 @@ from spos_tf.options.training import (
     SubnetOptions,
     SupernetOptions,
     TrainingOptions,
+    WeightsOptions,
     recipe_of,
 )
 
@@ -74,6 +75,7 @@ __all__ = [
     "TableOptions",
     "ThreadOptions",
     "TrainingOptions",
+    "WeightsOptions",
     "WorkerOptions",
     "flag_lines",
     "option",
