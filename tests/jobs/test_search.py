@@ -358,8 +358,8 @@ def test_the_weights_that_are_read_are_part_of_a_search(
     with pytest.raises(UserError, match="other values of `weights`"):
         search(both, tmp_path, last)
     # Not one score is shared.
-    lines = (tmp_path / "search" / "scores.jsonl").read_text().split()
-    keys = [json.loads(line)["key"] for line in lines if line[:1] == "{"]
+    lines = (tmp_path / "search" / "scores.jsonl").read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in lines if line]
     assert len({*keys}) == 2
 
 
@@ -390,7 +390,7 @@ def test_paths_are_scored_with_the_weights_that_are_asked_for(
     wanted = both.averages if which == "averaged" else both.weights
     assert sent.fingerprint(asked) == both.fingerprint(asked)
     assert len(sent.weights) + len(sent.averages or {}) == len(wanted)
-    pixels = PreprocessingOptions(image_size=8)
+    pixels = PreprocessingOptions(image_size=8, augmentation="none")
     splits = [Split(*one, "pixels") for one in (RECALIBRATION, VALIDATION)]
     metric = ScoreMetric.make(num_classes=10)
     for one in (both, sent):

@@ -41,8 +41,13 @@ class _Steps:
         self.rng = np.random.default_rng(1)
 
         @tf.function(autograph=False)
-        def apply(*step):
-            self.strategy.run(self.optimizer.apply_on_path, args=step)
+        def apply(gradients, selection):
+            def replica_step():
+                # Each replica's own, as those of a tape are.
+                own = [tf.identity(gradient) for gradient in gradients]
+                self.optimizer.apply_on_path(own, selection)
+
+            self.strategy.run(replica_step)
 
         self._apply = apply
 
