@@ -125,6 +125,7 @@ def correlate_supernet(
             "The results of a comparison go into a folder, and the supernet "
             "has none. Give a `work_dir`."
         )
+    options = supernet.decided(options)
     score_metric = ScoreMetric.make(
         metric,
         labels=labels,
@@ -233,6 +234,7 @@ def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
     return dataclasses.replace(
         supernet,
         weights=found.weights(),
+        averages=found.averages(),
         description=found.description,
         step=found.step,
     )

@@ -8,8 +8,9 @@ import os
 import pathlib
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from spos_tf.data.examples import AnySplit, Split, joined
@@ -113,6 +114,11 @@ class ScoringTask:
         return self.supernet.blueprint
 
     @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """That paths are scored with, by name."""
+        return self.supernet.arrays(self.options.weights)
+
+    @property
     def images(self) -> int:
         """That a path sees."""
         return len(self.recalibration) + len(self.validation)
@@ -121,7 +127,8 @@ class ScoringTask:
     def scored_with(self) -> dict[str, str]:
         """Which weights, images and metric, by fingerprints."""
         return {
-            "supernet": self.supernet.fingerprint(),
+            "supernet": self.supernet.fingerprint(self.options.weights),
+            "weights": self.supernet.chosen(self.options.weights),
             "recalibration": fingerprint(self.recalibration),
             "search_split": fingerprint(self.validation),
             "preprocessing": str(self.preprocessing),
@@ -166,7 +173,7 @@ class ScoringTask:
         """
         network = Supernet(self.blueprint, width_mode=self.options.width_mode)
         with said_of(self.supernet.words()):
-            load_weights(network, self.supernet.weights)
+            load_weights(network, self.weights)
         return network
 
 
@@ -322,8 +329,7 @@ def open_scorer(
     )
     # A copy computes its own fingerprints, and lacks what workers do not need.
     sent = dataclasses.replace(
-        task,
-        supernet=dataclasses.replace(task.supernet, holdout=None, source=None),
+        task, supernet=task.supernet.to_send(task.options)
     )
     arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
     with open_pool(_FACTORY, arguments, options, tell) as pool:
@@ -339,7 +345,7 @@ def open_scorer(
 
 def _size(task: ScoringTask) -> int:
     """About the bytes that workers are sent."""
-    size = sum(array.nbytes for array in task.supernet.weights.values())
+    size = sum(array.nbytes for array in task.weights.values())
     for split in (task.recalibration, task.validation):
         if isinstance(split, Split):
             size += (

@@ -5,11 +5,11 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions
+from spos_tf.options.training import ImageOptions, WeightsOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoringOptions(ImageOptions):
+class ScoringOptions(WeightsOptions, ImageOptions):
     """How paths of a trained supernet are scored."""
 
     recalibration_images: int = option(
