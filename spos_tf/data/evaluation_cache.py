@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 import filelock
 import numpy as np
+import PIL
 import psutil
 import tensorflow as tf
 
@@ -232,6 +233,7 @@ class EvaluationCache:
             EVALUATION_PIXELS,
             spos_tf.__version__,
             tf.__version__,
+            PIL.__version__,
             platform.machine(),
         )
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -45,6 +45,7 @@ from spos_tf.options.training import (
     SubnetOptions,
     SupernetOptions,
     TrainingOptions,
+    WeightsOptions,
     recipe_of,
 )
 
@@ -80,6 +81,7 @@ __all__ = [
     "TableOptions",
     "ThreadOptions",
     "TrainingOptions",
+    "WeightsOptions",
     "WorkerOptions",
     "flag_lines",
     "option",
