@@ -253,7 +253,7 @@ def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
         network: With the weights, whatever they are by then; one is made of
             the task if None.
     """
-    return _scorer(task, _evaluator(task, network or task.network()))
+    return scorer_of(task, _evaluator(task, network or task.network()))
 
 
 def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
@@ -261,7 +261,13 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
     return kind(network, *task.batches(), task.accumulator())
 
 
-def _scorer(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
+def scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
+    """Has an evaluator score as many paths together as is worth it.
+
+    Args:
+        task: Of the evaluator.
+        evaluator: With batches from `ScoringTask.batches`.
+    """
     size = task.options.chunk_size
     if isinstance(evaluator, TreeEvaluator):
         return ChunkScorer(evaluator, task.blueprint.settings, size)
@@ -300,7 +306,7 @@ def _traced_scorer(task: ScoringTask, threads: int | None) -> Scorer:
         _EVALUATORS.pop(task.supernet, None)
         known = key, _evaluator(task, task.network())
         _EVALUATORS[task.supernet] = known
-    return _scorer(task, known[1])
+    return scorer_of(task, known[1])
 
 
 @contextlib.contextmanager

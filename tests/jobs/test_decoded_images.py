@@ -126,7 +126,7 @@ def test_a_search_takes_these_options(
     )
     monkeypatch.setattr(
         scoring,
-        "_scorer",
+        "scorer_of",
         lambda task, batches: LocalScorer(lambda one: float(sum(one)) / 99),
     )
     trained = dataclasses.replace(
