@@ -47,6 +47,7 @@ SLOW = (
     "evaluation/test_ray_pool.py",
     "golden/",
     "jobs/test_search_workers.py",
+    "jobs/test_own_images.py",
     "jobs/test_train_jobs.py",
     "jobs/test_whole_jobs.py",
     "test_readme.py",

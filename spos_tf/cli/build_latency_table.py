@@ -16,6 +16,7 @@ Leave the machine alone meanwhile. See docs/latency.md.
 import dataclasses
 import pathlib
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
 
@@ -25,7 +26,7 @@ class _Options(Options):
     output: str | None = option(None, "The table to write, a YAML file.")
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Builds the table, or reads it where it is there, and checks it."""
     from spos_tf.cli.objects import blueprint_of
     from spos_tf.jobs.latency import build_latency_table
@@ -38,6 +39,9 @@ def main(given: Given) -> None:
     if options.check_architectures:
         report = output.with_name(f"{output.name}.report.md")
         print(report.read_text("utf-8"), end="")
+    return command_line(
+        "search", work_dir="DIR", latency_table=output, max_latency_ms="MOST"
+    )
 
 
 COMMAND = Command(

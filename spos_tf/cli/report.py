@@ -35,12 +35,15 @@ class _Options(Options):
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Reads the folder and writes the page."""
     from spos_tf.jobs.report import write_report
 
     options = given(_Options)
-    write_report(str(options.work_dir), options.output, options.search_space)
+    page = write_report(
+        str(options.work_dir), options.output, options.search_space
+    )
+    return f"open {page} in a browser"
 
 
 COMMAND = Command(__doc__, (_Options,), main, ("work_dir",))

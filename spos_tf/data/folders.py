@@ -6,7 +6,7 @@ import unicodedata
 
 import numpy as np
 
-from spos_tf.data.examples import Source, Split, as_objects
+from spos_tf.data.examples import NoTestImages, Source, Split, as_objects
 from spos_tf.errors import UserError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -53,7 +53,7 @@ def load_folder_source(path: str, test_fraction: float) -> Source:
         )
     if not test_fraction:
         _class_names(root)  # Says so first if there is nothing to split.
-        raise UserError(
+        raise NoTestImages(
             f"A data folder without train and test folders needs a "
             f"test_fraction above 0; got 0 for '{root}'. Give for example "
             "`test_fraction=0.2`."

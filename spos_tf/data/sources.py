@@ -5,7 +5,13 @@ import os
 
 from spos_tf.data.class_subset import first_classes as _first_classes
 from spos_tf.data.digits import load_digits_source
-from spos_tf.data.examples import AnySplit, Source, Split, StreamSplit
+from spos_tf.data.examples import (
+    AnySplit,
+    NoTestImages,
+    Source,
+    Split,
+    StreamSplit,
+)
 from spos_tf.data.folders import load_folder_source
 from spos_tf.errors import UserError
 from spos_tf.options import SourceOptions
@@ -13,15 +19,22 @@ from spos_tf.options import SourceOptions
 __all__ = [
     "AnySplit",
     "DataSource",
+    "NoTestImages",
     "Source",
     "Split",
     "StreamSplit",
     "folder",
+    "is_folder",
     "load_source",
     "tfds",
 ]
 
 _FOLDER = "folder:"
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether a data set's name is that of a folder."""
+    return dataset.startswith(_FOLDER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +55,16 @@ class DataSource:
 
     @classmethod
     def of(cls, options: SourceOptions) -> "DataSource":
-        """The data set that options name."""
+        """The data set that options name.
+
+        Raises:
+            UserError: They name none.
+        """
+        if options.dataset is None:
+            raise UserError(
+                "Images are needed. Name a data set by `dataset`: "
+                "folder:PATH, or the name of a TFDS set."
+            )
         return cls(
             **{
                 field.name: getattr(options, field.name)
@@ -153,7 +175,7 @@ def load_source(
             f"test_fraction is in [0, 1); got {test_fraction}. Give for "
             "example 0.2."
         )
-    if name.startswith(_FOLDER):
+    if is_folder(name):
         return load_folder_source(name.removeprefix(_FOLDER), test_fraction)
     if test_fraction:
         raise UserError(

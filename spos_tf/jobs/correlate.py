@@ -23,7 +23,7 @@ from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
-from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.scoring import ScoringTask, completed
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
@@ -128,6 +128,7 @@ def correlate_supernet(
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
     )
+    options = completed(options, supernet)
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
     plan = RunPlan.of(

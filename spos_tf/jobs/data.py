@@ -72,6 +72,8 @@ def training_data(
     holdout_per_class: int,
     validation: Any = None,
     class_names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    way_out: str = "",
 ) -> JobData:
     """The images that a network is trained on.
 
@@ -83,6 +85,9 @@ def training_data(
             `validation` is given.
         validation: Images that are scored on, likewise.
         class_names: Replace those of the data.
+        outputs: Names of the classes in the order of the outputs, where the
+            weights that the training starts with have it.
+        way_out: See `images_of`.
 
     Raises:
         UserError: The images cannot be had, or do not fit the network.
@@ -92,6 +97,8 @@ def training_data(
         argument="train",
         num_classes=blueprint.num_classes,
         class_names=class_names,
+        outputs=outputs,
+        way_out=way_out,
     )
     preprocessing = preprocessing_of(blueprint, options)
     inputs = {"train": images.fingerprint()}
@@ -103,6 +110,7 @@ def training_data(
             argument="validation",
             num_classes=blueprint.num_classes,
             class_names=class_names,
+            outputs=images.class_names,
         )
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
@@ -175,7 +183,10 @@ def search_data(
     if validation is not None:
         scored, trained = (
             images_of(
-                given, argument=argument, num_classes=blueprint.num_classes
+                given,
+                argument=argument,
+                num_classes=blueprint.num_classes,
+                outputs=supernet.class_names,
             )
             for given, argument in (
                 (validation, "validation"),
@@ -196,7 +207,10 @@ def search_data(
                 "`recalibration`."
             )
         whole = images_of(
-            source, argument="train", num_classes=blueprint.num_classes
+            source,
+            argument="train",
+            num_classes=blueprint.num_classes,
+            outputs=supernet.class_names,
         )
         trained, scored = whole.hold_out(count)
         inputs = {"train": whole.fingerprint()}

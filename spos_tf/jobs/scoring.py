@@ -8,6 +8,7 @@ import os
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import tensorflow as tf
 
@@ -36,6 +37,7 @@ from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
 
+Kind = TypeVar("Kind", bound=ScoringOptions)
 # Batches of more bytes are read anew for every candidate, or chunk of them.
 _CACHE_BYTES = 4 << 30
 # Of one worker.
@@ -86,16 +88,11 @@ class ScoringTask:
                 or there are none.
         """
         check_held_out(supernet, images.validation)
-        wanted = options.recalibration_images
-        recalibration = images.recalibration(wanted, options.seed)
-        if len(recalibration) < wanted:
-            tell(
-                "Batch norm is recalibrated on all training images there are: "
-                f"{len(recalibration):,}."
-            )
+        options = completed(options, supernet)
+        count = options.recalibration_images or 0
         return cls(
             supernet,
-            recalibration,
+            images.recalibration(count, options.seed),
             images.validation,
             images.preprocessing,
             metric,
@@ -159,6 +156,20 @@ class ScoringTask:
         with said_of(self.supernet.words()):
             load_weights(network, self.supernet.weights)
         return network
+
+
+def completed(options: Kind, supernet: TrainedSupernet) -> Kind:
+    """Options in which the supernet's training fills what is open.
+
+    Args:
+        options: How paths are scored.
+        supernet: That they are paths of.
+    """
+    if options.recalibration_images is not None:
+        return options
+    return dataclasses.replace(
+        options, recalibration_images=supernet.recalibration_images
+    )
 
 
 def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:

@@ -101,10 +101,11 @@ class NetworkOptions(Options):
 class SourceOptions(Options):
     """Which images."""
 
-    dataset: str = option(
-        "imagenet2012",
+    dataset: str | None = option(
+        None,
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
-        "any TFDS image-classification set.",
+        "any TFDS image-classification set. If unset, the data of the run "
+        "that comes before in the work_dir.",
         # What it holds decides, not how it is spelled.
         effect=PLACE,
     )

@@ -1,9 +1,11 @@
 """How paths are scored, searched and compared with a benchmark."""
 
 import dataclasses
+import math
 from typing import Literal
 
 from spos_tf.errors import UserError
+from spos_tf.options.durations import seconds_of
 from spos_tf.options.fields import FREE, PLACE, Options, option
 from spos_tf.options.training import ImageOptions
 
@@ -12,10 +14,11 @@ from spos_tf.options.training import ImageOptions
 class ScoringOptions(ImageOptions):
     """How paths of a trained supernet are scored."""
 
-    recalibration_images: int = option(
-        20_000,
+    recalibration_images: int | None = option(
+        None,
         "Most training images that batch norm is recalibrated on for every "
-        "path; all of them where there are fewer.",
+        "path; all of them where there are fewer. If unset, as many as the "
+        "validations of the supernet's training took.",
         least=1,
     )
     evaluation_batch_size: int = option(200, "Images at once.", least=1)
@@ -125,7 +128,19 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         defaults={"nsga2": "macs"},
     )
     population: int = option(50, "Candidates a generation, P.", least=1)
-    generations: int = option(20, "Generations, T.", least=1)
+    generations: int = option(
+        20,
+        "Generations, T. A search that is over goes on with more of them, as "
+        "if they had been asked for at once.",
+        least=1,
+        effect=FREE,
+    )
+    time_limit: str | None = option(
+        None,
+        "Ends this start of the search after so long, for example 30m or "
+        "1h30m, with what it has found by then; start it again to go on.",
+        effect=FREE,
+    )
     top_k: int = option(
         10, "Parents of a generation, k; evolution only.", least=1
     )
@@ -157,6 +172,8 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.time_limit is not None:
+            seconds_of(self.time_limit, "time_limit")
         if self.num_crossover + self.num_mutation > self.population:
             raise UserError(
                 "`crossover` and `mutation` together give at most a "
@@ -176,6 +193,13 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     def budget(self) -> int:
         """Evaluations of a whole search."""
         return self.population * self.generations
+
+    @property
+    def seconds_allowed(self) -> float:
+        """That one start of the search may take; infinite without a limit."""
+        if self.time_limit is None:
+            return math.inf
+        return seconds_of(self.time_limit, "time_limit")
 
     @property
     def num_crossover(self) -> int:
@@ -204,8 +228,12 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     @property
     def num_random(self) -> int:
-        """Candidates that an asynchronous search begins with, all random."""
-        return min(max(self.population, self.most_under_way), self.budget)
+        """Candidates that an asynchronous search begins with, all random.
+
+        However few generations there are: with more, it goes on as if they
+        had been asked for at once.
+        """
+        return max(self.population, self.most_under_way)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

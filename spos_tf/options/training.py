@@ -59,6 +59,9 @@ class TrainingOptions(ImageOptions):
     steps: int | None = option(
         None, "Training steps of the whole run.", least=1, from_recipe=True
     )
+    epochs: float | None = option(
+        None, "Passes over the training images, in place of steps.", above=0
+    )
     batch_size: int | None = option(
         None, "Images a step, over all devices.", least=1, from_recipe=True
     )
@@ -142,6 +145,11 @@ class TrainingOptions(ImageOptions):
                 "`optimizer_arguments` has "
                 f"{(self.optimizer_arguments or {})['learning_rate']!r} too. "
                 "Leave it out there."
+            )
+        if self.steps is not None and self.epochs is not None:
+            raise UserError(
+                f"Give `steps` or `epochs`, not both; got {self.steps} and "
+                f"{self.epochs:g}."
             )
         if self.steps is not None and self.warmup_steps >= self.steps:
             raise UserError(

@@ -54,6 +54,9 @@ class SteadyEvolution:
         self.constraints = tuple(constraints)
         self.options = options
         self._proposals: list[Encoding] = []
+        # How many of them were asked for: those that it begins with are made
+        # at once, even if there are fewer generations.
+        self._asked = 0
         self._proposed: set[tuple[int, ...]] = set()
         # Results by number, and those that all earlier ones are there for.
         self._results: dict[int, float] = {}
@@ -72,14 +75,15 @@ class SteadyEvolution:
             Number and int32 `[num_choices]` of each; none while results are
             missing, or when the search is over.
         """
-        first = len(self._proposals)
+        first = self._asked
         end = min(
             self.options.budget,
             len(self._known) + self.options.most_under_way,
         )
         while len(self._proposals) < end and not self._stopped_early:
             self._propose()
-        return list(enumerate(self._proposals[first:], first))
+        self._asked = min(self.options.budget, len(self._proposals))
+        return list(enumerate(self._proposals[first : self._asked], first))
 
     def tell(self, i: int, score: float) -> None:
         """Takes the result of candidate `i`, in any order.
@@ -88,7 +92,7 @@ class SteadyEvolution:
             ValueError: It was not asked for, or is known.
             UserError: The score is not a finite number.
         """
-        if not 0 <= i < len(self._proposals) or i in self._results:
+        if not 0 <= i < self._asked or i in self._results:
             raise ValueError(f"tell() takes each candidate once; got {i}.")
         if not np.isfinite(score):
             raise UserError(
