@@ -66,6 +66,8 @@ class SteadyEvolution:
     @property
     def stopped_early(self) -> str:
         """Why the search ended before its budget; empty if it did not."""
+        if len(self._proposals) >= self.options.budget:
+            return ""
         return self._stopped_early
 
     def ask(self) -> list[tuple[int, Encoding]]:
