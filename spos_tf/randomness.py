@@ -48,6 +48,8 @@ class Purpose(enum.IntEnum):
     SCORED_IMAGES = 21
     # By generation, or by candidate.
     SEARCH = 22
+    # Which half of the search images an image is in.
+    HALVES = 23
 
 
 def derive_seed(seed: int, purpose: Purpose, index: int = 0) -> int:

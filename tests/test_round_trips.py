@@ -14,6 +14,7 @@ from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import read_latency_table
 from spos_tf.cost.latency_entries import LatencyEntry, MeasuredTable
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.jobs.latency import _Partial
 from spos_tf.plain_arrays import read_arrays
@@ -67,6 +68,7 @@ CANDIDATES = st.builds(
     seconds=NUMBERS,
     worker=TEXT,
     time=NUMBERS,
+    halves=st.tuples(SHARES, SHARES) | st.just(()),
 )
 
 
@@ -112,10 +114,12 @@ def test_a_memory_of_scores(tmp_path):
         memo = ScoreMemo(path, "accuracy", part)
         other = ScoreMemo(path, "accuracy", part, "other")
         for encoding, score in scores.items():
-            memo.put(encoding, score)
-            other.put(encoding, 1 - score)
+            memo.put(encoding, Measured(score, (score, 1 - score)))
+            other.put(encoding, Measured(1 - score))
         again = ScoreMemo(path, "accuracy", part)
-        assert {key: again.get(key) for key in scores} == scores
+        assert {key: again.get(key) for key in scores} == {
+            key: (score, (score, 1 - score)) for key, score in scores.items()
+        }
 
     run()
 
@@ -130,6 +134,7 @@ def test_scores_of_a_comparison(tmp_path):
         score=SHARES,
         accuracy=NUMBERS,
         seconds=NUMBERS,
+        halves=st.tuples(SHARES, SHARES) | st.just(()),
     )
 
     @hypothesis.given(

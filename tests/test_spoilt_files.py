@@ -30,6 +30,7 @@ from spos_tf.analysis.nasbench201_files import convert
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.cost.latency import latency_table, read_latency_table
 from spos_tf.errors import UserError
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.jobs.latency import _Partial
 from spos_tf.jobs.run_folder import Run, RunPlan
@@ -81,8 +82,10 @@ def right(tmp_path_factory):
     memo = ScoreMemo(folder / "memo.jsonl", "accuracy", "weights")
     scores = ScoreFile(folder / "scores.jsonl")
     for i in range(3):
-        memo.put((i, 1), i / 4)
-        scores.append(Scored(100, (i, 1), f"{i},1", i / 4, 90.0 + i, 0.5))
+        memo.put((i, 1), Measured(i / 4, (i / 4, i / 4)))
+        scores.append(
+            Scored(100, (i, 1), f"{i},1", i / 4, 90.0 + i, 0.5, (0.5, 0.25))
+        )
     write_table(LATENCIES, folder / "latency.yaml")
     columns = {
         "arch_str": np.array(["0,1,2,3,0", "1,1,1,1,1", "3,0,0,0,3"]),
@@ -166,11 +169,12 @@ def read_memo(path, content):
     for line in content.decode("utf-8", "replace").splitlines():
         with contextlib.suppress(ValueError):
             said.append(json.loads(line))
-    for encoding, score in memo._scores.items():
+    for encoding, found in memo._scores.items():
         assert any(
             isinstance(one, dict)
             and same(one.get("encoding"), list(encoding))
-            and one.get("score") == score
+            and one.get("score") == found.score
+            and tuple(one["halves"]) == found.halves
             for one in said
         )
 

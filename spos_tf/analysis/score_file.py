@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.space.candidate import ACCURACY, is_score
+from spos_tf.space.candidate import ACCURACY, is_halves, is_score
 from spos_tf.strict_json import parse_json
 
 Encoding = tuple[int, ...]
@@ -27,6 +27,8 @@ class Scored:
         score: The metric's value.
         accuracy: The benchmark's, in its own unit.
         seconds: That scoring took; 0 where the score was known.
+        halves: Scores on both halves of the images; empty where a half has
+            none. None in a line that an earlier version wrote.
     """
 
     step: int
@@ -35,10 +37,14 @@ class Scored:
     score: float
     accuracy: float
     seconds: float
+    halves: tuple[float, ...] | None = ()
 
     def to_json(self) -> str:
         """One line, without its end."""
-        return json.dumps(vars(self))
+        fields = dict(vars(self))
+        if self.halves is None:
+            del fields["halves"]
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, line: str, metric: str = ACCURACY) -> "Scored":
@@ -52,13 +58,18 @@ class Scored:
             ValueError: It is no such line.
         """
         data: Any = parse_json(line)
-        if not isinstance(data, dict) or set(data) != set(_FIELDS):
+        if not isinstance(data, dict) or {*data, "halves"} != set(_FIELDS):
             raise ValueError(f"its fields are not {', '.join(_FIELDS)}")
+        outdated = "halves" not in data
+        data.setdefault("halves", [])
         for name, is_right in _FIELDS.items():
             if not is_right(data[name]) or (
                 name == "score" and not is_score(data[name], metric)
             ):
                 raise ValueError(f"{name!r} cannot be {str(data[name])[:60]}")
+        if not is_halves(data["halves"], metric):
+            raise ValueError(f"'halves' cannot be {str(data['halves'])[:60]}")
+        data["halves"] = None if outdated else tuple(data["halves"])
         return cls(**{**data, "encoding": tuple(data["encoding"])})
 
 
@@ -81,6 +92,7 @@ _FIELDS: dict[str, Callable[[object], bool]] = {
     "score": _is_number,
     "accuracy": _is_number,
     "seconds": _is_number,
+    "halves": lambda value: isinstance(value, list),
 }
 
 
@@ -117,16 +129,29 @@ class ScoreFile:
                 one = Scored.from_json(line.decode(), metric)
             except ValueError as error:
                 raise self._no_line(f"line {number}", str(error)) from None
-            if (one.step, one.encoding) in self._scored:
+            before = self._scored.get((one.step, one.encoding))
+            # A line without halves is scored anew, and the new one follows.
+            if before is not None and (
+                before.halves is not None or one.halves is None
+            ):
                 raise self._no_line(f"line {number}", "it stands there before")
             self._scored[one.step, one.encoding] = one
 
     def __len__(self) -> int:
         return len(self._scored)
 
+    @property
+    def outdated(self) -> int:
+        """Scores without halves, as an earlier version wrote them."""
+        return sum(one.halves is None for one in self._scored.values())
+
     def get(self, step: int, encoding: Encoding) -> Scored | None:
-        """The score of an architecture; None where it is not known yet."""
-        return self._scored.get((step, encoding))
+        """The score of an architecture.
+
+        None where it is not known yet, or is to be scored anew.
+        """
+        found = self._scored.get((step, encoding))
+        return None if found is None or found.halves is None else found
 
     def append(self, scored: Scored) -> None:
         """Adds a score to the file, as one write.

@@ -1,19 +1,20 @@
 """The score of a path with the supernet's weights."""
 
 from collections.abc import Iterable
+from typing import Generic, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import Accumulator, ScoreMetric
+from spos_tf.evaluation.metric import Accumulator, Result, ScoreMetric
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
 
 
-class Evaluator:
+class Evaluator(Generic[Result]):
     """Recalibrates batch norm for a path, then scores it (section 3.4).
 
     A score is a function of the weights, the images and the path: nothing is
@@ -24,7 +25,9 @@ class Evaluator:
         recalibration: Batches (images, labels) of the training split; read
             anew for every candidate.
         scoring: Batches of the search split, likewise.
-        metric: What is scored; accuracy if None.
+        metric: What is scored, and so what a score is: a number, or with
+            `HalvedMetric` that of each half of the images too. Accuracy if
+            None.
     """
 
     def __init__(
@@ -32,10 +35,12 @@ class Evaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: Accumulator | None = None,
+        metric: Accumulator[Result] | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric or accuracy_of(supernet)
+        self._metric = metric or cast(
+            Accumulator[Result], accuracy_of(supernet)
+        )
         self._recalibration = recalibration
         self._scoring = scoring
         image = tf.TensorSpec(
@@ -82,7 +87,7 @@ class Evaluator:
 
     def score(
         self, encoding: npt.ArrayLike, statistics: list[tf.Tensor]
-    ) -> float:
+    ) -> Result:
         """What the metric gives for the search split.
 
         Args:
@@ -106,7 +111,7 @@ class Evaluator:
             raise no_images("Scoring")
         return self._metric.result()
 
-    def __call__(self, encoding: npt.ArrayLike) -> float:
+    def __call__(self, encoding: npt.ArrayLike) -> Result:
         """Recalibrates, then scores."""
         return self.score(encoding, self.recalibrate(encoding))
 

@@ -7,7 +7,8 @@ import pathlib
 from collections.abc import Sequence
 
 from spos_tf.errors import UserError
-from spos_tf.space.candidate import is_encoding, is_score
+from spos_tf.evaluation.measured import Measured
+from spos_tf.space.candidate import is_encoding, is_halves, is_score
 from spos_tf.strict_json import parse_json
 
 
@@ -18,15 +19,22 @@ class ScoreMemo:
         path: JSON lines; lines of other keys are left alone.
         metric: Name of the metric.
         *parts: What a score depends on besides the encoding: fingerprints of
-            weights and images, the metric's arguments, batch size, threads.
+            weights and images, the metric's arguments, batch size, threads,
+            the seed of the halves.
+
+    Attributes:
+        path: Of the file.
+        outdated: Scores in the file without those of both halves, as an
+            earlier version wrote them; they are not used.
     """
 
     def __init__(self, path: pathlib.Path, metric: str, *parts: object) -> None:
-        self._path = path
+        self.path = path
         self._metric = metric
         text = json.dumps([metric, *map(str, parts)])
         self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._scores: dict[tuple[int, ...], float] = {}
+        self._scores: dict[tuple[int, ...], Measured] = {}
+        self.outdated = 0
         if path.exists():
             for line in path.read_text("utf-8", "replace").splitlines():
                 self._read(line)
@@ -36,17 +44,25 @@ class ScoreMemo:
             data = parse_json(line)
             encoding, score = data["encoding"], data["score"]
             fits = is_encoding(encoding) and is_score(score, self._metric)
+            if "halves" not in data:
+                self.outdated += fits
+                return
+            halves = data["halves"]
+            fits = fits and is_halves(halves, self._metric)
             if data["key"] == self._key and fits:
-                self._scores[tuple(encoding)] = float(score)
+                self._scores[tuple(encoding)] = Measured.read(score, halves)
         # A line cut off by a kill costs one evaluation, nothing else.
         except (ValueError, KeyError, TypeError):
             return
 
-    def get(self, encoding: Sequence[int]) -> float | None:
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def get(self, encoding: Sequence[int]) -> Measured | None:
         """The score, None where it is not known yet."""
         return self._scores.get(tuple(int(value) for value in encoding))
 
-    def put(self, encoding: Sequence[int], score: float) -> None:
+    def put(self, encoding: Sequence[int], measured: Measured) -> None:
         """Adds a score to the file, as one write.
 
         It does not wait for the disk: a line that a power loss takes costs
@@ -56,31 +72,32 @@ class ScoreMemo:
             UserError: The file cannot be written.
         """
         key = tuple(int(value) for value in encoding)
-        self._scores[key] = score
+        self._scores[key] = measured
         line = json.dumps(
             {
                 "key": self._key,
                 "encoding": key,
-                "score": score,
+                "score": measured.score,
                 "metric": self._metric,
+                "halves": measured.halves,
             }
         )
         text = f"\n{line}\n".encode()
         # Never through a link, which may lead out of the work_dir.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self._path, flags, 0o644)
+            descriptor = os.open(self.path, flags, 0o644)
             try:
                 written = os.write(descriptor, text)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise UserError(
-                f"Cannot write scores {str(self._path)!r}: {error.strerror}. "
+                f"Cannot write scores {str(self.path)!r}: {error.strerror}. "
                 "What is in the record is kept: start it again to go on."
             ) from None
         if written < len(text):
             raise UserError(
-                f"Cannot write scores {str(self._path)!r}: the disk is full. "
+                f"Cannot write scores {str(self.path)!r}: the disk is full. "
                 "Free some space and start the same command again."
             )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import keras
 import numpy as np
@@ -43,7 +43,11 @@ _OF_PROBABILITIES = (
 )
 
 
-class Accumulator(Protocol):
+# What an evaluator gives: a score, or one with those of both halves.
+Result = TypeVar("Result", covariant=True)
+
+
+class Accumulator(Protocol[Result]):
     """What an evaluator adds batches up with."""
 
     def reset(self) -> None:
@@ -52,8 +56,15 @@ class Accumulator(Protocol):
     def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Takes int32 `[n]` labels and float32 `[n, classes]` logits in."""
 
-    def result(self) -> float:
+    def result(self) -> Result:
         """The score of all batches since the last `reset`."""
+
+
+class FreshAccumulator(Accumulator[Result], Protocol[Result]):
+    """One of which every network gets its own."""
+
+    def fresh(self) -> "FreshAccumulator[Result]":
+        """The same with a state of its own, which is empty."""
 
 
 class ScoreMetric:
@@ -63,6 +74,7 @@ class ScoreMetric:
         name: What files and plots call the score.
         direction: `"max"` where larger is better, `"min"` where smaller is.
         identity: JSON text that differs where scores may differ.
+        num_classes: Of the labels.
     """
 
     def __init__(
@@ -76,7 +88,7 @@ class ScoreMetric:
         self._config = {} if metric is None else _config(metric)
         self._made = metric
         self._labels = labels
-        self._num_classes = num_classes
+        self.num_classes = num_classes
         self._probabilities = metric is not None and needs_probabilities(metric)
         self._hits = self._images = 0
         self.direction: Direction = direction
@@ -137,13 +149,18 @@ class ScoreMetric:
         """Whether the score is a share of images, from 0 to 1."""
         return self.name == ACCURACY
 
+    @property
+    def counts_hits(self) -> bool:
+        """Whether `hits` are counted, and no Keras metric is updated."""
+        return self._kind is None
+
     def fresh(self) -> "ScoreMetric":
         """The same metric with a state of its own, which is empty."""
         return ScoreMetric(
             _again(self._metric),
             self._labels,
             self.direction,
-            self._num_classes,
+            self.num_classes,
         )
 
     def update(
@@ -156,14 +173,31 @@ class ScoreMetric:
             logits: float32 `[n, classes]`.
         """
         if self._metric is None:
-            self._hits += int(_count_hits(logits, labels))
-            self._images += int(logits.shape[0])
+            self.count(self.hits(labels, logits))
             return
         if self._labels == "one_hot":
-            labels = tf.one_hot(labels, self._num_classes)
+            labels = tf.one_hot(labels, self.num_classes)
         if self._probabilities:
             logits = tf.nn.softmax(logits)
         self._metric.update_state(labels, logits)
+
+    @staticmethod
+    def hits(
+        labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
+    ) -> npt.NDArray[np.bool_]:
+        """Which images are classified correctly, bool `[n]`.
+
+        Args:
+            labels: int32 `[n]`.
+            logits: float32 `[n, classes]`.
+        """
+        found: npt.NDArray[np.bool_] = _hits(logits, labels).numpy()
+        return found
+
+    def count(self, hits: npt.NDArray[np.bool_]) -> None:
+        """Takes a batch in by its `hits`, where accuracy is scored."""
+        self._hits += int(np.count_nonzero(hits))
+        self._images += len(hits)
 
     def result(self) -> float:
         """The score of all batches since the last `reset`.
@@ -290,8 +324,7 @@ def _description(metric: keras.metrics.Metric) -> Any:
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _count_hits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """int32 `[]`: how many images are classified correctly."""
+def _hits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """bool `[n]`: which images are classified correctly."""
     labels = tf.convert_to_tensor(labels)
-    hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
-    return tf.reduce_sum(tf.cast(hits, tf.int32))
+    return tf.equal(tf.argmax(logits, -1, labels.dtype), labels)

@@ -7,10 +7,11 @@ goes where, and what happens when a worker is gone, is decided here.
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from spos_tf.errors import UserError
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.ray_cluster import PoolOptions, connected, room
 from spos_tf.evaluation.ray_worker import Worker
 
@@ -47,7 +48,7 @@ class ChunkResult(NamedTuple):
     """
 
     chunk: Chunk
-    scores: list[float]
+    scores: Sequence[float | Measured]
     seconds: float
     worker: str
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from spos_tf.evaluation.measured import Measured
+
 
 class ChunkEvaluator(Protocol):
     """What a factory makes: scores architectures, its data loaded.
@@ -18,7 +20,9 @@ class ChunkEvaluator(Protocol):
 
     described: Mapping[str, Any]
 
-    def __call__(self, encodings: list[list[int]]) -> Sequence[float]:
+    def __call__(
+        self, encodings: list[list[int]]
+    ) -> Sequence[float | Measured]:
         """A score for each of a chunk of encodings."""
 
 
@@ -66,10 +70,12 @@ class Worker:
         worker = f"{os.uname().nodename}:{os.getpid()}"
         return worker, dict(evaluator.described)
 
-    def evaluate(self, encodings: list[list[int]]) -> tuple[list[float], float]:
+    def evaluate(
+        self, encodings: list[list[int]]
+    ) -> tuple[list[Measured], float]:
         """Scores of a chunk, and the seconds that it took."""
         if self._evaluator is None:
             raise RuntimeError("evaluate() comes after load().")
         start = time.perf_counter()
-        scores = [float(one) for one in self._evaluator(encodings)]
+        scores = [Measured.of(one) for one in self._evaluator(encodings)]
         return scores, time.perf_counter() - start

@@ -10,8 +10,9 @@ import collections
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.ray_pool import Chunk, RayPool
 from spos_tf.evaluation.tree import Path, chunks, computed_share
@@ -32,6 +33,7 @@ class Score(NamedTuple):
         worker: Who scored it.
         computed: The share of its chunk's segments that had to be computed;
             1 where nothing was shared.
+        halves: The values on both halves of the images; see `Measured`.
     """
 
     position: int
@@ -39,6 +41,29 @@ class Score(NamedTuple):
     seconds: float
     worker: str = "local"
     computed: float = 1.0
+    halves: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, position: int, value: float | Measured, seconds: float, **more: Any
+    ) -> "Score":
+        """What an evaluator gave for a candidate.
+
+        Args:
+            position: Of the candidate.
+            value: A plain number has no halves.
+            seconds: That it took.
+            **more: Further fields.
+        """
+        measured = Measured.of(value)
+        return cls(
+            position, measured.score, seconds, halves=measured.halves, **more
+        )
+
+    @property
+    def measured(self) -> Measured:
+        """The values without who and when."""
+        return Measured(self.score, self.halves)
 
 
 class Scorer(abc.ABC):
@@ -104,7 +129,9 @@ class LocalScorer(Scorer):
         evaluate: Gives a candidate's score; an `Evaluator`, for example.
     """
 
-    def __init__(self, evaluate: Callable[[Encoding], float]) -> None:
+    def __init__(
+        self, evaluate: Callable[[Encoding], float | Measured]
+    ) -> None:
         super().__init__()
         self._evaluate = evaluate
         self._waiting: collections.deque[tuple[int, Encoding]] = (
@@ -123,7 +150,7 @@ class LocalScorer(Scorer):
         position, candidate = self._waiting.popleft()
         start = time.perf_counter()
         score = self._evaluate(candidate)
-        return [Score(position, score, time.perf_counter() - start)]
+        return [Score.of(position, score, time.perf_counter() - start)]
 
 
 class TreeScorer(Scorer):
@@ -137,7 +164,7 @@ class TreeScorer(Scorer):
 
     def __init__(
         self,
-        evaluate: Callable[[Sequence[Encoding]], Sequence[float]],
+        evaluate: Callable[[Sequence[Encoding]], Sequence[float | Measured]],
         settings: Settings,
         chunk_size: int = 0,
     ) -> None:
@@ -168,7 +195,7 @@ class TreeScorer(Scorer):
         seconds = (time.perf_counter() - start) / len(chunk)
         share = computed_share([self._settings(one) for _, one in chunk])
         return [
-            Score(position, score, seconds, computed=share)
+            Score.of(position, score, seconds, computed=share)
             for (position, _), score in zip(chunk, scores, strict=True)
         ]
 
@@ -225,7 +252,13 @@ class RayScorer(Scorer):
                 [self._settings(tuple(one)) for one in chunk.encodings]
             )
         return [
-            Score(key, score, seconds / len(scores), worker, share)
+            Score.of(
+                key,
+                score,
+                seconds / len(scores),
+                worker=worker,
+                computed=share,
+            )
             for key, score in zip(chunk.keys, scores, strict=True)
         ]
 
@@ -250,11 +283,13 @@ class Remembered(Scorer):
     ) -> None:
         unknown = []
         for position, candidate in zip(positions, candidates, strict=True):
-            score = self._memo.get(candidate)
-            if score is None:
+            known = self._memo.get(candidate)
+            if known is None:
                 unknown.append((position, candidate))
             else:
-                self._known.append(Score(position, score, 0.0, "memo"))
+                self._known.append(
+                    Score.of(position, known, 0.0, worker="memo")
+                )
         theirs = self._scorer.submit([candidate for _, candidate in unknown])
         self._asked.update(zip(theirs, unknown, strict=True))
 
@@ -264,6 +299,6 @@ class Remembered(Scorer):
         # All before the first is used: a kill in between then costs nothing.
         for score in self._scorer.take():
             position, candidate = self._asked.pop(score.position)
-            self._memo.put(candidate, score.score)
+            self._memo.put(candidate, score.measured)
             found.append(score._replace(position=position))
         return found

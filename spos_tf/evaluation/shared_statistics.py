@@ -13,14 +13,14 @@ from spos_tf.evaluation.evaluator import (
     no_images,
     not_finite,
 )
-from spos_tf.evaluation.metric import Accumulator
+from spos_tf.evaluation.metric import Accumulator, Result
 from spos_tf.networks.supernet import Supernet
 
 # (segment, options of the choices that it reads).
 _Place = tuple[int, tuple[int, ...]]
 
 
-class SharedStatistics(Evaluator):
+class SharedStatistics(Evaluator[Result]):
     """Scores paths with statistics that all of them share.
 
     A network with moving averages, trained on random paths, holds for each
@@ -37,7 +37,7 @@ class SharedStatistics(Evaluator):
             again from the first where there are more paths.
         scoring: Batches of the search split.
         paths: int32 `[paths, num_choices]`, drawn at random.
-        metric: What is scored; accuracy if None.
+        metric: See `Evaluator`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SharedStatistics(Evaluator):
         recalibration: Batches,
         scoring: Batches,
         paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
-        metric: Accumulator | None = None,
+        metric: Accumulator[Result] | None = None,
     ) -> None:
         super().__init__(supernet, recalibration, scoring, metric)
         self._paths = paths

@@ -1,6 +1,7 @@
 """The scores of many paths, what they share computed once."""
 
 from collections.abc import Mapping, Sequence
+from typing import Generic, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from spos_tf.evaluation.evaluator import (
     no_images,
     not_finite,
 )
-from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.metric import FreshAccumulator, Result
 from spos_tf.evaluation.tree import Path, Prefix, prefixes, walk
 from spos_tf.networks.supernet import PooledMoments, Supernet
 
@@ -21,7 +22,7 @@ from spos_tf.networks.supernet import PooledMoments, Supernet
 _Weights = Mapping[tuple[int, int], Mapping[str, tf.Tensor]]
 
 
-class TreeEvaluator:
+class TreeEvaluator(Generic[Result]):
     """Recalibrates and scores paths together; scores are those of `Evaluator`.
 
     Bit for bit: each node of the prefix tree runs the function that a single
@@ -34,7 +35,7 @@ class TreeEvaluator:
         recalibration: Batches (images, labels) of the training split; read
             anew for every call.
         scoring: Batches of the search split, likewise.
-        metric: What is scored; accuracy if None.
+        metric: See `Evaluator`; every path gets a fresh one.
     """
 
     def __init__(
@@ -42,17 +43,19 @@ class TreeEvaluator:
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: ScoreMetric | None = None,
+        metric: FreshAccumulator[Result] | None = None,
     ) -> None:
         self._supernet = supernet
-        self._metric = metric or accuracy_of(supernet)
+        self._metric = metric or cast(
+            FreshAccumulator[Result], accuracy_of(supernet)
+        )
         self._recalibration = recalibration
         self._scoring = scoring
         self._all_finite = tf.function(
             all_finite, reduce_retracing=True, autograph=False
         )
 
-    def __call__(self, encodings: Sequence[npt.ArrayLike]) -> list[float]:
+    def __call__(self, encodings: Sequence[npt.ArrayLike]) -> list[Result]:
         """What the metric gives for the search split, of each.
 
         Args:
@@ -161,7 +164,7 @@ class TreeEvaluator:
         paths: Sequence[Path],
         statistics: Mapping[Prefix, npt.NDArray[np.float32]],
         weights: _Weights,
-    ) -> list[float]:
+    ) -> list[Result]:
         if not paths:
             return []
         nodes = prefixes(paths)

@@ -11,13 +11,19 @@ import tqdm
 
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.errors import UserError
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.scorer import LocalScorer, Remembered, Scorer
 from spos_tf.evaluation.shared_statistics import SharedStatistics
 from spos_tf.jobs.correlation_files import Compared
 from spos_tf.jobs.process import threads
 from spos_tf.jobs.run_folder import write_json
-from spos_tf.jobs.scoring import ScoringTask, local_scorer
+from spos_tf.jobs.scoring import (
+    ScoringTask,
+    halves_words,
+    local_scorer,
+    tell_outdated,
+)
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import CorrelationOptions
@@ -49,10 +55,12 @@ class Comparison:
         self._compared = compared
         self._folder = folder
         self._options = options
-        self._known = ScoreFile(folder / _SCORES_FILE, task.metric.name)
+        path = folder / _SCORES_FILE
+        self._known = ScoreFile(path, task.metric.name)
+        tell_outdated(path, self._known.outdated)
         _check_unchanged(folder / _WITH_FILE, task, compared)
         self._network = task.network()
-        self._shared: SharedStatistics | None = None
+        self._shared: SharedStatistics[Measured] | None = None
         self._scorer = self._made()
 
     def _made(self) -> Scorer:
@@ -65,7 +73,7 @@ class Comparison:
             task.blueprint.search_space.sample(
                 np.random.default_rng(options.seed), options.shared_paths
             ),
-            task.metric.fresh(),
+            task.accumulator(),
         )
         return LocalScorer(self._shared)
 
@@ -125,6 +133,7 @@ class Comparison:
                     score.score,
                     float(self._compared.accuracies[place]),
                     score.seconds,
+                    score.halves,
                 )
             )
             bar.update()
@@ -142,6 +151,7 @@ class Comparison:
             options.width_mode,
             keras.config.dtype_policy().name,
             *(shared if self._shared is not None else ()),
+            halves_words(options),
         )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Batches, Evaluator
+from spos_tf.evaluation.halves import HalvedMetric
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
 from spos_tf.evaluation.ray_pool import open_pool
@@ -40,6 +43,7 @@ from spos_tf.options import ScoringOptions, WorkerOptions
 Kind = TypeVar("Kind", bound=ScoringOptions)
 # Batches of more bytes are read anew for every candidate, or chunk of them.
 _CACHE_BYTES = 4 << 30
+_AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
 # Of one worker.
 _FACTORY = f"{__name__}:make_worker"
 
@@ -146,6 +150,10 @@ class ScoringTask:
         size = len(split) * 12 * self.preprocessing.image_size**2
         return list(batches) if size <= _CACHE_BYTES else batches
 
+    def accumulator(self) -> HalvedMetric:
+        """What adds a path's score up, and those of both halves."""
+        return HalvedMetric(self.metric, self.options.seed)
+
     def network(self) -> Supernet:
         """The network, with the trained weights.
 
@@ -170,6 +178,25 @@ def completed(options: Kind, supernet: TrainedSupernet) -> Kind:
     return dataclasses.replace(
         options, recalibration_images=supernet.recalibration_images
     )
+
+
+def halves_words(options: ScoringOptions) -> str:
+    """Which halves the images are scored in; part of what a score is."""
+    return f"halves of seed {options.seed}"
+
+
+def tell_outdated(path: pathlib.Path | None, count: int) -> None:
+    """Says that scores of an earlier version are computed anew.
+
+    Args:
+        path: Where they stand.
+        count: How many they are.
+    """
+    if count:
+        tell(
+            f"{count:,} scores in {path} are of an earlier version, which did "
+            "not score both halves of the images: they are scored anew."
+        )
 
 
 def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
@@ -205,14 +232,12 @@ def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
     return _scorer(task, _evaluator(task, network or task.network()))
 
 
-def _evaluator(
-    task: ScoringTask, network: Supernet
-) -> Evaluator | TreeEvaluator:
+def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
     kind = TreeEvaluator if task.is_tree else Evaluator
-    return kind(network, *task.batches(), task.metric.fresh())
+    return kind(network, *task.batches(), task.accumulator())
 
 
-def _scorer(task: ScoringTask, evaluator: Evaluator | TreeEvaluator) -> Scorer:
+def _scorer(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
     if isinstance(evaluator, Evaluator):
         return LocalScorer(evaluator)
     return TreeScorer(
@@ -223,7 +248,7 @@ def _scorer(task: ScoringTask, evaluator: Evaluator | TreeEvaluator) -> Scorer:
 # The last evaluator of a supernet in this process: another search with the
 # same images and numbers traces nothing again. It goes with the supernet.
 _EVALUATORS: weakref.WeakKeyDictionary[
-    TrainedSupernet, tuple[str, Evaluator | TreeEvaluator]
+    TrainedSupernet, tuple[str, _AnyEvaluator]
 ] = weakref.WeakKeyDictionary()
 
 
@@ -350,8 +375,8 @@ class _Worker:
             "scored_with": task.scored_with,
         }
 
-    def __call__(self, encodings: list[list[int]]) -> Sequence[float]:
+    def __call__(self, encodings: list[list[int]]) -> Sequence[Measured]:
         """A score for each of a chunk of encodings."""
         positions = self._scorer.submit([tuple(one) for one in encodings])
-        found = {one.position: one.score for one in self._scorer.results()}
+        found = {one.position: one.measured for one in self._scorer.results()}
         return [found[position] for position in positions]

@@ -32,6 +32,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.scoring import halves_words, tell_outdated
 from spos_tf.jobs.search_files import (
     FRONT_FILE,
     MEMO_FILE,
@@ -179,14 +180,17 @@ class Search:
         self._algorithm = self._made()
 
     def _made(self) -> GenerationSearch | SteadyEvolution:
-        space, options = self._subject.blueprint.search_space, self._options
+        blueprint, options = self._subject.blueprint, self._options
+        space, canonical = blueprint.search_space, blueprint.canonical
         rules = constraints(self._costs, given_limits(self._limits))
         if self._objective is not None:
-            return NSGA2(space, rules, options, cost=self._objective)
+            return NSGA2(
+                space, rules, options, cost=self._objective, canonical=canonical
+            )
         if options.asynchronous:
-            return SteadyEvolution(space, rules, options)
+            return SteadyEvolution(space, rules, options, canonical)
         kind = Evolution if options.strategy == "evolution" else RandomSearch
-        return kind(space, rules, options)
+        return kind(space, rules, options, canonical)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Run | None]:
@@ -237,7 +241,10 @@ class Search:
             run.check_inputs(supernet=supernet, **inputs)
             record = Record.open(folder / RECORD_FILE)
             self._check_not_fewer(record)
-            scorer = Remembered(scorer, self._memo(task, folder.parent))
+            memo = self._memo(task, folder.parent)
+            tell_outdated(record.path, record.outdated)
+            tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
+            scorer = Remembered(scorer, memo)
         with tqdm.tqdm(
             total=self._options.budget,
             desc=self._options.strategy,
@@ -276,6 +283,7 @@ class Search:
             self.threads,
             self._options.width_mode,
             keras.config.dtype_policy().name,
+            halves_words(self._options),
         )
 
     def _searched(

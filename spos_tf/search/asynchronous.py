@@ -79,12 +79,12 @@ def run_asynchronous(
         new = algorithm.ask()
         for i, encoding in new:
             (proposal,) = propose([encoding], i, i // population)
+            check_same(record, proposal)
             known = record.get(i)
             if known is None:
                 (position,) = scorer.submit([proposal.encoding])
                 waiting[position] = proposal
             else:
-                check_same(record, known, proposal)
                 take_in(known, True)
         return bool(new)
 

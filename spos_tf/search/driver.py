@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.errors import UserError
+from spos_tf.evaluation.measured import finite_halves
 from spos_tf.evaluation.scorer import Score, Scorer
 from spos_tf.search.generations import Encoding, as_key
 from spos_tf.space import SearchSpace
@@ -90,11 +91,10 @@ def run_search(
     while encodings := algorithm.ask():
         proposals = propose(encodings, len(done), algorithm.generation)
         for proposal in proposals:
+            check_same(record, proposal)
             known = record.get(proposal.i)
-            if known is not None:
-                check_same(record, known, proposal)
-                if on_candidate:
-                    on_candidate(known, len(proposals), True)
+            if known is not None and on_candidate:
+                on_candidate(known, len(proposals), True)
         for candidate in _evaluated(
             [one for one in proposals if record.get(one.i) is None], scorer
         ):
@@ -150,6 +150,7 @@ def evaluated(proposal: Candidate, result: Score) -> Candidate:
         seconds=round(float(result.seconds), 4),
         worker=result.worker,
         time=round(time.time(), 3),
+        halves=finite_halves(result.halves),
     )
 
 
@@ -202,12 +203,15 @@ class Proposals:
         ]
 
 
-def check_same(record: Record, known: Candidate, proposal: Candidate) -> None:
+def check_same(record: Record, proposal: Candidate) -> None:
     """A search goes on with its own record only.
 
     Raises:
-        UserError: The record's candidate is another than the proposed one.
+        UserError: The record's candidate of that number is another one.
     """
+    known = record.recorded(proposal.i)
+    if known is None:
+        return
     for field in (
         *("generation", "encoding", "choices", "costs"),
         *("metric", "direction"),

@@ -34,6 +34,9 @@ class Candidate:
         seconds: Time the evaluation took.
         worker: Who evaluated it.
         time: When it was done, seconds since 1970 (UTC).
+        halves: Its scores on both halves of the images; empty where a half
+            has none. None in a line that an earlier version wrote, which is
+            scored anew.
     """
 
     i: int
@@ -47,6 +50,7 @@ class Candidate:
     seconds: float
     worker: str
     time: float
+    halves: tuple[float, ...] | None = ()
 
     @property
     def merit(self) -> float:
@@ -75,6 +79,8 @@ class Candidate:
         }
         for name in ("choices", "costs"):
             fields[name] = dict(fields[name])
+        if self.halves is None:
+            del fields["halves"]
         return json.dumps(fields, allow_nan=False)
 
     @classmethod
@@ -90,6 +96,7 @@ class Candidate:
             raise ValueError(f"it is not JSON: {error}") from None
         if not isinstance(data, dict):
             raise ValueError("it is not a JSON object")
+        has_halves, halves = "halves" in data, data.pop("halves", None)
         if set(data) != set(_FIELDS):
             odd = sorted(set(_FIELDS) ^ set(data))
             raise ValueError(f"missing or unknown: {', '.join(odd)}")
@@ -98,6 +105,9 @@ class Candidate:
                 raise ValueError(f"{name!r} cannot be {data[name]!r}")
         if not is_score(data["score"], data["metric"]):
             raise ValueError(f"'score' cannot be {data['score']!r}")
+        if has_halves and not is_halves(halves, data["metric"]):
+            raise ValueError(f"'halves' cannot be {halves!r}")
+        data["halves"] = tuple(halves) if has_halves else None
         data["encoding"] = tuple(data["encoding"])
         data["choices"] = {
             name: tuple(option) if isinstance(option, list) else option
@@ -157,6 +167,15 @@ def is_score(value: object, metric: str) -> bool:
     if not _number(value):
         return False
     return metric != ACCURACY or 0 <= value <= 1  # type: ignore[operator]
+
+
+def is_halves(value: object, metric: str) -> bool:
+    """Whether a JSON value is a list of the scores of both halves, or empty."""
+    return (
+        isinstance(value, list)
+        and len(value) in (0, 2)
+        and all(is_score(one, metric) for one in value)
+    )
 
 
 def is_encoding(value: object) -> bool:

@@ -18,6 +18,8 @@ def read_record(path: str | pathlib.Path) -> list[Candidate]:
     """Reads a record, in the order of proposal, and leaves it as it is.
 
     A last line without its newline is one that is being written: left out.
+    Of a candidate that was scored anew because an earlier version had not
+    scored both halves, the new line counts.
 
     Raises:
         UserError: The file cannot be read, or a line is no candidate.
@@ -80,13 +82,26 @@ class Record:
         return len(self._by_index)
 
     @property
+    def outdated(self) -> int:
+        """Candidates whose halves were not scored by an earlier version."""
+        return sum(one.halves is None for one in self._by_index.values())
+
+    @property
     def candidates(self) -> list[Candidate]:
         """Everything recorded, in the order of proposal."""
         return [self._by_index[i] for i in sorted(self._by_index)]
 
-    def get(self, i: int) -> Candidate | None:
-        """The candidate that was proposed as number `i`."""
+    def recorded(self, i: int) -> Candidate | None:
+        """The candidate of number `i`, also one that is to be scored anew."""
         return self._by_index.get(i)
+
+    def get(self, i: int) -> Candidate | None:
+        """The candidate that was proposed as number `i`.
+
+        None where it is not known, or is to be scored anew.
+        """
+        found = self._by_index.get(i)
+        return None if found is None or found.halves is None else found
 
     def append(self, candidate: Candidate) -> None:
         """Adds a candidate, and writes it to the file at once.
@@ -95,7 +110,7 @@ class Record:
             ValueError: There is one of that number.
             UserError: The file cannot be written.
         """
-        if candidate.i in self._by_index:
+        if self.get(candidate.i) is not None:
             raise ValueError(f"Candidate {candidate.i} is recorded already.")
         if self.path is not None:
             _append(self.path, candidate)
@@ -182,7 +197,8 @@ def _parse(path: str | pathlib.Path, text: bytes) -> list[Candidate]:
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             one = Candidate.from_json(line.decode())
-            if one.i in candidates:
+            before = candidates.get(one.i)
+            if before is not None and not _renews(one, before):
                 raise ValueError(f"candidate {one.i} is there already")
         except ValueError as error:
             raise UserError(
@@ -192,3 +208,8 @@ def _parse(path: str | pathlib.Path, text: bytes) -> list[Candidate]:
             ) from None
         candidates[one.i] = one
     return [candidates[i] for i in sorted(candidates)]
+
+
+def _renews(line: Candidate, before: Candidate) -> bool:
+    """Whether a line has the halves that an earlier version's lacks."""
+    return before.halves is None and line.halves is not None

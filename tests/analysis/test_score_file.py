@@ -7,7 +7,7 @@ import pytest
 from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.errors import UserError
 
-ONE = Scored(100, (0, 1), "0,1", 0.25, 93.5, 0.1)
+ONE = Scored(100, (0, 1), "0,1", 0.25, 93.5, 0.1, (0.25, 0.5))
 OTHER = dataclasses.replace(ONE, encoding=(1, 1), architecture="1,1")
 LATER = dataclasses.replace(ONE, step=200, score=0.5)
 
@@ -50,12 +50,28 @@ def test_any_cut_loses_the_unfinished_line_alone(path):
         (b'"score"', b'"scores"', "its fields are not step, encoding"),
         (b'{"step": 200', b"[", "line 3 of"),
         (b"\n", b"\nhello\n", "line 2 of"),
+        (b"[0.25, 0.5]", b"[0.25, 1.5]", r"'halves' cannot be \[0.25, 1.5\]"),
+        (b"[0.25, 0.5]", b"null", "'halves' cannot be None"),
         (b'"step": 200', b'"step": null', "line 3 of"),
     ],
 )
 def test_a_line_that_is_none(path, old, new, message):
     path.write_bytes(path.read_bytes().replace(old, new))
     with pytest.raises(UserError, match=message):
+        ScoreFile(path)
+
+
+def test_lines_of_an_earlier_version_are_scored_anew(path):
+    text = path.read_text()
+    path.write_text(text.replace(', "halves": [0.25, 0.5]', "", 1))
+    file = ScoreFile(path)
+    assert file.outdated == 1
+    assert file.get(100, (0, 1)) is None and file.get(100, (1, 1)) == OTHER
+    file.append(ONE)
+    again = ScoreFile(path)
+    assert again.outdated == 0 and again.get(100, (0, 1)) == ONE
+    again.append(ONE)
+    with pytest.raises(UserError, match="it stands there before"):
         ScoreFile(path)
 
 

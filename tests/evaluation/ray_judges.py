@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from spos_tf.errors import UserError
+from spos_tf.evaluation.measured import Measured
 
 
 def accuracy(encoding):
@@ -38,7 +39,10 @@ class Formula:
                 raise UserError("Encoding [7, 7] is refused.")
             if encoding == [6, 6]:
                 raise KeyError("a bug")
-        return [accuracy(encoding) for encoding in encodings]
+        return [
+            Measured(accuracy(encoding), (0.0, encoding[0]))
+            for encoding in encodings
+        ]
 
 
 def formula(folder):

@@ -8,6 +8,7 @@ import pytest
 
 from spos_tf.errors import UserError
 from spos_tf.evaluation import ray_cluster
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.ray_cluster import PoolOptions, connected
 from spos_tf.evaluation.ray_pool import Chunk, RayPool, open_pool
 from spos_tf.evaluation.ray_worker import Worker
@@ -81,7 +82,8 @@ def test_every_chunk_comes_back_once(start, tmp_path, size):
     assert sorted(one.chunk for one in results) == sorted(chunks)
     for one in results:
         assert one.scores == [
-            ray_judges.accuracy(encoding) for encoding in one.chunk.encodings
+            Measured(ray_judges.accuracy(encoding), (0.0, encoding[0]))
+            for encoding in one.chunk.encodings
         ]
         assert one.seconds > 0 and ":" in one.worker
     assert set(_asked(tmp_path).values()) == {1}

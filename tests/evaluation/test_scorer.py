@@ -8,6 +8,8 @@ import pytest
 
 from random_batches import random_batches
 from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.evaluation.halves import HalvedMetric
+from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_pool import ChunkResult
@@ -71,7 +73,7 @@ def test_every_candidate_is_scored_once(tmp_path, name, remembered):
     scorer = SCORERS[name]()
     if remembered:
         memo = ScoreMemo(tmp_path / "scores.jsonl", "accuracy")
-        memo.put(CANDIDATES[3], 0.75)
+        memo.put(CANDIDATES[3], Measured(0.75, (0.5, 1.0)))
         scorer = Remembered(scorer, memo)
     expected = {one: formula(one) for one in CANDIDATES}
     if remembered:
@@ -86,7 +88,8 @@ def test_every_candidate_is_scored_once(tmp_path, name, remembered):
     assert len(results) == len(CANDIDATES)
     assert list(scorer.results()) == []
     if remembered:
-        assert "memo" in {one.worker for one in results}
+        (known,) = [one for one in results if one.worker == "memo"]
+        assert known.halves == (0.5, 1.0)
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -183,11 +186,12 @@ def test_a_tree_scores_by_a_metric_like_single_paths(metric):
     supernet = Supernet(blueprint, seed=2)
     batches = random_batches([15, 7]), random_batches([32, 17], seed=1)
     measure = ScoreMetric.make(metric, num_classes=blueprint.num_classes)
+    halved = HalvedMetric(measure, seed=1)
+    single = Evaluator(supernet, *batches, halved)
+    tree = TreeEvaluator(supernet, *batches, halved)
     scorers = [
-        LocalScorer(Evaluator(supernet, *batches, measure)),
-        TreeScorer(
-            TreeEvaluator(supernet, *batches, measure), blueprint.settings, 4
-        ),
+        LocalScorer(single),
+        TreeScorer(tree, blueprint.settings, 4),
     ]
     found = collections.defaultdict(set)
     for scorer, order in zip(
@@ -195,6 +199,11 @@ def test_a_tree_scores_by_a_metric_like_single_paths(metric):
     ):
         scorer.submit(order)
         for result in scorer.results():
-            found[order[result.position]].add(result.score)
+            assert len(result.halves) == 2
+            found[order[result.position]].add(result.measured)
     assert {len(scores) for scores in found.values()} == {1}
+    # What is scored is no other for the halves.
+    plain = Evaluator(supernet, *batches, measure)
+    (known,) = found[CANDIDATES[1]]
+    assert plain(CANDIDATES[1]) == known.score
     assert len(set.union(*found.values())) > 3

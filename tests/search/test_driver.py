@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -192,6 +193,25 @@ def test_a_record_of_other_flags_is_refused(whole, tmp_path, changes, message):
     assert "\n" not in str(caught.value)
     assert evaluator.seen == []
     assert path.read_bytes() == whole[0].read_bytes()
+
+
+def test_a_record_of_an_earlier_version_is_scored_anew(whole, tmp_path):
+    path = tmp_path / "record.jsonl"
+    lines = whole[0].read_text().splitlines()
+    old = []
+    for line in map(json.loads, lines):
+        del line["halves"]
+        old.append(json.dumps(line))
+    # A resume that is killed in between leaves some of them.
+    path.write_text("\n".join([*old, *lines[:7], ""]))
+    evaluator = Formula()
+    search(path, evaluator)
+    assert len(evaluator.seen) == len(lines) - 7
+    assert same_record(read_record(path), read_record(whole[0]))
+    # It is still the record of one search alone.
+    path.write_text("\n".join([*old, ""]))
+    with pytest.raises(UserError, match="has encoding"):
+        search(path, Formula(), kind=RandomSearch)
 
 
 def test_a_record_with_other_costs_is_refused(whole, tmp_path):

@@ -22,6 +22,7 @@ def candidate(i, **changes):
         "seconds": 1.5,
         "worker": "local",
         "time": 1e9 + i,
+        "halves": (0.25, 0.5),
     }
     return Candidate(**{**fields, **changes})
 
@@ -44,7 +45,7 @@ def test_a_line_has_the_fields_of_the_contract(path):
     assert [line["i"] for line in lines] == [1, 0, 2]
     assert " ".join(lines[0]) == (
         "i generation encoding choices costs score metric direction seconds "
-        "worker time"
+        "worker time halves"
     )
     assert lines[0]["choices"]["stage1.block1.bits"] == [2, 1]
 
@@ -112,6 +113,9 @@ def line_of(**changes):
         (line_of(score="1"), "'score' cannot be '1'"),
         (line_of(metric=None), "'metric' cannot be None"),
         (line_of(direction="up"), "'direction' cannot be 'up'"),
+        (line_of(halves=None), "'halves' cannot be None"),
+        (line_of(halves=[0.5]), r"'halves' cannot be [0.5]"),
+        (line_of(halves=[0.5, 1.5]), r"'halves' cannot be [0.5, 1.5]"),
         (line_of(costs={"macs": 10**400}), "has over 64 bits"),
         (line_of(worker=3), "'worker' cannot be 3"),
         (line_of(i=0), "candidate 0 is there already"),
@@ -138,6 +142,27 @@ def test_a_number_is_appended_once(path):
     assert len(path.read_text().splitlines()) == 3
 
 
+def test_lines_of_an_earlier_version_are_scored_anew(path):
+    old = dataclasses.replace(candidate(1), halves=None)
+    path.write_text(f"{candidate(0).to_json()}\n{old.to_json()}\n")
+    assert "halves" not in json.loads(old.to_json())
+    record = Record.open(path)
+    assert record.outdated == 1 and len(record) == 2
+    assert record.get(1) is None and record.recorded(1) == old
+    assert read_record(path) == [candidate(0), old]
+    record.append(candidate(1))
+    for known in (record, Record.open(path)):
+        assert known.outdated == 0
+        assert known.candidates == [candidate(0), candidate(1)]
+    # Nothing is renewed twice.
+    with pytest.raises(ValueError, match="Candidate 1 is recorded already"):
+        record.append(candidate(1))
+    with path.open("a") as file:
+        file.write(f"{old.to_json()}\n")
+    with pytest.raises(UserError, match="candidate 1 is there already"):
+        Record.open(path)
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path):
     record = Record.open(tmp_path / "no" / "record.jsonl")
     with pytest.raises(UserError, match="Cannot write .* No such file"):
@@ -160,6 +185,7 @@ def test_equality_ignores_order_and_who_and_when():
         ("encoding", (0, 0)),
         ("costs", {}),
         ("choices", {}),
+        ("halves", (0.5, 0.25)),
     ):
         changed = dataclasses.replace(a[1], **{name: value})
         assert not same_record(a, [a[0], changed]), name
