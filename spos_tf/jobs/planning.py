@@ -361,6 +361,7 @@ def _recipe(
         "learning_rate": small["learning_rate"] * batch / small["batch_size"],
     }
     pace = _measured(blueprint, encoding, images, given, batch)
+    pace = pace._replace(network=pace.network * _branches(blueprint, given))
     fits = int(_SECONDS * _SHARE_OF_STEPS / pace.seconds)
     enough = math.ceil(_MOST_EPOCHS * count / batch)
     values["steps"] = max(1, min(fits, enough))
@@ -384,6 +385,13 @@ def _recipe(
         "the images)."
     )
     return Recipe(PLANNED, values), tuple(reasons)
+
+
+def _branches(blueprint: Blueprint, given: TrainingOptions) -> int:
+    """How many options of a choice run in a step, at most."""
+    if getattr(given, "algorithm", "single_path") == "single_path":
+        return 1
+    return int(blueprint.search_space.num_options.max())
 
 
 def _duration(minutes: float) -> str:

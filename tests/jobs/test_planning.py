@@ -140,6 +140,14 @@ def test_what_is_said_is_not_picked(pictures, pace):
     assert "about a minute for 2 passes over 3,750 images" in plan.reasons[-1]
 
 
+def test_where_all_branches_run_a_step_takes_longer(pictures, pace):
+    options = SupernetOptions(algorithm="gumbel")
+    plan = plan_supernet(pictures(50_000, 480), options=options)
+    # Four options: 2.1 s a step.
+    assert plan.recipe.values["steps"] == int(0.9 * 3600 / 2.1)
+    assert "A step took 2.10 s here (2.00 s for the network" in plan.reasons[-1]
+
+
 def test_without_test_images_a_fifth_is_taken(pictures, pace):
     plan = plan_supernet(pictures(500, 480, tested=False))
     assert plan.train.test_fraction == 0.2
