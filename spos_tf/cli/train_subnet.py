@@ -68,6 +68,7 @@ def main(given: Given) -> str:
         recipe=recipe,
         inherit_from=start.inherit_from,
         supernet_name=supernet,
+        weights=start.weights,
         start_from=start.start_from,
     )
     return command_line("export", work_dir=run.work_dir, name=run.name)

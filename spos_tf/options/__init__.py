@@ -10,6 +10,7 @@ the preset (`with_recipe`), or from the option that it belongs to (`complete`).
 
 from spos_tf.options.fields import About, Option, Options, flag_lines, option
 from spos_tf.options.files import (
+    EXPORTED_ARCHITECTURES,
     EvaluationOptions,
     ExportOptions,
     LatencyOptions,
@@ -42,12 +43,14 @@ from spos_tf.options.training import (
     SubnetOptions,
     SupernetOptions,
     TrainingOptions,
+    WeightsOptions,
     recipe_of,
 )
 
 __all__ = [
     "About",
     "CorrelationOptions",
+    "EXPORTED_ARCHITECTURES",
     "EvaluationOptions",
     "ExportOptions",
     "ImageOptions",
@@ -74,6 +77,7 @@ __all__ = [
     "TableOptions",
     "ThreadOptions",
     "TrainingOptions",
+    "WeightsOptions",
     "WorkerOptions",
     "flag_lines",
     "option",
