@@ -355,11 +355,9 @@ def _recipe(
     batch = given.batch_size
     if batch is None:
         batch = min(_BATCH, max(_LEAST_BATCH, count // 4))
-    values = {
-        **small,
-        "batch_size": batch,
-        "learning_rate": small["learning_rate"] * batch / small["batch_size"],
-    }
+    share = batch / small["batch_size"]
+    rates = {name: small[name] * share for name in small if "_rate" in name}
+    values = {**small, **rates, "batch_size": batch}
     pace = _measured(blueprint, encoding, images, given, batch)
     pace = pace._replace(network=pace.network * _branches(blueprint, given))
     fits = int(_SECONDS * _SHARE_OF_STEPS / pace.seconds)

@@ -119,4 +119,6 @@ def test_other_pixels_of_the_same_size_are_no_images_to_score_on(place):
     content[-1] ^= 1
     first.write_bytes(content)
     with pytest.raises(UserError, match="held out; these are others"):
-        spos_tf.search_supernet(supernet, options=SEARCH)
+        spos_tf.search_supernet(
+            supernet, options=SEARCH, train=spos_tf.folder("photos")
+        )
