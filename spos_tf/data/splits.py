@@ -18,7 +18,7 @@ from spos_tf.data.examples import (
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 
-SplitKind = TypeVar("SplitKind", Split, StreamSplit)
+SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
 
 _SCAN_BATCH = 1024
 # Of the draw of test images: the same in every run, whatever its seed.
