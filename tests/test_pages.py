@@ -19,7 +19,8 @@ PAGES = {
 
 def blocks(text, language):
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+    return [code for name, code in found if name == language]
 
 
 def tool_run(line):

@@ -25,7 +25,8 @@ PAGES = (
 
 def blocks(language):
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.M | re.S)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
+    return [code for name, code in found if name == language]
 
 
 def commands():
