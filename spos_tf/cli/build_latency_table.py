@@ -23,20 +23,25 @@ import pathlib
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
+from spos_tf.options.fields import PLACE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    output: str | None = option(None, "The table to write, a YAML file.")
+    output: str | None = option(
+        None, "The table to write, a YAML file.", effect=PLACE
+    )
     export_parts: str | None = option(
         None,
         "A folder for the parts as files, to be measured on another device by "
         "the measure_parts.py in it.",
+        effect=PLACE,
     )
     import_measurements: str | None = option(
         None,
         "What was measured there: the file of measure_parts.py, or a folder "
         "of benchmark_model's output. The table is made of it.",
+        effect=PLACE,
     )
 
 

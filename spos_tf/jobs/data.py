@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from spos_tf.data.inputs import Images, images_of
+from spos_tf.data.inputs import Images, SplitImages, images_of
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     default_augmentation,
@@ -93,6 +93,7 @@ def training_data(
         num_classes=blueprint.num_classes,
         class_names=class_names,
     )
+    refuse_bad_files(images)
     preprocessing = preprocessing_of(blueprint, options)
     inputs = {"train": images.fingerprint()}
     scored: Images | None = None
@@ -104,6 +105,7 @@ def training_data(
             num_classes=blueprint.num_classes,
             class_names=class_names,
         )
+        refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
         images, scored = images.hold_out(holdout_per_class)
@@ -120,6 +122,16 @@ def training_data(
         class_names=_names(blueprint, images),
         inputs=inputs,
     )
+
+
+def refuse_bad_files(images: Images) -> None:
+    """Refuses image files that are none before hours of training have passed.
+
+    Raises:
+        UserError: It names all of them.
+    """
+    if isinstance(images, SplitImages):
+        images.refuse_bad_files()
 
 
 def _refuse_the_same(train: Any, validation: Any) -> None:
