@@ -1,5 +1,6 @@
 """What the pages of docs/ tell people to type is accepted, and code runs."""
 
+import json
 import re
 import shlex
 
@@ -63,23 +64,27 @@ def test_a_command_is_accepted(page, name, flags, monkeypatch):
 
 
 SIZES = re.findall(
-    r"^\| `--preset=(\w+)(?: --image_size=(\d+))?`.*\| ([\d,]+) \| [\d,]+ "
-    r"\| ([\d,]+) \|$",
+    r"^\| `--preset=(\w+)(?: --image_size=(\d+))?"
+    r"(?: --space_arguments='(.*)')?`.*\| ([\d,]+) \| [\d,]+ \| ([\d,]+) \|$",
     PAGES["constraints.md"],
     re.M,
 )
 
 
-@pytest.mark.parametrize(("preset", "size", "least", "most"), SIZES)
-def test_the_ends_of_a_space_are_what_the_page_says(preset, size, least, most):
-    arguments = {"image_size": int(size)} if size else {}
+@pytest.mark.parametrize(("preset", "size", "more", "least", "most"), SIZES)
+def test_the_ends_of_a_space_are_what_the_page_says(
+    preset, size, more, least, most
+):
+    arguments = json.loads(more or "{}")
+    if size:
+        arguments["image_size"] = int(size)
     blueprint = build_blueprint("shufflenet_blocks", preset=preset, **arguments)
     cost = cost_table(blueprint, "macs")
     assert (least, most) == (f"{cost.minimum:,}", f"{cost.maximum:,}")
 
 
 def test_sizes_are_found():
-    assert len(SIZES) == 5
+    assert len(SIZES) == 6
 
 
 def test_the_code_for_int8_runs():

@@ -57,7 +57,8 @@ SMALLER = {
     "population=20, generations=10": "population=2, generations=1",
     "(64, 64)": "(16, 16)",
     "image_size=64": "image_size=16",
-    "max_macs=20e6": "max_macs=1.5e6",
+    'preset="cifar"': 'preset="demo"',
+    "max_macs=20e6": "max_macs=0.8e6",
     '"batch_size": 64': '"batch_size": 8',
 }
 
