@@ -125,11 +125,13 @@ def correlate_supernet(
             "The results of a comparison go into a folder, and the supernet "
             "has none. Give a `work_dir`."
         )
+    options = supernet.decided(options)
     score_metric = ScoreMetric.make(
         metric,
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
@@ -171,7 +173,7 @@ def correlate_supernet(
         task = dataclasses.replace(
             task,
             validation=scored_subset(
-                task.validation, options.scored_images, options.seed
+                task.validation, options.scored_images, options.drawn_by
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)
@@ -232,6 +234,7 @@ def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
     return dataclasses.replace(
         supernet,
         weights=found.weights(),
+        averages=found.averages(),
         description=found.description,
         step=found.step,
     )
@@ -269,7 +272,7 @@ def _read_compared(
     )
     if len(sample) < 2:
         raise UserError(
-            "Rankings are compared of at least 2 architectures; got "
+            "A comparison needs at least 2 architectures; got "
             f"{len(sample)} of table {os.fspath(path)!r}."
         )
     costs = {

@@ -194,7 +194,7 @@ def _check_not_pinned(blueprint: Blueprint) -> None:
     if known.search_space.legal_options != space.legal_options:
         raise UserError(
             f"Choices of the blueprint {space.name!r} were fixed by "
-            "`pinned`, which no checkpoint would say. Give the whole "
+            "`pinned`, which a checkpoint cannot store. Give the whole "
             "blueprint, and fix them by `fix`."
         )
 
@@ -313,6 +313,7 @@ class _Job:
             validate=validate,
             callbacks=callbacks,
             learner=learner,
+            average_every=options.average_every,
         )
         self._recipe.tell()
         trainer.train()
