@@ -19,7 +19,9 @@ from spos_tf.options import NetworkOptions, Options, SpaceOptions, option
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    list: bool = option(False, "Only names the search spaces and networks.")
+    list: bool = option(
+        False, "Only print the names of the search spaces and networks."
+    )
     format: Literal["table", "json"] = option(
         "table", "table: for people. json: for programs."
     )

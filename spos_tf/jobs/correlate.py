@@ -272,7 +272,7 @@ def _read_compared(
     )
     if len(sample) < 2:
         raise UserError(
-            "Rankings are compared of at least 2 architectures; got "
+            "A comparison needs at least 2 architectures; got "
             f"{len(sample)} of table {os.fspath(path)!r}."
         )
     costs = {

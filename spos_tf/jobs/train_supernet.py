@@ -194,7 +194,7 @@ def _check_not_pinned(blueprint: Blueprint) -> None:
     if known.search_space.legal_options != space.legal_options:
         raise UserError(
             f"Choices of the blueprint {space.name!r} were fixed by "
-            "`pinned`, which no checkpoint would say. Give the whole "
+            "`pinned`, which a checkpoint cannot store. Give the whole "
             "blueprint, and fix them by `fix`."
         )
 
