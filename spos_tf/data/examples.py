@@ -75,9 +75,9 @@ class Split:
         return len(self.items)
 
     @property
-    def files(self) -> Sequence[bytes]:
+    def files(self) -> tuple[bytes, ...]:
         """Paths of the files that images are read from."""
-        return self.items if self.kind == "files" else ()
+        return tuple(self.items) if self.kind == "files" else ()
 
     def select(self, indices: np.ndarray, name: str | None = None) -> "Split":
         """The images at `indices` (int `[m]`), in that order."""
@@ -220,6 +220,10 @@ class Source:
                 )
             if isinstance(split, Split):
                 check_labels(split.labels, self.num_classes, split.name)
+
+
+class NoTestImages(UserError):
+    """A data set that nobody said how to split."""
 
 
 def check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:

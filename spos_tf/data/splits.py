@@ -18,7 +18,7 @@ from spos_tf.data.examples import (
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 
-SplitKind = TypeVar("SplitKind", Split, StreamSplit)
+SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
 
 _SCAN_BATCH = 1024
 # Of the draw of test images: the same in every run, whatever its seed.
@@ -135,7 +135,7 @@ def hold_out(
     remaining = np.flatnonzero(keep)
     if not len(remaining):
         raise UserError(
-            f"Holding out {count} images a class leaves none of the "
+            f"Holding out {count} images of every class leaves none of the "
             f"{len(train)} of '{name}' to train on. Lower "
             "`holdout_per_class`."
         )
@@ -250,7 +250,7 @@ def _check_counts(
     label = int(np.argmin(counts))
     if counts[label] < count:
         raise UserError(
-            f"The search split takes {count} training images of every class; "
+            f"{count} training images of every class are held out; "
             f"'{class_names[label]}' of '{name}' has {counts[label]}. Give "
             f"`holdout_per_class={counts[label]}` or less."
         )
