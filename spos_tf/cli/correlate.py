@@ -61,7 +61,8 @@ def main(given: Given) -> None:
     result = found.correlation
     print(
         f"{result.num_architectures} architectures, {table.accuracy_column}, "
-        f"step {max(found.by_step)}, {options.statistics} statistics: {result}"
+        f"step {max(found.by_step)}, {options.statistics} statistics: "
+        f"{result}, reliability {found.reliability}"
     )
 
 

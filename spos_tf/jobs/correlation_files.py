@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from spos_tf.analysis.correlation import (
     correlate,
     kendall_interval,
 )
+from spos_tf.analysis.reliability import Reliability
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
@@ -130,6 +132,7 @@ def write_results(
     folder: pathlib.Path,
     compared: Compared,
     by_step: dict[int, np.ndarray],
+    reliabilities: Mapping[int, Reliability],
     facts: Facts,
 ) -> dict[int, Correlation]:
     """Writes and draws all results.
@@ -138,6 +141,7 @@ def write_results(
         folder: The comparison's.
         compared: The architectures.
         by_step: Scores by training steps, ascending.
+        reliabilities: Of these scores.
         facts: What the comparison is of.
 
     Returns:
@@ -154,6 +158,7 @@ def write_results(
             "step": step,
             "images": None if size is None else step * size,
             **one.to_dict(),
+            "reliability": dataclasses.asdict(reliabilities[step]),
         }
         for step, one in found.items()
     ]

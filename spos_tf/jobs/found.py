@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
+from spos_tf.analysis.trust import Trust
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.space import Architecture
@@ -70,9 +71,11 @@ class SearchResult:
             cost; empty unless `strategy="nsga2"`.
         candidates: Everything evaluated, in the order of proposal.
         folder: Where the files are; None for a search in memory.
+        trust: How far the scores can be trusted.
     """
 
     best: FoundNetwork
     front: tuple[FoundNetwork, ...]
     candidates: tuple[Candidate, ...] = dataclasses.field(repr=False)
     folder: pathlib.Path | None
+    trust: Trust

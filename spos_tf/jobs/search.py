@@ -3,12 +3,14 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import tqdm
 
+from spos_tf.analysis.reliability import Confirmed
+from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
@@ -37,6 +39,11 @@ from spos_tf.jobs.search_files import (
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
+from spos_tf.jobs.trust import (
+    TrustOf,
+    confirm_winner,
+    tell_trust,
+)
 from spos_tf.options import LimitOptions, RunOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
@@ -220,6 +227,7 @@ class Search:
         Raises:
             UserError: See `run_search`; or the folder is of other weights.
         """
+        confirming = scorer.confirming
         record = Record.in_memory()
         folder = None if run is None else run.folder
         if run is not None and folder is not None:
@@ -231,17 +239,26 @@ class Search:
             tell_outdated(record.path, record.outdated)
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
+        trust_of, writer = TrustOf(task, self._options), self._writer(folder)
         with tqdm.tqdm(
             total=self._options.budget,
             desc=self._options.strategy,
             unit="path",
         ) as bar:
             watch = _Watch(
-                bar, scorer, task.images, record, self._writer(folder)
+                bar,
+                scorer,
+                task.images,
+                record,
+                trust_of,
+                writer,
             )
             best = self._searched(scorer, record, watch)
+        known = None if writer is None else writer.confirmed(best)
+        confirmed = known or self._confirmed(best, confirming)
+        trust = trust_of(record.candidates, confirmed, is_over=True)
         if folder is not None:
-            self._finish(folder, record, best)
+            self._finish(folder, record, best, trust)
         if self._algorithm.stopped_early:
             tell(self._algorithm.stopped_early)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
@@ -250,7 +267,23 @@ class Search:
             f"Best: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
-        return self._result(record, best, folder)
+        tell_trust(trust)
+        return self._result(record, best, folder, trust)
+
+    def _confirmed(
+        self, best: Candidate, confirming: Callable[[], Scorer] | None
+    ) -> Confirmed | None:
+        """The winner beside random networks, where there are images for it."""
+        if confirming is None:
+            return None
+        return confirm_winner(
+            best.encoding,
+            confirming(),
+            self._subject.blueprint.search_space,
+            self._algorithm.constraints,
+            self._options,
+            best.direction,
+        )
 
     def _memo(
         self, task: scoring.ScoringTask, folder: pathlib.Path
@@ -294,13 +327,17 @@ class Search:
         return BestWriter(folder / BEST_FILE, self._subject.blueprint)
 
     def _finish(
-        self, folder: pathlib.Path, record: Record, best: Candidate
+        self,
+        folder: pathlib.Path,
+        record: Record,
+        best: Candidate,
+        trust: Trust,
     ) -> None:
         """Files of a search that is over."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
         write = BestWriter(folder / BEST_FILE, blueprint)
-        write(best)
+        write(best, trust)
         draw_search(folder, options.strategy)
         candidates = record.candidates
         if self._objective is not None:
@@ -308,10 +345,14 @@ class Search:
             write_front_files(folder, candidates, name, blueprint)
         if options.measure_latency:
             measured = measuring.measure(blueprint, candidates, options)
-            write(best, measured=measured)
+            write(best, trust, measured=measured)
 
     def _result(
-        self, record: Record, best: Candidate, folder: pathlib.Path | None
+        self,
+        record: Record,
+        best: Candidate,
+        folder: pathlib.Path | None,
+        trust: Trust,
     ) -> SearchResult:
         def found(candidate: Candidate) -> FoundNetwork:
             subject = self._subject
@@ -327,6 +368,7 @@ class Search:
             front=tuple(map(found, front)),
             candidates=tuple(record.candidates),
             folder=folder,
+            trust=trust,
         )
 
 
@@ -338,6 +380,7 @@ class _Watch:
         scorer: Knows what candidates of a chunk shared.
         images: That a candidate sees.
         record: Of the search.
+        trust_of: Says how far its scores can be trusted.
         write_best: Takes the best so far.
     """
 
@@ -347,6 +390,7 @@ class _Watch:
         scorer: Scorer,
         images: int,
         record: Record,
+        trust_of: TrustOf,
         write_best: BestWriter | None,
     ) -> None:
         self._bar = bar
@@ -355,6 +399,7 @@ class _Watch:
         self._shared = ""
         self._images = images
         self._record = record
+        self._trust_of = trust_of
         self._write_best = write_best
         self._best: Candidate | None = None
         self._count = 0
@@ -371,9 +416,9 @@ class _Watch:
         if self._scorer.computed < 1:
             share = f"{self._scorer.computed:.0%}"
             self._shared = f", {share} of segments computed"
-        best = score_text(self._best.metric, self._best.score)
+        text = score_text(self._best.metric, self._best.score)
         self._bar.set_postfix_str(
-            f"generation {candidate.generation + 1}, best {best}{speed}"
+            f"generation {candidate.generation + 1}, best {text}{speed}"
             f"{self._shared}",
             refresh=False,
         )
@@ -381,4 +426,7 @@ class _Watch:
         self._count += 1
         if self._count % generation_size == 0 and self._write_best:
             # What is resumed has the best of a later generation, perhaps.
-            self._write_best(best_of(self._record.candidates))
+            candidates = self._record.candidates
+            best = best_of(candidates)
+            known = self._write_best.confirmed(best)
+            self._write_best(best, self._trust_of(candidates, known))

@@ -133,6 +133,7 @@ def train_supernet(
         "supernet",
         holdout_per_class=_holdout(options, validation),
     )
+    _check_confirmation(full, validation)
     full = training.without_smoothing(full, options, loss)
     small, fixed = pinned(blueprint, pins)
     check_algorithm(small, full, limited)
@@ -169,6 +170,7 @@ def train_supernet(
             small,
             full,
             holdout_per_class=full.holdout_per_class or 0,
+            confirm_per_class=full.confirm_per_class,
             validation=validation,
             class_names=class_names,
         )
@@ -212,6 +214,20 @@ def _holdout(options: TrainingOptions, validation: Any) -> int | None:
     return None
 
 
+def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
+    """Refuses to keep images back that no search could be confirmed on."""
+    asked = options.confirm_per_class
+    if asked and (validation is not None or not options.holdout_per_class):
+        given = "`validation`"
+        if validation is None:
+            given = "`holdout_per_class=0`"
+        raise UserError(
+            "Images to confirm a winner on are kept back of `train` besides "
+            f"those of `holdout_per_class`; got `confirm_per_class={asked}` "
+            f"with {given}. Leave it out."
+        )
+
+
 def _search_data(
     images: job_data.JobData, recalibration: Any, blueprint: Blueprint
 ) -> SearchData | None:
@@ -229,6 +245,7 @@ def _search_data(
     return job_data.search_data_of(
         trained,
         images.scored,
+        images.confirmation,
         images.preprocessing,
         inputs,
         images.class_names,
@@ -308,7 +325,7 @@ class _Job:
             objective=self._objective,
             data=images.training,
             folder=self._run.folder,
-            description=self._description(search, sampling.costs),
+            description=self._description(images, search, sampling.costs),
             team=team,
             validate=validate,
             callbacks=callbacks,
@@ -375,7 +392,10 @@ class _Job:
             )
 
     def _description(
-        self, search: SearchData | None, costs: Mapping[str, str]
+        self,
+        images: job_data.JobData,
+        search: SearchData | None,
+        costs: Mapping[str, str],
     ) -> dict[str, Any]:
         """What a checkpoint says of the run."""
         options = self._options
@@ -389,6 +409,10 @@ class _Job:
             "search_split": None
             if search is None
             else fingerprint(search.validation),
+            "confirm_per_class": images.confirm_per_class,
+            "confirm_split": None
+            if search is None or search.confirmation is None
+            else fingerprint(search.confirmation),
             # As JSON gives it back.
             "pins": json.loads(json.dumps(self._pins)),
             # Of costs that files say: those may have changed.
