@@ -1,8 +1,9 @@
 """A benchmark's table as it lies on disk: architectures and their figures.
 
 An NPZ file (plain arrays, read without pickle) or a CSV file with a heading.
-A column `arch_str` or `arch` has the architectures as text, every other
-one-dimensional column of numbers is a figure of them.
+A column `arch_str` or `arch` has the architectures as text, or an NPZ file has
+an array `encodings`, a row of option indices each. Every other one-dimensional
+column of numbers is a figure of them.
 """
 
 import csv
@@ -16,8 +17,10 @@ import numpy.typing as npt
 
 from spos_tf.errors import UserError
 from spos_tf.plain_arrays import NotPlainError, read_arrays
+from spos_tf.space.search_space import format_encoding
 
 ARCHITECTURE_COLUMNS = ("arch_str", "arch")
+_ENCODINGS = "encodings"
 # Figures that are no accuracies.
 COST_COLUMNS = ("macs", "params")
 
@@ -128,10 +131,8 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
         ) from None
     named = [name for name in ARCHITECTURE_COLUMNS if name in columns]
     if not named:
-        raise UserError(
-            f"A benchmark table has a column arch_str or arch; {str(path)!r} "
-            f"has: {', '.join(columns) or 'no column'}."
-        )
+        columns["arch"] = _as_text(columns, path)
+        named = ["arch"]
     architectures = columns.pop(named[0])
     if architectures.ndim != 1 or architectures.dtype.kind not in "US":
         raise UserError(
@@ -152,6 +153,27 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
         figures,
         hashlib.sha256(content).hexdigest(),
     )
+
+
+def _as_text(columns: Mapping[str, Column], path: pathlib.Path) -> Column:
+    """The architectures of a table without a text, from their encodings.
+
+    Raises:
+        UserError: There are none either.
+    """
+    encodings = columns.get(_ENCODINGS)
+    if encodings is None:
+        raise UserError(
+            "A benchmark table has a column arch_str or arch, or an array "
+            f"{_ENCODINGS}; {str(path)!r} has: "
+            f"{', '.join(columns) or 'no column'}."
+        )
+    if encodings.ndim != 2 or encodings.dtype.kind not in "iu":
+        raise UserError(
+            f"{_ENCODINGS} of table {str(path)!r} are rows of option indices; "
+            f"got {encodings.dtype} {list(encodings.shape)}."
+        )
+    return np.array([format_encoding(row) for row in encodings], np.str_)
 
 
 def _read_npz(path: pathlib.Path) -> dict[str, Column]:

@@ -161,21 +161,55 @@ def kendall_interval(
         resamples: As many as architectures each, with replacement.
         seed: Of the resamples.
     """
+    taus = resampled_taus(scores, accuracies, resamples=resamples, seed=seed)
+    low, high = interval(taus)
+    return RankCorrelation(
+        kendall_tau(scores, accuracies), low, high, resamples
+    )
+
+
+def resampled_taus(
+    scores: Values, accuracies: Values, *, resamples: int, seed: int
+) -> Values:
+    """Tau-b of bootstrap resamples of the architectures.
+
+    With one seed the resamples are the same, so differences of two rankings
+    are paired.
+
+    Args:
+        scores: `[architectures]`.
+        accuracies: `[architectures]`.
+        resamples: As many as architectures each, with replacement.
+        seed: Of the resamples.
+
+    Returns:
+        `[resamples]`; NaN where tau is not defined.
+    """
     rng = np.random.default_rng(seed)
     size = len(scores)
     drawn = (rng.integers(size, size=size) for _ in range(resamples))
-    taus = [_tau(scores[one], accuracies[one]) for one in drawn]
-    defined = [tau for tau in taus if tau is not None]
-    low = high = None
-    if defined:
-        tail = 50 * (1 - CONFIDENCE)
-        low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
-    return RankCorrelation(_tau(scores, accuracies), low, high, resamples)
+    taus = [kendall_tau(scores[one], accuracies[one]) for one in drawn]
+    return np.array(taus, np.float64)
 
 
-def _tau(scores: Values, accuracies: Values) -> float | None:
-    # The exact p-value, which nobody reads, would cost more than tau.
-    found = scipy.stats.kendalltau(scores, accuracies, method="asymptotic")
+def interval(values: Values) -> tuple[float | None, float | None]:
+    """The middle 95 % of resamples, without NaN; None where all are."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return None, None
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
+    return low, high
+
+
+def kendall_tau(scores: Values, accuracies: Values) -> float | None:
+    """Tau-b of two rankings; None where it is not defined."""
+    if len(scores) < 2:
+        return None
+    # The exact p-value, which nobody reads, would cost more than tau; the
+    # other one divides by zero where there are two.
+    method = "asymptotic" if len(scores) > 2 else "auto"
+    found = scipy.stats.kendalltau(scores, accuracies, method=method)
     return _defined(found.statistic)
 
 

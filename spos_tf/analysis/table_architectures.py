@@ -10,6 +10,8 @@ from spos_tf.analysis.benchmark_table import BenchmarkTable
 from spos_tf.errors import UserError
 from spos_tf.space import SearchSpace
 
+Encodings = npt.NDArray[np.int32]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SubTable:
@@ -22,37 +24,45 @@ class SubTable:
         encodings: int32 `[architectures, num_choices]`, ascending.
         rows: int64 `[architectures]`, where each stands in the table.
         left_out: Rows of the table that are not legal in the space.
+        equal: Rows whose network another row has under another encoding.
     """
 
     encodings: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
     left_out: int
+    equal: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def sample(self, count: int, seed: int) -> "SubTable":
+    def sample(
+        self, count: int, seed: int, *, without: tuple[int, int] | None = None
+    ) -> "SubTable":
         """Draws without replacement; a smaller sample is part of a larger.
 
         Args:
             count: Architectures; 0 for all.
             seed: Of the draw.
+            without: Seed and size of another sample, whose architectures are
+                left out.
 
         Raises:
             UserError: There are not as many.
         """
-        if count > len(self):
+        order = np.random.default_rng(seed).permutation(len(self))
+        if without is not None:
+            other = np.random.default_rng(without[0]).permutation(len(self))
+            order = order[~np.isin(order, other[: without[1]])]
+        if count > len(order) or not len(order):
+            left = "" if without is None else " and not in `without_sample`"
             raise UserError(
-                f"A sample has at most the {len(self)} architectures of the "
-                f"table that are in the space; got {count}. Lower "
+                f"A sample has at most the {len(order)} architectures of the "
+                f"table that are in the space{left}; got {count}. Lower "
                 "`num_architectures`, or give 0 for all."
             )
-        if not count:
-            return self
-        order = np.random.default_rng(seed).permutation(len(self))
-        chosen = np.sort(order[:count])
-        return SubTable(
-            self.encodings[chosen], self.rows[chosen], self.left_out
+        chosen = np.sort(order[: count or len(order)])
+        return dataclasses.replace(
+            self, encodings=self.encodings[chosen], rows=self.rows[chosen]
         )
 
 
@@ -60,14 +70,18 @@ def sub_table(
     table: BenchmarkTable,
     space: SearchSpace,
     parse: Callable[[str], Iterable[int]],
+    canonical: Callable[[Encodings], Encodings] | None = None,
 ) -> SubTable:
-    """The part of a table that a space has.
+    """The part of a table that a space has, every network once.
 
     Args:
         table: Of this space, or of one that it is a part of.
         space: The choices, with what is legal.
         parse: From an architecture's text to its option indices; raises a
             UserError for a text of another form.
+        canonical: Gives the encoding that stands for an encoding's network.
+            Of rows with equal networks the one with this very encoding is
+            taken, or the first.
 
     Raises:
         UserError: A row is no architecture of the space's encoding, two rows
@@ -94,9 +108,17 @@ def sub_table(
             f"None of the {len(found)} architectures of table {table.path!r} "
             f"is legal in space {space.name!r} as the supernet has it."
         )
-    # lexsort takes the last key first.
-    order = rows[np.lexsort(found[rows].T[::-1])]
-    return SubTable(found[order], order, len(found) - len(rows))
+    forms = found[rows] if canonical is None else canonical(found[rows])
+    # Rows that have their canonical form come before those that have not.
+    order = np.argsort((forms != found[rows]).any(axis=1), kind="stable")
+    # Ascending by encoding.
+    kept, first = np.unique(forms[order], axis=0, return_index=True)
+    return SubTable(
+        kept,
+        rows[order[first]],
+        len(found) - len(rows),
+        len(rows) - len(kept),
+    )
 
 
 def _check_range(indexes: Sequence[int], space: SearchSpace) -> None:

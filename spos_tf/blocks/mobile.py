@@ -7,7 +7,7 @@ block; what a released network does is said by the space that names it.
 import dataclasses
 from typing import TypeVar
 
-from spos_tf.ops.protocol import Ops
+from spos_tf.ops.protocol import ElasticWidth, Ops, Width
 
 T = TypeVar("T")
 
@@ -116,12 +116,80 @@ class InvertedResidual:
 
 
 @dataclasses.dataclass(frozen=True)
+class WideResidual:
+    """An inverted residual whose inner width is no multiple of the input's.
+
+    The input is added where it has the output's shape.
+
+    Args:
+        kernel_size: Of the depthwise convolution.
+        mid_channels: Inner width, which may be chosen.
+        out_channels: Channels after the block.
+        style: Activation and epsilon.
+        strides: Of the depthwise convolution.
+    """
+
+    kernel_size: int
+    mid_channels: Width
+    out_channels: int
+    style: Style
+    strides: int = 1
+
+    def __call__(self, ops: Ops[T], x: T) -> T:
+        passed, channels = x, ops.channels(x)
+        x = ops.conv(x, self.mid_channels, name="pw1")
+        x = self.style.relu(ops, self.style.batch_norm(ops, x, "pw1"))
+        x = ops.depthwise(x, self.kernel_size, strides=self.strides, name="dw1")
+        x = self.style.relu(ops, self.style.batch_norm(ops, x, "dw1"))
+        x = ops.conv(x, self.out_channels, name="pw2")
+        x = self.style.batch_norm(ops, x, "pw2")
+        if self.strides == 1 and channels == self.out_channels:
+            x = ops.add(x, passed)
+        return x
+
+    def sized(self, *options: int) -> "WideResidual":
+        """The block with the inner width of an option index."""
+        return dataclasses.replace(
+            self, mid_channels=_sized(self.mid_channels, *options)
+        )
+
+
+def _sized(width: Width, *options: int) -> int:
+    """Channels of an elastic width with an option index."""
+    if not isinstance(width, ElasticWidth):
+        raise TypeError(f"Width {width} is no choice.")
+    (option,) = options
+    return width.options[option]
+
+
+@dataclasses.dataclass(frozen=True)
 class Identity:
     """A skipped block: the input, at no cost."""
 
     def __call__(self, ops: Ops[T], x: T) -> T:
         del ops
         return x
+
+
+@dataclasses.dataclass(frozen=True)
+class Projection:
+    """What stands for a skipped block where the shape changes.
+
+    A 1x1 convolution and batch norm, without an activation.
+
+    Args:
+        out_channels: Channels after the block.
+        style: Epsilon of batch norm.
+        strides: Of the convolution.
+    """
+
+    out_channels: int
+    style: Style
+    strides: int = 1
+
+    def __call__(self, ops: Ops[T], x: T) -> T:
+        x = ops.conv(x, self.out_channels, strides=self.strides, name="pw")
+        return self.style.batch_norm(ops, x, "pw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +213,7 @@ class MobileStem:
 class MobileHead:
     """1x1 convolution, batch norm, activation, pool, classifier with bias."""
 
-    filters: int
+    filters: Width
     num_classes: int
     dropout: float
     style: Style
@@ -159,3 +227,7 @@ class MobileHead:
         return ops.dense(
             x, self.num_classes, use_bias=True, stddev=0.01, name="classifier"
         )
+
+    def sized(self, *options: int) -> "MobileHead":
+        """The head with the width of an option index."""
+        return dataclasses.replace(self, filters=_sized(self.filters, *options))

@@ -1,7 +1,7 @@
 """Finds architectures that keep every limit, or says why there is none."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,16 @@ from spos_tf.cost.sums import reachable_sums
 from spos_tf.cost.table import CostTable
 from spos_tf.errors import UserError
 from spos_tf.space import SearchSpace
+
+# From encodings to those that stand for the same networks; see
+# `Blueprint.canonical`.
+Canonical = Callable[[Encodings], Encodings]
+
+
+def unchanged(encodings: Encodings) -> Encodings:
+    """The canonical form where all encodings are different networks."""
+    return encodings
+
 
 # Uniform proposals a round, and rounds, before another way is taken.
 ROUND = 4096
@@ -65,14 +75,16 @@ def sample_feasible(
     count: int,
     *,
     avoid: Collection[tuple[int, ...]] = frozenset(),
+    canonical: Canonical = unchanged,
 ) -> Encodings:
     """Draws distinct legal architectures.
 
-    Uniform wherever that can be had: by rejection of uniform proposals, and
-    where these miss by listing a small space, or exactly through the sums of
-    a single `CostTable`. With several limits that proposals miss, the solver's
-    architecture and random ones walk by mutation to what is legal and on among
-    that; these are not uniform. Every way is bounded.
+    Uniform over encodings wherever that can be had: by rejection of uniform
+    proposals, and where these miss by listing a small space, or exactly
+    through the sums of a single `CostTable`. With several limits that
+    proposals miss, the solver's architecture and random ones walk by mutation
+    to what is legal and on among that; these are not uniform. Every way is
+    bounded.
 
     Args:
         space: What can be chosen.
@@ -80,6 +92,8 @@ def sample_feasible(
         rng: Decides everything.
         count: How many are wanted.
         avoid: Encodings that are not to be drawn.
+        canonical: Gives the encoding that stands for an encoding's network;
+            of equal networks one is drawn, in that form.
 
     Returns:
         int32 `[n, num_choices]`, n at most `count`. Fewer where the space has
@@ -90,7 +104,7 @@ def sample_feasible(
         UserError: Nothing is in `avoid` and no legal architecture was found.
     """
     merged = merge_constraints(constraints)
-    found = _Found(space, merged, count, avoid)
+    found = _Found(space, merged, count, avoid, canonical)
     tried = hits = 0
     for turn in range(ROUNDS):
         hits += found.add(space.sample(rng, ROUND))
@@ -145,8 +159,10 @@ class _Found:
         constraints: Sequence[Constraint],
         count: int,
         avoid: Collection[tuple[int, ...]],
+        canonical: Canonical,
     ) -> None:
         self._constraints = constraints
+        self._canonical = canonical
         self._count = count
         self._seen = set(avoid)
         self._kept: list[tuple[int, ...]] = []
@@ -156,6 +172,7 @@ class _Found:
     def add(self, proposals: Encodings) -> int:
         """Takes what is legal and new, in order; returns how many it took."""
         before = len(self._kept)
+        proposals = self._canonical(proposals)
         legal = proposals[all_allow(self._constraints, proposals)]
         self.any_legal |= len(legal) > 0
         for row in legal.tolist():

@@ -15,6 +15,7 @@ from spos_tf.analysis.correlation import Correlation, top_count
 from spos_tf.analysis.reliability import Reliability, reliability
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.analysis.trust import MEANING, repeatability
+from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
 from spos_tf.data.splits import scored_subset
 from spos_tf.errors import UserError
@@ -87,9 +88,11 @@ def correlate_supernet(
 
     Architectures of the benchmark's table are scored as a search would score
     them. Writes `work_dir/correlate/<name>/`: `scores.jsonl` (every score, at
-    once), `correlation.json`, `scatter.png`, `beside.png` (all runs on the
-    same table), and with several checkpoints `over_training.json` and
-    `over_training.png`. Call it again to resume.
+    once), `scores.npz`, `correlation.json`, `read_outs.json` and
+    `read_outs.md` (what else ranks these architectures, and how well),
+    `scatter.png`, `beside.png` (all runs on the same table), and with several
+    checkpoints `over_training.json` and `over_training.png`. Call it again to
+    resume.
 
     Args:
         supernet: From `train_supernet` or `load_supernet`.
@@ -264,7 +267,10 @@ def _read_compared(
     table = read_table(pathlib.Path(path))
     accuracies = table.numbers(accuracy_column)
     legal = sub_table(
-        table, space, functools.partial(parse_architecture, space.name)
+        table,
+        space,
+        functools.partial(parse_architecture, space.name),
+        blueprint.canonical,
     )
     if legal.left_out:
         tell(
@@ -272,7 +278,14 @@ def _read_compared(
             f"{len(table.architectures):,} architectures are not in space "
             f"{space.name} and are left out."
         )
-    sample = legal.sample(options.num_architectures, options.seed)
+    if legal.equal:
+        tell(
+            f"{legal.equal:,} of the table's architectures are networks that "
+            "it has under another encoding too: every network counts once."
+        )
+    sample = legal.sample(
+        options.num_architectures, options.seed, without=options.other_sample
+    )
     if len(sample) < 2:
         raise UserError(
             "Rankings are compared of at least 2 architectures; got "
@@ -283,6 +296,10 @@ def _read_compared(
         if name in table.columns
         else np.asarray(cost_table(blueprint, name)(sample.encodings))
         for name in COST_COLUMNS
+    }
+    costs |= {
+        name: count(sample.encodings)
+        for name, count in counts(blueprint).items()
     }
     return Compared(
         sample.encodings,

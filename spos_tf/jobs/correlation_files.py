@@ -14,10 +14,13 @@ from spos_tf.analysis.correlation import (
     kendall_interval,
 )
 from spos_tf.analysis.reliability import Reliability
+from spos_tf.analysis.stored_scores import StoredScores
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
+from spos_tf.jobs.read_outs import SCORES_FILE, write_read_outs
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.networks.blueprint import plain_arguments
 from spos_tf.options import CorrelationOptions
 from spos_tf.report.correlation_plots import (
     TrainedTau,
@@ -38,7 +41,7 @@ class Compared(NamedTuple):
         encodings: int32 `[architectures, num_choices]`.
         texts: As the table has them.
         accuracies: float64 `[architectures]`.
-        costs: By name, `[architectures]`.
+        costs: Costs and counts by name, `[architectures]`.
         fingerprint: Of the table's file.
     """
 
@@ -54,6 +57,7 @@ class Facts(NamedTuple):
 
     Attributes:
         search_space: Name of the space.
+        space_arguments: Of the supernet's networks.
         supernet: Name of the supernet.
         batch_size: Of its training; None where it is not known.
         accuracy_column: Of the table.
@@ -62,6 +66,7 @@ class Facts(NamedTuple):
     """
 
     search_space: str
+    space_arguments: dict[str, Any]
     supernet: str
     batch_size: int | None
     accuracy_column: str
@@ -79,6 +84,7 @@ class Facts(NamedTuple):
         """The facts of a comparison of that supernet."""
         return cls(
             supernet.blueprint.search_space.name,
+            plain_arguments(supernet.blueprint.space_arguments),
             supernet.name,
             _batch_size(supernet),
             accuracy_column,
@@ -90,14 +96,17 @@ class Facts(NamedTuple):
         self, scores: np.ndarray, accuracies: np.ndarray
     ) -> Correlation:
         """How scores rank architectures."""
-        better = np.array([self.metric.rank(one) for one in scores])
         return correlate(
-            better,
+            self.better(scores),
             accuracies,
             top=self.options.top_k,
             resamples=self.options.resamples,
             seed=self.options.seed,
         )
+
+    def better(self, scores: np.ndarray) -> np.ndarray:
+        """Scores turned so that more is better."""
+        return np.array([self.metric.rank(one) for one in scores])
 
     def baselines(self, compared: Compared) -> dict[str, Any]:
         """The correlation of costs: what knowing nothing but size gives."""
@@ -174,6 +183,26 @@ def write_results(
     write_json(
         folder / _CORRELATION,
         {**of_run, **entries[-1], "baselines": facts.baselines(compared)},
+    )
+    stored = StoredScores(
+        compared.encodings,
+        by_step[last],
+        {
+            **of_run,
+            "space_arguments": facts.space_arguments,
+            **{key: entries[-1][key] for key in ("step", "images")},
+            "options": facts.options.to_dict(),
+        },
+        compared.accuracies,
+    )
+    stored.write(folder / SCORES_FILE)
+    write_read_outs(
+        folder,
+        stored,
+        {step: facts.better(scores) for step, scores in by_step.items()},
+        compared.costs,
+        resamples=facts.options.resamples,
+        seed=facts.options.seed,
     )
     plot_scatter(
         by_step[last],

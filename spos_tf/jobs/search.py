@@ -177,14 +177,17 @@ class Search:
         self._algorithm = self._made()
 
     def _made(self) -> GenerationSearch | SteadyEvolution:
-        space, options = self._subject.blueprint.search_space, self._options
+        blueprint, options = self._subject.blueprint, self._options
+        space, canonical = blueprint.search_space, blueprint.canonical
         rules = constraints(self._costs, given_limits(self._limits))
         if self._objective is not None:
-            return NSGA2(space, rules, options, cost=self._objective)
+            return NSGA2(
+                space, rules, options, cost=self._objective, canonical=canonical
+            )
         if options.asynchronous:
-            return SteadyEvolution(space, rules, options)
+            return SteadyEvolution(space, rules, options, canonical)
         kind = Evolution if options.strategy == "evolution" else RandomSearch
-        return kind(space, rules, options)
+        return kind(space, rules, options, canonical)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Run | None]:

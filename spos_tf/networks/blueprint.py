@@ -1,13 +1,16 @@
 """The one description of a network family; it holds no weights."""
 
+import collections
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from spos_tf.blocks.mobile import Identity
 from spos_tf.errors import UserError
 from spos_tf.ops.protocol import Block, ElasticBlock
 from spos_tf.ops.shape_ops import Shape, ShapeOps
@@ -238,6 +241,59 @@ class Blueprint:
             tuple(positions[name] for name in segment.reads)
             for segment in self.segments
         )
+
+    def canonical(self, encodings: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """The one encoding that stands for all encodings of equal networks.
+
+        In a row of slots with equal blocks, a slot that passes its input on
+        may stand anywhere: the network is the same. The canonical encoding
+        has such slots at the end of their row. In the supernet equal networks
+        share no weights, so that their scores differ.
+
+        Args:
+            encodings: int32 `[num_choices]` or `[n, num_choices]`.
+
+        Returns:
+            Encodings of the same shape; those that no other encoding equals
+            are unchanged.
+        """
+        found = np.array(encodings, np.int32)
+        for positions, skip in self._rows:
+            row = found[..., positions]
+            order = np.argsort(row == skip, axis=-1, kind="stable")
+            found[..., positions] = np.take_along_axis(row, order, axis=-1)
+        return found
+
+    @functools.cached_property
+    def has_equal_networks(self) -> bool:
+        """Whether `canonical` changes any encoding."""
+        return bool(self._rows)
+
+    @functools.cached_property
+    def _rows(self) -> tuple[tuple[list[int], int], ...]:
+        """Choices of equal slots in a row, and the option that passes on."""
+        if not self.is_chain:
+            return ()
+        legal = self.search_space.legal_options
+        uses = collections.Counter(itertools.chain(*self.reads))
+
+        def kind(index: int) -> Any:
+            """What slots of a row have in common; alone in a row: index."""
+            segment, reads = self.segments[index], self.reads[index]
+            if len(reads) != 1 or uses[reads[0]] > 1 or segment.elastic:
+                return index
+            options = legal[reads[0]]
+            if not any(segment.branches[one] == Identity() for one in options):
+                return index
+            return segment.branches, options, self.input_shapes[index]
+
+        rows = []
+        for _, group in itertools.groupby(range(len(self.segments)), kind):
+            indexes = list(group)
+            if len(indexes) > 1:
+                skip = self.segments[indexes[0]].branches.index(Identity())
+                rows.append(([self.reads[one][0] for one in indexes], skip))
+        return tuple(rows)
 
     def pinned(self, pins: Mapping[str, object]) -> "Blueprint":
         """The same networks with some choices settled.

@@ -305,8 +305,11 @@ class TensorOps(Ops[tf.Tensor]):
         name: str,
     ) -> tf.Tensor:
         del units, stddev
+        kernel = self._weights[f"{name}.kernel"]
+        if x.shape[-1] is None:
+            kernel = kernel[: tf.shape(x)[-1]]
         # The logits of a half-precision network are float32 too.
-        y = tf.matmul(tf.cast(x, tf.float32), self._weights[f"{name}.kernel"])
+        y = tf.matmul(tf.cast(x, tf.float32), kernel)
         return y + self._weights[f"{name}.bias"] if use_bias else y
 
 

@@ -238,6 +238,11 @@ class CorrelationOptions(ScoringOptions):
         "table that are in the space; 0: all of them.",
         least=0,
     )
+    without_sample: str | None = option(
+        None,
+        "SEED:COUNT, for example 0:500: architectures of this other sample "
+        "are left out, so that what is chosen by one is judged by the other.",
+    )
     supernet_step: tuple[str, ...] = option(
         (),
         "Checkpoints of the supernet, by training steps: one, several with "
@@ -278,11 +283,32 @@ class CorrelationOptions(ScoringOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _ = self.other_sample
         if self.statistics == "shared" and self.scoring == "tree":
             raise UserError(
                 "`scoring=tree` shares recalibration, of which "
                 "`statistics=shared` has none. Leave one of them out."
             )
+
+    @property
+    def other_sample(self) -> tuple[int, int] | None:
+        """Seed and size of the sample that is left out.
+
+        Raises:
+            UserError: They are no two whole numbers.
+        """
+        if self.without_sample is None:
+            return None
+        seed, colon, count = self.without_sample.partition(":")
+        whole = all(
+            part.isascii() and part.isdecimal() for part in (seed, count)
+        )
+        if not colon or not whole or not int(count):
+            raise UserError(
+                "`without_sample` is SEED:COUNT, such as 0:500; got "
+                f"{self.without_sample!r}."
+            )
+        return int(seed), int(count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

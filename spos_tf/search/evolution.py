@@ -31,6 +31,7 @@ class Evolution(GenerationSearch):
         space: What can be chosen.
         constraints: All hard.
         options: The numbers of Algorithm 1; the defaults are the paper's.
+        canonical: See `GenerationSearch`.
 
     Raises:
         UserError: No architecture keeps the constraints.
@@ -68,6 +69,7 @@ class Evolution(GenerationSearch):
     ) -> list[Encoding]:
         # The first `wanted`, as if they were drawn one by one.
         kept: list[Encoding] = []
+        offspring = self.canonical(offspring)
         for one in offspring[all_allow(self.constraints, offspring)]:
             key = as_key(one)
             if len(kept) == wanted:

@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.constraint import Constraint
-from spos_tf.cost.feasible import check_feasible, sample_feasible
+from spos_tf.cost.feasible import (
+    Canonical,
+    check_feasible,
+    sample_feasible,
+    unchanged,
+)
 from spos_tf.errors import UserError
 from spos_tf.options import SearchOptions
 from spos_tf.space import SearchSpace
@@ -48,6 +53,8 @@ class GenerationSearch(abc.ABC):
         space: What can be chosen.
         constraints: All hard.
         options: How many generations of how many, and the seed.
+        canonical: See `sample_feasible`; all proposals have this form, so
+            that no network is proposed under two encodings.
 
     Raises:
         UserError: No architecture keeps the constraints.
@@ -58,11 +65,13 @@ class GenerationSearch(abc.ABC):
         space: SearchSpace,
         constraints: Sequence[Constraint],
         options: SearchOptions,
+        canonical: Canonical = unchanged,
     ) -> None:
         check_feasible(space, constraints)
         self.space = space
         self.constraints = tuple(constraints)
         self.options = options
+        self.canonical = canonical
         self._generation = 0
         self._scored: list[Scored] = []
         self._proposed: set[tuple[int, ...]] = set()
@@ -161,6 +170,7 @@ class GenerationSearch(abc.ABC):
                     rng,
                     missing,
                     avoid=self._proposed,
+                    canonical=self.canonical,
                 )
             )
         self._proposed.update(as_key(one) for one in proposals)

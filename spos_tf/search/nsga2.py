@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.constraint import Constraint, CostFunction
+from spos_tf.cost.feasible import Canonical, unchanged
 from spos_tf.errors import missing_extra
 from spos_tf.options import SearchOptions
 from spos_tf.search.generations import (
@@ -48,6 +49,7 @@ class NSGA2(GenerationSearch):
         options: `population` is also the number of survivors, and
             `mutation_probability` that of each choice of an offspring.
         cost: The second objective.
+        canonical: See `GenerationSearch`.
 
     Raises:
         UserError: No architecture keeps the constraints, or pymoo is not
@@ -61,11 +63,12 @@ class NSGA2(GenerationSearch):
         options: SearchOptions,
         *,
         cost: CostFunction,
+        canonical: Canonical = unchanged,
     ) -> None:
-        super().__init__(space, constraints, options)
+        super().__init__(space, constraints, options, canonical)
         self._cost = cost
         operators = _operators()
-        self._genes = operators.Genes(space)
+        self._genes = operators.Genes(space, canonical)
         self._pymoo = operators.make_algorithm(
             self._genes,
             self.constraints,

@@ -17,6 +17,7 @@ from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.ux import UniformCrossover
 
 from spos_tf.cost.constraint import Constraint, all_allow
+from spos_tf.cost.feasible import Canonical
 from spos_tf.search.generations import Encoding, as_key
 from spos_tf.space import SearchSpace
 
@@ -26,9 +27,14 @@ class Genes:
 
     Without the options that nothing but the legality mask knows of, every
     combination of values in bounds is an architecture of the space.
+
+    Args:
+        space: The choices.
+        canonical: See `GenerationSearch`.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, canonical: Canonical) -> None:
+        self._canonical = canonical
         self.num_legal = space.num_legal
         self._table = space.legal_table
         self._rows = np.arange(space.num_choices)
@@ -43,9 +49,9 @@ class Genes:
         return genes
 
     def encodings(self, genes: npt.NDArray[Any]) -> Encoding:
-        """The other way."""
+        """The other way, in canonical form."""
         found: Encoding = self._table[self._rows, genes.astype(np.int32)]
-        return found
+        return self._canonical(found)
 
 
 def make_algorithm(
@@ -133,15 +139,18 @@ class _Unwanted(DuplicateElimination):  # type: ignore[misc]
         """What is left of `pop`; `others` are not to be met again."""
         if not len(pop):
             return pop
-        seen = {as_key(one.X) for other in others for one in other}
+        seen = {
+            as_key(encoding)
+            for other in others
+            if len(other)
+            for encoding in self._genes.encodings(other.get("X"))
+        }
         encodings = self._genes.encodings(pop.get("X"))
         kept = []
         legal = all_allow(self._constraints, encodings)
-        for index, (one, encoding) in enumerate(
-            zip(pop, encodings, strict=True)
-        ):
-            key = as_key(one.X)
-            new = as_key(encoding) not in self._proposed and key not in seen
+        for index, encoding in enumerate(encodings):
+            key = as_key(encoding)
+            new = key not in self._proposed and key not in seen
             if legal[index] and new:
                 seen.add(key)
                 kept.append(index)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from spos_tf.cost.constraint import Constraint, all_allow
-from spos_tf.cost.feasible import check_feasible, sample_feasible
+from spos_tf.cost.feasible import (
+    Canonical,
+    check_feasible,
+    sample_feasible,
+    unchanged,
+)
 from spos_tf.errors import UserError
 from spos_tf.options import SearchOptions
 from spos_tf.search.evolution import (
@@ -38,6 +43,7 @@ class SteadyEvolution:
         constraints: All hard.
         options: The numbers of Algorithm 1, and the lag: candidate i is a
             function of the results before i - lag + 1.
+        canonical: See `GenerationSearch`.
 
     Raises:
         UserError: No architecture keeps the constraints.
@@ -48,11 +54,13 @@ class SteadyEvolution:
         space: SearchSpace,
         constraints: Sequence[Constraint],
         options: SearchOptions,
+        canonical: Canonical = unchanged,
     ) -> None:
         check_feasible(space, constraints)
         self.space = space
         self.constraints = tuple(constraints)
         self.options = options
+        self.canonical = canonical
         self._proposals: list[Encoding] = []
         self._proposed: set[tuple[int, ...]] = set()
         # Results by number, and those that all earlier ones are there for.
@@ -122,7 +130,12 @@ class SteadyEvolution:
     def _random(self, rng: np.random.Generator, count: int) -> list[Encoding]:
         return list(
             sample_feasible(
-                self.space, self.constraints, rng, count, avoid=self._proposed
+                self.space,
+                self.constraints,
+                rng,
+                count,
+                avoid=self._proposed,
+                canonical=self.canonical,
             )
         )
 
@@ -144,6 +157,7 @@ class SteadyEvolution:
             )
         else:
             return []
+        drawn = self.canonical(drawn)
         legal = drawn[all_allow(self.constraints, drawn)]
         new = (one for one in legal if as_key(one) not in self._proposed)
         return list(new)[:1]

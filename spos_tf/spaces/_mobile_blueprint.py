@@ -14,9 +14,9 @@ from spos_tf.ops.protocol import Block
 from spos_tf.space import Choice, SearchSpace
 from spos_tf.spaces._macro import WidenedMacro
 
-# Of (width of the output, stride): one block an option; None for the option
-# that only a block of stride 1 and equal widths has.
-BranchesOf = Callable[[int, int], Sequence[Block | None]]
+# From the width of the output, the stride, and whether the input may be passed
+# on as it is, to one block an option; None for an option that is not legal.
+BranchesOf = Callable[[int, int, bool], Sequence[Block | None]]
 
 
 def mobile_blueprint(
@@ -26,7 +26,6 @@ def mobile_blueprint(
     *,
     options: Sequence[str],
     branches_of: BranchesOf,
-    skip: Block,
     style: Style,
     first: InvertedResidual | None = None,
 ) -> Blueprint:
@@ -37,9 +36,8 @@ def mobile_blueprint(
         macro: What is not chosen.
         arguments: What tells the macro from the paper's.
         options: Of every choice block.
-        branches_of: Blocks of a slot by output width and stride; None stands
-            where `skip` comes if the shapes agree.
-        skip: The block that leaves its input as it is.
+        branches_of: Blocks of a slot by output width, stride, and whether
+            input and output have one shape.
         style: Of stem and head.
         first: The fixed block, if there is one.
     """
@@ -53,10 +51,7 @@ def mobile_blueprint(
             strides = 1 if block else macro.stage_strides[stage]
             may_skip = strides == 1 and width == stage_width
             width = stage_width
-            branches = tuple(
-                skip if branch is None and may_skip else branch
-                for branch in branches_of(width, strides)
-            )
+            branches = tuple(branches_of(width, strides, may_skip))
             slot = f"stage{stage + 1}.block{block + 1}"
             choices.append(Choice(f"{slot}.op", tuple(options)))
             legal.append(

@@ -83,9 +83,12 @@ PRESETS = {
 }
 
 
-def _branches(width: int, strides: int) -> Sequence[Block | None]:
+def _branches(
+    width: int, strides: int, may_skip: bool
+) -> Sequence[Block | None]:
+    skip = Identity() if may_skip else None
     return [
-        None
+        skip
         if arguments is None
         else InvertedResidual(
             **arguments, out_channels=width, style=STYLE, strides=strides
@@ -121,7 +124,6 @@ def _fbnet(
         differ,
         options=OPTIONS,
         branches_of=_branches,
-        skip=Identity(),
         style=STYLE,
     )
 

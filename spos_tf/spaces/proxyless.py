@@ -114,12 +114,14 @@ def _presets(macro: ProxylessMacro) -> dict[str, ProxylessMacro]:
 PRESETS = _presets(_DEFAULT)
 
 
-def _branches(width: int, strides: int) -> Sequence[Block | None]:
+def _branches(
+    width: int, strides: int, may_skip: bool
+) -> Sequence[Block | None]:
     blocks = [
         InvertedResidual(kernel, times, width, STYLE, strides)
         for kernel, times in _BLOCKS
     ]
-    return (*blocks, None)
+    return (*blocks, Identity() if may_skip else None)
 
 
 def _proxyless(
@@ -146,7 +148,6 @@ def _proxyless(
         differ,
         options=OPTIONS,
         branches_of=_branches,
-        skip=Identity(),
         style=STYLE,
         first=first,
     )

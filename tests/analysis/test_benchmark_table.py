@@ -9,6 +9,7 @@ import pytest
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.errors import UserError
+from spos_tf.options import CorrelationOptions
 from spos_tf.space.choice import Choice
 from spos_tf.space.search_space import SearchSpace, parse_encoding
 from spos_tf.spaces import (
@@ -152,7 +153,7 @@ def test_a_sample_is_of_its_seed_and_not_of_the_order_of_rows(write, space):
         ),
         ({"arch": TEXTS, "a": (1, 2, np.inf, 4)}, "a", "has inf in row 3"),
         ({"arch": TEXTS, "a": ("1", "2", "x", "4")}, "a", "'x' in row 3"),
-        ({"a": ACCURACIES}, "a", "column arch_str or arch; .* has: a[.]"),
+        ({"a": ACCURACIES}, "a", "column arch_str or arch, .* has: a[.]"),
     ],
 )
 def test_columns_that_will_not_do(write, name, columns, column, message):
@@ -249,3 +250,79 @@ def test_the_real_table(shared_dir):
     assert not {"ops", "latency_ms", "edges"} & {*table.columns}
     # Index 1 is in the benchmark's documentation: CIFAR-10 test accuracy.
     assert table.numbers("test200_cifar10")[1] == pytest.approx(93.66)
+
+
+def test_encodings_stand_for_a_text(write, space):
+    encodings = np.array([[0, 0], [1, 0], [2, 1], [0, 1]], np.uint8)
+    path = write("table.npz", encodings=encodings, test=ACCURACIES)
+    table = read_table(path)
+    assert table.architectures == TEXTS
+    assert table.accuracy_columns == ("test",)
+    assert len(architectures(path, space)) == 4
+
+
+@pytest.mark.parametrize(
+    "encodings", [np.zeros((4, 2)), np.zeros(4, np.int32)], ids=["real", "flat"]
+)
+def test_encodings_of_another_kind_are_refused(write, encodings):
+    path = write("table.npz", encodings=encodings, test=ACCURACIES)
+    with pytest.raises(UserError, match="rows of option indices; got"):
+        read_table(path)
+
+
+def test_equal_networks_count_once(write, space):
+    # As if 0 in the second place could stand anywhere: 0,1 is 1,0.
+    path = write(
+        "table.npz", arch=("0,1", "2,1", "0,0", "1,0"), test=ACCURACIES
+    )
+    found = sub_table(
+        read_table(path),
+        space,
+        parse_encoding,
+        lambda rows: np.where((rows == [0, 1]).all(1)[:, None], [1, 0], rows),
+    )
+    assert found.encodings.tolist() == [[0, 0], [1, 0], [2, 1]]
+    # The row that says it in canonical form, though it comes last.
+    assert found.rows.tolist() == [2, 3, 1]
+    assert (found.left_out, found.equal) == (0, 1)
+    assert found.sample(2, seed=0).equal == 1
+
+
+def test_equal_networks_without_the_canonical_row(write, space):
+    path = write("table.npz", arch=("0,1", "1,1"), test=ACCURACIES[:2])
+    found = sub_table(
+        read_table(path),
+        space,
+        parse_encoding,
+        lambda rows: np.full_like(rows, 1) - [[0, 1]],
+    )
+    assert found.encodings.tolist() == [[1, 0]]
+    assert found.rows.tolist() == [0]
+
+
+def test_a_second_sample_shares_nothing_with_the_first(write):
+    space = SearchSpace("toy", (Choice("a", tuple(range(10))),) * 1)
+    path = write(
+        "table.npz",
+        arch=tuple(map(str, range(10))),
+        test=np.arange(10.0),
+    )
+    table = architectures(path, space)
+    first = table.sample(6, seed=0)
+    second = table.sample(4, seed=1, without=(0, 6))
+    assert sorted([*first.rows, *second.rows]) == list(range(10))
+    rest = table.sample(0, seed=1, without=(0, 6))
+    assert rest.rows.tolist() == second.rows.tolist()
+    # A smaller one is part of a larger, here too.
+    part = table.sample(2, seed=1, without=(0, 6))
+    assert {*part.rows} < {*second.rows}
+    with pytest.raises(UserError, match="4 architectures .* not in `without"):
+        table.sample(5, seed=1, without=(0, 6))
+    with pytest.raises(UserError, match="at most the 0 architectures"):
+        table.sample(0, seed=1, without=(0, 10))
+
+
+@pytest.mark.parametrize("text", ["5", "0:", ":5", "0:0", "a:5", "-1:5", "1:²"])
+def test_another_sample_that_is_none(text):
+    with pytest.raises(UserError, match="SEED:COUNT, such as 0:500; got"):
+        CorrelationOptions(without_sample=text)

@@ -139,6 +139,12 @@ def test_scores_that_are_all_equal_give_no_correlation():
     assert "not defined" in str(found)
 
 
+def test_two_architectures_are_enough():
+    assert correlate([1, 2], [3, 4], resamples=5).kendall.tau == 1
+    assert correlate([2, 1], [3, 4], resamples=5).kendall.tau == -1
+    assert correlate([1, 1], [3, 4], resamples=5).kendall.tau is None
+
+
 def test_one_architecture_is_too_few():
     with pytest.raises(UserError, match="at least 2 architectures; got 1"):
         correlate([1], [1])

@@ -36,8 +36,17 @@ _CELLS = {
     "preset": "demo",
     "stage_widths": [8, 12],
 }
+_CHANNELS = {
+    "preset": "demo",
+    "stem_width": 8,
+    "stage_widths": [8, 12],
+    "expansion": 2,
+    "last_width": 16,
+}
 SMALLEST = {
+    "channel_bench_macro": _CHANNELS,
     "fbnet": _MOBILE,
+    "nas_bench_macro": _MOBILE,
     "nasbench201": _CELLS,
     "nasbench201_reduce1": _CELLS,
     "nasbench201_reduce2": _CELLS,

@@ -75,7 +75,7 @@ def test_an_architecture_file_finds_its_network_again():
     for name in space_names():
         for preset in preset_names(name):
             blueprint = build_blueprint(name, preset=preset, num_classes=7)
-            encoding = [0] * blueprint.search_space.num_choices
+            encoding = blueprint.search_space.legal_table[:, 0]
             text = blueprint.architecture(encoding).to_json()
             read = Architecture.from_dict(json.loads(text), source="test")
             assert blueprint_of(read) == blueprint

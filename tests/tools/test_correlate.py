@@ -95,10 +95,13 @@ def test_checkpoints_are_compared_and_a_killed_run_ends_the_same(
         "correlation.json",
         "over_training.json",
         "over_training.png",
+        "read_outs.json",
+        "read_outs.md",
         "run.json",
         "scatter.png",
         "scored_with.json",
         "scores.jsonl",
+        "scores.npz",
     }
     found = scores(folder)
     assert {*found} == {(step, *one) for step in (1, 2, 3) for one in ALL}

@@ -1,0 +1,249 @@
+r"""Search by truth: how good are the networks that a search picks?
+
+Evolution and random search run over stored scores of a supernet, under
+limits; the true accuracy of what they pick is looked up in the benchmark.
+Beside them stand choices that need no supernet. No network is evaluated, so
+this takes seconds:
+
+  python benchmarks/search_by_truth.py --output=docs/results/search_by_truth \
+      --scores=docs/results/nas_bench_macro_seed0.npz
+
+It prints a table and writes OUTPUT.json and OUTPUT.png. A file of scores is
+`scores.npz` of `spos correlate --num_architectures=0`. Searches are those of
+`spos search` with the same options, seed, and limits on the table's
+multiply-adds (benchmarks/table_macs.py); it proposes the same networks.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+
+import numpy as np
+from absl import app, flags
+
+from spos_tf.analysis.mean_interval import MeanInterval, mean_interval
+from spos_tf.analysis.stored_scores import read_scores
+from spos_tf.cost.constraint import Constraint
+from spos_tf.cost.counting import counts
+from spos_tf.cost.table import cost_table
+from spos_tf.errors import UserError
+from spos_tf.options import SearchOptions
+from spos_tf.report.truth_plot import AtLimit, plot_truth
+from spos_tf.search.evolution import Evolution
+from spos_tf.search.generations import RandomSearch
+from spos_tf.spaces import build_blueprint
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list("scores", None, "Files of scores, one a supernet.")
+flags.DEFINE_string("output", None, "Results, without their suffix.")
+flags.DEFINE_list("limits", ["40e6", "55e6", "70e6"], "Multiply-adds.")
+flags.DEFINE_integer("seeds", 20, "Searches of each kind and limit.")
+flags.DEFINE_integer("population", 20, "Candidates a generation.")
+flags.DEFINE_integer("generations", 5, "Generations.")
+flags.mark_flags_as_required(["scores", "output"])
+
+# Of the limit, what a random network at the limit costs at least.
+_AT_LIMIT = 0.97
+_SEARCHES = {"evolution": Evolution, "random search": RandomSearch}
+
+
+class Truth:
+    """Networks of a benchmark with scores, true accuracy and costs.
+
+    Args:
+        stored: Scores with truth, of every network of the space.
+    """
+
+    def __init__(self, stored):
+        name = stored.settings["search_space"]
+        if stored.truth is None:
+            raise UserError("The scores have no truth beside them.")
+        # The table's network, whatever the supernet's stem was.
+        self.blueprint = build_blueprint(name)
+        self.encodings = stored.encodings
+        canonical = self.blueprint.canonical(self.encodings)
+        if not np.array_equal(canonical, self.encodings):
+            raise UserError("The scores are not of canonical encodings.")
+        self.truth = stored.truth
+        self.cost = cost_table(self.blueprint, "macs")
+        self.macs = self.cost(self.encodings)
+        self.blocks = counts(self.blueprint)["blocks"](self.encodings)
+        self._places = {
+            tuple(one): place
+            for place, one in enumerate(self.encodings.tolist())
+        }
+        self._merits = stored.merits
+
+    def place(self, encoding):
+        """Row of a network."""
+        key = tuple(int(option) for option in encoding)
+        if key not in self._places:
+            raise UserError(f"The file has no score of network {key}.")
+        return self._places[key]
+
+    def picked(self, kind, limit, options):
+        """True accuracy of what one search picks."""
+        search = kind(
+            self.blueprint.search_space,
+            [Constraint(self.cost, maximum=limit)],
+            options,
+            self.blueprint.canonical,
+        )
+        while encodings := search.ask():
+            merits = [self._merits[self.place(one)] for one in encodings]
+            search.tell(encodings, merits)
+        return self.truth[self.place(search.best.encoding)]
+
+
+def at_limit(networks, limit, options):
+    """All ways to choose under a limit.
+
+    Args:
+        networks: A `Truth` for each supernet; all of the same table.
+        limit: Most multiply-adds.
+        options: Of the searches, one a seed.
+
+    Returns:
+        Values by the way's name, `[repetitions]`; of the searches supernet by
+        supernet, and seed by seed.
+    """
+    one = networks[0]
+    legal = one.macs <= limit
+    near = legal & (one.macs >= _AT_LIMIT * limit)
+    if not near.any():
+        raise UserError(f"No network costs about {limit:,.0f}.")
+    largest = legal & (one.macs == one.macs[legal].max())
+    most = legal & (one.blocks == one.blocks[legal].max())
+    return {
+        **{
+            name: np.array(
+                [
+                    truth.picked(kind, limit, option)
+                    for truth in networks
+                    for option in options
+                ]
+            )
+            for name, kind in _SEARCHES.items()
+        },
+        "random networks": one.truth[near],
+        "largest": one.truth[largest],
+        "most blocks": one.truth[most],
+        "best": one.truth[legal].max(keepdims=True),
+    }
+
+
+def summary(values):
+    """Means with intervals, and what the marks ask for.
+
+    `way` is the share of the way from random networks to the best, and
+    `lead` how far evolution is above each other choice, with intervals over
+    the searches. Random search has the same seeds, so it is paired.
+    """
+    means = {name: mean_interval(one) for name, one in values.items()}
+    random = means["random networks"].mean
+    best = means["best"].mean
+    evolution = values["evolution"]
+    beside = {
+        "random search": values["random search"],
+        **{
+            name: means[name].mean
+            for name in ("random networks", "largest", "most blocks")
+        },
+    }
+    return {
+        "means": {k: dataclasses.asdict(v) for k, v in means.items()},
+        "way": {
+            name: dataclasses.asdict(
+                mean_interval((values[name] - random) / (best - random))
+            )
+            for name in _SEARCHES
+        },
+        "lead": {
+            name: dataclasses.asdict(mean_interval(evolution - other))
+            for name, other in beside.items()
+        },
+    }
+
+
+def markdown(limits):
+    """A table of the summaries by limit."""
+    heading = ["multiply-adds", *limits[0]["means"], "evolution's way"]
+    lines = [heading, ["---"] * len(heading)]
+    for one in limits:
+        cells = [f"{one['limit'] / 1e6:g} M"]
+        for mean in one["means"].values():
+            found = MeanInterval(**mean)
+            cells.append(str(found) if found.count > 1 else f"{found.mean:.2f}")
+        way = MeanInterval(**one["way"]["evolution"])
+        cells.append(str(way))
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def draw(networks, limits, path):
+    """The picture: all networks, and each way to choose at each limit."""
+    one = networks[0]
+    names = ("random networks", "random search", "evolution", "best")
+    ways = {
+        name: [
+            AtLimit(
+                at["limit"] / 1e6,
+                at["means"][name]["mean"],
+                at["means"][name]["spread"],
+            )
+            for at in limits
+        ]
+        for name in names
+    }
+    # A tenth of the networks is so bad that the rest would be a line.
+    lowest = math.floor(np.percentile(one.truth, 10))
+    plot_truth(
+        one.macs / 1e6,
+        one.truth,
+        ways,
+        path,
+        cost_label="multiply-adds of the benchmark's network, millions",
+        lowest=lowest,
+    )
+
+
+def main(argv):
+    del argv
+    stored = [read_scores(path) for path in FLAGS.scores]
+    networks = [Truth(one) for one in stored]
+    tables = {one.settings["table"] for one in stored}
+    if len(tables) > 1:
+        raise UserError("All scores are of one table; got several.")
+    options = [
+        SearchOptions(
+            population=FLAGS.population,
+            generations=FLAGS.generations,
+            seed=seed,
+        )
+        for seed in range(FLAGS.seeds)
+    ]
+    limits = []
+    for text in FLAGS.limits:
+        values = at_limit(networks, float(text), options)
+        limits.append({"limit": float(text), **summary(values)})
+    result = {
+        "table": tables.pop(),
+        "scores": {
+            pathlib.Path(path).name: one.sha256
+            for path, one in zip(FLAGS.scores, stored, strict=True)
+        },
+        "evaluations": FLAGS.population * FLAGS.generations,
+        "seeds": FLAGS.seeds,
+        "limits": limits,
+    }
+    output = pathlib.Path(FLAGS.output)
+    text = json.dumps(result, indent=1)
+    output.with_suffix(".json").write_text(text + "\n", "utf-8")
+    draw(networks, limits, output.with_suffix(".png"))
+    print(markdown(limits))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,133 @@
+"""benchmarks/search_by_truth.py, on made-up scores whose truth is known."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from source_tree import REPO
+from spos_tf.analysis.stored_scores import StoredScores
+from spos_tf.cost.constraint import Constraint
+from spos_tf.cost.table import cost_table
+from spos_tf.cost.user_cost import load_cost, user_cost
+from spos_tf.options import SearchOptions
+from spos_tf.search.evolution import Evolution
+from spos_tf.spaces import build_blueprint
+
+FULL = build_blueprint("nas_bench_macro")
+PROXY = build_blueprint("nas_bench_macro", stem_stride=2)
+ALL = np.array(list(itertools.product(range(3), repeat=8)), np.int32)
+NETWORKS = np.unique(FULL.canonical(ALL), axis=0)
+# Each layer adds its own gain, for which multiply-adds are a poor guide.
+GAINS = np.random.default_rng(3).uniform(0, 2, (8, 3))
+TRUTH = 80 + GAINS[np.arange(8), NETWORKS].sum(axis=1)
+SETTINGS = {
+    "search_space": "nas_bench_macro",
+    "space_arguments": {"stem_stride": 2},
+    "direction": "max",
+    "table": "made up",
+}
+
+
+def program(*flags):
+    return subprocess.run(
+        [sys.executable, "benchmarks/search_by_truth.py", *flags],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Runs the program on scores; gives what it printed and wrote."""
+
+    def run(scores, *flags):
+        folder = tmp_path_factory.mktemp("truth")
+        StoredScores(NETWORKS, scores, SETTINGS, TRUTH).write(
+            folder / "scores.npz"
+        )
+        done = program(
+            f"--scores={folder / 'scores.npz'}",
+            f"--output={folder / 'found'}",
+            "--seeds=4",
+            *flags,
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads((folder / "found.json").read_text())
+        return done.stdout, found, folder
+
+    return run
+
+
+def test_with_perfect_scores_evolution_comes_close_to_the_best(run):
+    printed, found, folder = run(TRUTH)
+    assert [one["limit"] for one in found["limits"]] == [40e6, 55e6, 70e6]
+    macs = cost_table(FULL, "macs")(NETWORKS)
+    for one in found["limits"]:
+        mean = {name: value["mean"] for name, value in one["means"].items()}
+        legal = macs <= one["limit"]
+        assert mean["best"] == pytest.approx(TRUTH[legal].max())
+        largest = legal & (macs == macs[legal].max())
+        assert mean["largest"] == pytest.approx(TRUTH[largest].mean())
+        near = legal & (macs >= 0.97 * one["limit"])
+        assert mean["random networks"] == pytest.approx(TRUTH[near].mean())
+        assert (
+            mean["random networks"]
+            < mean["random search"]
+            < mean["evolution"]
+            <= mean["best"]
+        )
+        assert one["way"]["evolution"]["mean"] > 0.8
+        assert one["way"]["evolution"]["count"] == 4
+        lead = one["lead"]["random search"]
+        assert lead["mean"] == pytest.approx(
+            mean["evolution"] - mean["random search"]
+        )
+        assert lead["low"] <= lead["mean"] <= lead["high"]
+    assert found["table"] == "made up"
+    assert printed.count("\n") == 5 and "| 55 M | " in printed
+    image = matplotlib.image.imread(folder / "found.png")
+    assert image[..., :3].std() > 0.02
+
+
+def test_scores_that_know_nothing_find_nothing(run):
+    noise = np.random.default_rng(0).normal(size=len(TRUTH))
+    _, found, _ = run(noise, "--limits=55e6", "--seeds=8")
+    (one,) = found["limits"]
+    assert abs(one["way"]["evolution"]["mean"]) < 0.5
+
+
+def test_networks_without_a_score_are_refused(tmp_path):
+    path = tmp_path / "scores.npz"
+    StoredScores(NETWORKS[:50], TRUTH[:50], SETTINGS, TRUTH[:50]).write(path)
+    done = program(f"--scores={path}", f"--output={tmp_path / 'found'}")
+    assert done.returncode and "No network costs about" in done.stderr
+
+
+def test_a_search_of_the_smaller_supernet_proposes_the_same():
+    """`search` with the cost of benchmarks/table_macs.py."""
+    loaded = load_cost(f"{REPO / 'benchmarks' / 'table_macs.py'}:table_macs")
+    ours = user_cost(PROXY, loaded)
+    theirs = cost_table(FULL, "macs")
+    assert ours(ALL).tolist() == theirs(ALL).tolist()
+    options = SearchOptions(population=20, generations=3, seed=5)
+    found = []
+    for blueprint, cost in ((PROXY, ours), (FULL, theirs)):
+        search = Evolution(
+            blueprint.search_space,
+            [Constraint(cost, maximum=55e6)],
+            options,
+            blueprint.canonical,
+        )
+        proposed = []
+        while encodings := search.ask():
+            search.tell(encodings, [float(one.sum() % 5) for one in encodings])
+            proposed += [one.tolist() for one in encodings]
+        found.append(proposed)
+    assert found[0] == found[1] and len(found[0]) == 60
