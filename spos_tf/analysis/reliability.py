@@ -151,7 +151,7 @@ def spread_of(
         halves: See `reliability`.
         accuracy_images: Images of a score, if it is an accuracy; else None.
     """
-    if not scores:
+    if not len(scores):
         return Spread(None, None, None, None)
     values = np.asarray(scores, np.float64)
     mean = float(values.mean())

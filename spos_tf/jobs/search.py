@@ -84,6 +84,11 @@ def search_supernet(
     `front.json` and `front.png`. Searches of one supernet share their scores
     in `work_dir/search/scores.jsonl`.
 
+    At its end it says how far the scores can be trusted (`SearchResult.trust`
+    and docs/trust.md): how well they repeat on other images, and how much
+    better the winner is than random networks on images that neither training
+    nor search used.
+
     Args:
         supernet: From `train_supernet` or `load_supernet`.
         options: How it is searched.
@@ -280,12 +285,7 @@ class Search:
         if confirming is None:
             return None
         return confirm_winner(
-            best.encoding,
-            confirming(),
-            self._subject.blueprint.search_space,
-            self._algorithm.constraints,
-            self._options,
-            best.direction,
+            best.encoding, confirming(), self._algorithm, best.direction
         )
 
     def _memo(
@@ -431,5 +431,5 @@ class _Watch:
             # What is resumed has the best of a later generation, perhaps.
             candidates = self._record.candidates
             best = best_of(candidates)
-            known = self._write_best.confirmed(best)
-            self._write_best(best, self._trust_of(candidates, known))
+            confirmed = self._write_best.confirmed(best)
+            self._write_best(best, self._trust_of(candidates, confirmed))

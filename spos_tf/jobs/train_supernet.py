@@ -92,7 +92,8 @@ def train_supernet(
             `SupernetOptions`, which also say how paths are drawn.
         validation: Images that the weights do not see and paths are scored
             on, like `train`. If None, `holdout_per_class` images of every
-            class are kept back.
+            class are kept back, and `confirm_per_class` others on which a
+            search confirms its winner.
         recalibration: Images that batch norm is recalibrated on; the training
             images if None.
         class_names: Names of the classes in the order of the labels.

@@ -14,7 +14,6 @@ from spos_tf.analysis.reliability import (
     spread_of,
 )
 from spos_tf.analysis.trust import Trust
-from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.feasible import sample_feasible
 from spos_tf.evaluation.scorer import Encoding, Scorer
 from spos_tf.jobs.notes import tell
@@ -23,8 +22,8 @@ from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
 from spos_tf.options import SearchOptions
 from spos_tf.randomness import Purpose, derive_seed, generator
-from spos_tf.search.generations import as_key
-from spos_tf.space import SearchSpace
+from spos_tf.search.generations import GenerationSearch, as_key
+from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.candidate import Candidate
 from spos_tf.strict_json import parse_json
 
@@ -141,9 +140,7 @@ def _training_options(supernet: TrainedSupernet) -> Mapping[str, Any]:
 def confirm_winner(
     winner: Encoding,
     scorer: Scorer,
-    space: SearchSpace,
-    constraints: Sequence[Constraint],
-    options: SearchOptions,
+    algorithm: GenerationSearch | SteadyEvolution,
     direction: str,
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
@@ -151,19 +148,20 @@ def confirm_winner(
     Args:
         winner: Its encoding.
         scorer: On these images; see `Scorer.confirming`.
-        space: That was searched.
-        constraints: That the random networks keep too.
-        options: Of the search.
+        algorithm: That found it: its space, limits and seed hold for the
+            random networks too.
         direction: `"max"` or `"min"`.
 
     Raises:
         UserError: A score is not finite.
     """
+    seed = algorithm.options.seed
     drawn = sample_feasible(
-        space,
-        constraints,
-        generator(options.seed, Purpose.CONFIRMATION),
+        algorithm.space,
+        algorithm.constraints,
+        generator(seed, Purpose.CONFIRMATION),
         _RANDOM,
+        canonical=algorithm.canonical,
     )
     encodings = [winner, *map(as_key, drawn)]
     positions = scorer.submit(encodings)
@@ -180,7 +178,7 @@ def confirm_winner(
         [one.parts for one in results],
         direction=direction,
         resamples=_RESAMPLES,
-        seed=derive_seed(options.seed, Purpose.CONFIRMATION_RESAMPLES),
+        seed=derive_seed(seed, Purpose.CONFIRMATION_RESAMPLES),
     )
 
 
@@ -198,16 +196,16 @@ def confirmed_before(
         stored = data["trust"]["confirmed"]
         same = data["choices"] == json.loads(json.dumps(dict(choices)))
         ends = [stored["low"], stored["high"]]
-        numbers = [
+        winner, random_mean, difference = (
             float(stored[name])
             for name in ("winner", "random_mean", "difference")
-        ]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not same or any(isinstance(one, str) for one in ends):
         return None
     low, high = (None if one is None else float(one) for one in ends)
-    return Confirmed(*numbers, low, high)
+    return Confirmed(winner, random_mean, difference, low, high)
 
 
 def tell_trust(trust: Trust) -> None:

@@ -71,9 +71,12 @@ def test_workers_score_by_a_metric_like_this_process(supernet):
     alone = search(supernet, local, **given)
     assert same_record(found.candidates, alone.candidates)
     # Halves and the confirmation come from the workers too.
-    assert found.trust == alone.trust
+    assert found.trust.reliability == alone.trust.reliability
     assert found.trust.reliability.candidates == 4
-    assert found.trust.confirmed.low < found.trust.confirmed.high
+    # This process may have more threads than a worker.
+    assert dataclasses.asdict(found.trust.confirmed) == pytest.approx(
+        dataclasses.asdict(alone.trust.confirmed), rel=1e-3
+    )
 
 
 def held():

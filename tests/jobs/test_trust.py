@@ -23,7 +23,7 @@ SPACE = {
     "num_classes": 4,
 }
 # Checkpoints of the training: of few steps, and of many.
-HALF, WHOLE = 10, 120
+HALF, WHOLE = 15, 90
 PER_CLASS = 150
 OPTIONS = SearchOptions(
     strategy="random",
@@ -34,22 +34,18 @@ OPTIONS = SearchOptions(
 )
 
 
-def _data(seed, *, is_noise=False):
-    """Dots at places that are a matter of the class, below much noise."""
-    rng = np.random.default_rng(seed)
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory):
+    """Of dots at places that are a matter of the class, below much noise."""
+    rng = np.random.default_rng(2)
     labels = rng.permutation(np.repeat(np.arange(4), PER_CLASS))
-    images = rng.integers(0, 256, [len(labels), 8, 8, 3]).astype(np.float32)
-    patterns = np.random.default_rng(1).integers(0, 256, [4, 8, 8, 3])
-    if not is_noise:
-        images = 0.6 * images + 0.4 * patterns[labels]
-    return images.astype(np.uint8), labels.astype(np.int32)
-
-
-def _trained(work_dir, images):
+    noise = rng.integers(0, 256, [len(labels), 8, 8, 3])
+    patterns = rng.integers(0, 256, [4, 8, 8, 3])
+    images = (0.6 * noise + 0.4 * patterns[labels]).astype(np.uint8)
     return spos_tf.train_supernet(
         spos_tf.build_blueprint("shufflenet_blocks", **SPACE),
-        images,
-        work_dir=work_dir,
+        (images, labels),
+        work_dir=tmp_path_factory.mktemp("trained"),
         options=SupernetOptions(
             steps=WHOLE,
             batch_size=32,
@@ -64,18 +60,6 @@ def _trained(work_dir, images):
 
 
 @pytest.fixture(scope="module")
-def supernet(tmp_path_factory):
-    return _trained(tmp_path_factory.mktemp("trained"), _data(2))
-
-
-@pytest.fixture(scope="module")
-def at_chance(tmp_path_factory):
-    """There is nothing to learn: no network is better than another."""
-    images = _data(3, is_noise=True)
-    return _trained(tmp_path_factory.mktemp("chance"), images)
-
-
-@pytest.fixture(scope="module")
 def found(supernet):
     return spos_tf.search_supernet(supernet, options=OPTIONS)
 
@@ -84,8 +68,24 @@ def _best(found):
     return json.loads((found.folder / "best.json").read_text())
 
 
-def test_a_supernet_at_chance_is_called_so(at_chance):
-    trust = spos_tf.search_supernet(at_chance, options=OPTIONS).trust
+def test_a_supernet_at_chance_is_called_so(supernet, tmp_path):
+    """Labels that nothing can be known of: no network is better."""
+    rng = np.random.default_rng(3)
+    holdout = supernet.holdout
+    shuffled = {
+        name: dataclasses.replace(split, labels=rng.permutation(split.labels))
+        for name in ("validation", "confirmation")
+        for split in [getattr(holdout, name)]
+    }
+    trust = spos_tf.search_supernet(
+        dataclasses.replace(
+            supernet,
+            holdout=dataclasses.replace(holdout, **shuffled),
+            description={},
+        ),
+        options=OPTIONS,
+        work_dir=tmp_path,
+    ).trust
     assert trust.chance == 0.25
     # 200 images: a standard error of 3 %.
     assert trust.standard_error == pytest.approx(0.0306, abs=0.001)
@@ -95,8 +95,8 @@ def test_a_supernet_at_chance_is_called_so(at_chance):
     assert trust.confirmed.low < 0 < trust.confirmed.high
     if trust.reliability.value < 0.5:
         assert "cannot tell these networks apart" in trust.lines[0]
-    # 120 steps of 32 images, a quarter of them for each option.
-    assert "each option has seen 960 images; 300,000 are" in trust.lines[0]
+    # 90 steps of 32 images, a quarter of them for each option.
+    assert "each option has seen 720 images; 300,000 are" in trust.lines[0]
 
 
 def test_training_is_seen_in_the_figures(supernet, found):
