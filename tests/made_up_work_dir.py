@@ -165,7 +165,7 @@ def write_work_dir(folder, preset="demo", name="winner"):
         "max_abs_difference": 3.5e-06,
         "top1_agreement": 1.0,
         "accuracy": 0.75,
-        "images": 355,
+        "images": 360,
         "near_ties": 2,
     }
     entry = {"path": "model.tflite", "bytes": 61928, "sha256": "ab12" * 16}

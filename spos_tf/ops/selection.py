@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from spos_tf.errors import UserError
+
 
 class Path(NamedTuple):
     """One option of every choice.
@@ -73,7 +75,18 @@ Selection = Path | BranchWeights
 
 
 def as_selection(selection: Any) -> Selection:
-    """The same; an encoding, int32 `[num_choices]`, as the path it is."""
+    """The same; an encoding, integers `[num_choices]`, as the path it is.
+
+    Raises:
+        UserError: It is a tensor of no integers.
+    """
     if isinstance(selection, Path | BranchWeights):
         return selection
-    return Path(tf.convert_to_tensor(selection, tf.int32))
+    given = tf.convert_to_tensor(selection)
+    if not given.dtype.is_integer:
+        raise UserError(
+            "A path holds the number of an option for every choice, as "
+            f"integers; got {given.dtype.name}. Weights of branches are given "
+            "as BranchWeights(weights)."
+        )
+    return Path(tf.cast(given, tf.int32))

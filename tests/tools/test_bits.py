@@ -82,7 +82,7 @@ def test_it_is_exported_in_the_formats_that_hold_it(work_dir, tool, found):
     files = manifest["files"]
     assert set(files) == {*EXACT, *INTEGER}
     assert all(files[name]["top1_agreement"] > 0.99 for name in EXACT)
-    assert manifest["deploy_form"]["images"] == 355
+    assert manifest["deploy_form"]["images"] == 360
     sizes = {name: one["bytes"] for name, one in files.items()}
     assert sizes["onnx_qdq"] < sizes["onnx_deploy"] < sizes["onnx"]
     best = work_dir / "search" / "default" / "best.json"

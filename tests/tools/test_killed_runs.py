@@ -52,7 +52,7 @@ RETRAIN = [
     "--augmentation=shift",
     *TINY,
     "--encoding=0,1",
-    # 1,442 images to train on: the kill is in the second epoch or after it.
+    # 1,437 images to train on: the kill is in the second epoch or after it.
     "--batch_size=128",
     "--steps=60",
     "--checkpoint_every=4",
