@@ -74,6 +74,17 @@ class TrainedInOneStep:
         )
 
 
+def import_tensorflow() -> float:
+    """Seconds of a process that imports TensorFlow and ends."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", "import tensorflow"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - start
+
+
 def _until(done: Callable[[], bool], tool: str, *arguments: str) -> float:
     start = time.perf_counter()
     with tempfile.TemporaryFile() as output:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spos_tf.cost.counts import network_cost
+    from spos_tf.data.inputs import split_arrays
     from spos_tf.data.sources import folder, tfds
     from spos_tf.errors import UserError
+    from spos_tf.jobs.check_data import check_data
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.export import export_subnet
     from spos_tf.jobs.latency import build_latency_table
@@ -40,8 +42,10 @@ __version__ = "0.2.0"
 # By the module that has them.
 _NAMES = {
     "cost.counts": ("network_cost",),
+    "data.inputs": ("split_arrays",),
     "data.sources": ("folder", "tfds"),
     "errors": ("UserError",),
+    "jobs.check_data": ("check_data",),
     "jobs.correlate": ("correlate_supernet",),
     "jobs.export": ("export_subnet",),
     "jobs.latency": ("build_latency_table",),
@@ -65,6 +69,8 @@ _NAMES = {
     "space": ("Architecture", "Choice", "SearchSpace"),
     "spaces": ("build_blueprint",),
 }
+# Of what computes no network; errors have to be there when others raise them.
+_WITHOUT_KERAS = ("errors", "options", "space")
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -86,6 +92,7 @@ __all__ = [
     "build_blueprint",
     "build_latency_table",
     "build_subnet",
+    "check_data",
     "correlate_supernet",
     "export_subnet",
     "folder",
@@ -93,6 +100,7 @@ __all__ = [
     "load_supernet",
     "network_cost",
     "search_supernet",
+    "split_arrays",
     "tfds",
     "train_subnet",
     "train_supernet",
@@ -103,6 +111,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'spos_tf' has no attribute {name!r}")
+    if _MODULES[name] not in _WITHOUT_KERAS:
+        from spos_tf.keras_settings import check_keras
+
+        check_keras()
     module = importlib.import_module(f"spos_tf.{_MODULES[name]}")
     value = globals()[name] = getattr(module, name)
     return value

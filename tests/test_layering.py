@@ -30,6 +30,8 @@ FLOORS = (
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 
 TFMOT_ADAPTER = "spos_tf/quantization/tfmot_adapter.py"
+# It is copied to other devices and run there: a program with flags of its own.
+DEVICE_PROGRAM = "spos_tf/export/measure_parts.py"
 TENSOR_LIBRARIES = {
     "keras",
     "tensorflow",
@@ -43,7 +45,9 @@ GROUND = (
     "",
     "errors",
     "atomic_write",
+    "keras_settings",
     "options",
+    "paths",
     "plain_arrays",
     "randomness",
     "run_lock",
@@ -146,7 +150,8 @@ def writes_tf_keras(module: Module) -> Broken:
 
 def reads_flags(module: Module) -> Broken:
     """The library takes arguments; only the command line reads flags."""
-    if module.path.startswith(("spos_tf/cli/", "benchmarks/", "qa/")):
+    with_flags = ("spos_tf/cli/", "benchmarks/", "qa/", DEVICE_PROGRAM)
+    if module.path.startswith(with_flags):
         return
     for line, name in module.imports():
         if name.startswith(("absl.flags", "absl.app", "argparse")):
@@ -160,7 +165,12 @@ def reads_flags(module: Module) -> Broken:
 
 def speaks_of_flags(module: Module) -> Broken:
     """The library names parameters in backticks; the command line adds --."""
-    elsewhere = ("spos_tf/cli/", "spos_tf/report/", "spos_tf/options/")
+    elsewhere = (
+        "spos_tf/cli/",
+        "spos_tf/report/",
+        "spos_tf/options/",
+        DEVICE_PROGRAM,
+    )
     if not module.path.startswith("spos_tf/") or module.path.startswith(
         elsewhere
     ):
@@ -257,6 +267,14 @@ SNIPPETS = [
 )
 def test_rule_can_fail(rule, path, source):
     assert list(rule(Module(f"spos_tf/{path}", source)))
+
+
+def test_the_program_for_devices_imports_nothing_of_ours():
+    (module,) = (
+        one for one in modules("spos_tf/export") if one.path == DEVICE_PROGRAM
+    )
+    tops = {name.split(".")[0] for _, name in module.imports()}
+    assert tops - set(sys.stdlib_module_names) == {"numpy"}
 
 
 def test_every_rule_has_a_snippet():

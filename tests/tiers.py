@@ -24,6 +24,7 @@ PROCESS = (
     "networks/test_int8_subnet.py",
     "networks/test_supernet.py",
     "ops/test_segment_functions.py",
+    "test_keras_settings.py",
     "test_public_names.py",
     "test_readme.py",
     "test_round_trips.py",

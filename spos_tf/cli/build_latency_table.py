@@ -1,4 +1,4 @@
-r"""Measures a latency table on this machine, and how honest it is.
+r"""Measures a latency table, and checks how well it predicts whole networks.
 
 Example:
   spos build_latency_table --search_space=shufflenet_blocks \
@@ -11,18 +11,38 @@ table; with --check_architectures, OUTPUT.report.json and OUTPUT.report.md
 compare its predictions with whole networks measured end to end. What is
 measured is kept in OUTPUT.partial.json at once: start it again to resume.
 Leave the machine alone meanwhile. See docs/latency.md.
+
+For another device, write the parts with --export_parts=FOLDER, run
+FOLDER/measure_parts.py there, and make the table with --import_measurements
+and --output. See docs/device_latency.md.
 """
 
 import dataclasses
 import pathlib
 
 from spos_tf.cli.program import Command, Given
+from spos_tf.errors import UserError
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
+from spos_tf.options.fields import PLACE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    output: str | None = option(None, "The table to write, a YAML file.")
+    output: str | None = option(
+        None, "The table to write, a YAML file.", effect=PLACE
+    )
+    export_parts: str | None = option(
+        None,
+        "A folder for the parts as files, to be measured on another device by "
+        "the measure_parts.py in it.",
+        effect=PLACE,
+    )
+    import_measurements: str | None = option(
+        None,
+        "What was measured there: the file of measure_parts.py, or a folder "
+        "of benchmark_model's output. The table is made of it.",
+        effect=PLACE,
+    )
 
 
 def main(given: Given) -> None:
@@ -30,16 +50,44 @@ def main(given: Given) -> None:
     from spos_tf.cli.objects import blueprint_of
     from spos_tf.jobs.latency import build_latency_table
 
+    files, options = given(_Options), given(LatencyOptions)
     blueprint = blueprint_of(given(SpaceOptions))
-    output = pathlib.Path(str(given(_Options).output))
-    options = given(LatencyOptions)
-    table = build_latency_table(blueprint, output, options=options)
+    if files.export_parts is not None:
+        if files.output is not None or files.import_measurements is not None:
+            raise UserError(
+                "`export_parts` writes no table. Leave `output` and "
+                "`import_measurements` out."
+            )
+        manifest = build_latency_table(
+            blueprint, options=options, export_parts=files.export_parts
+        )
+        print(f"{manifest}; measure with {manifest.parent}/measure_parts.py")
+        return
+    if files.output is None:
+        raise UserError("`output` or `export_parts` is required. Try --help.")
+    output = pathlib.Path(files.output)
+    if files.import_measurements is None:
+        table = build_latency_table(blueprint, output, options=options)
+        is_checked = bool(options.check_architectures)
+    else:
+        typed = [
+            one.name
+            for one in LatencyOptions.described()
+            if given.is_typed(one.name)
+        ]
+        if typed:
+            raise UserError(
+                f"`import_measurements` says how it was measured; got also "
+                f"`{typed[0]}`. Leave it out."
+            )
+        table = build_latency_table(
+            blueprint, output, import_measurements=files.import_measurements
+        )
+        is_checked = True
     print(f"{len(table.entries)} parts: {output}")
-    if options.check_architectures:
-        report = output.with_name(f"{output.name}.report.md")
+    report = output.with_name(f"{output.name}.report.md")
+    if is_checked and report.exists():
         print(report.read_text("utf-8"), end="")
 
 
-COMMAND = Command(
-    __doc__, (_Options, SpaceOptions, LatencyOptions), main, ("output",)
-)
+COMMAND = Command(__doc__, (_Options, SpaceOptions, LatencyOptions), main)

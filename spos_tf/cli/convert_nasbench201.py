@@ -32,6 +32,7 @@ from spos_tf.atomic_write import unfinished
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import Options, option
+from spos_tf.options.fields import PLACE
 
 _LOGGER = logging.getLogger("spos_tf")
 
@@ -39,9 +40,11 @@ _LOGGER = logging.getLogger("spos_tf")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
     source: str | None = option(
-        None, "Folder or file of the benchmark, as it was published."
+        None,
+        "Folder or file of the benchmark, as it was published.",
+        effect=PLACE,
     )
-    output: str | None = option(None, "The table to write, .npz.")
+    output: str | None = option(None, "The table to write, .npz.", effect=PLACE)
 
 
 def _with_bar(entries: Iterator, count: int) -> Iterator:

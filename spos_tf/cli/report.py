@@ -18,13 +18,16 @@ import dataclasses
 
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import Options, option
+from spos_tf.options.fields import PLACE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
     work_dir: str | None = option(None, "Folder of results to show.")
     output: str | None = option(
-        None, "The file to write; report.html in the work_dir if unset."
+        None,
+        "The file to write; report.html in the work_dir if unset.",
+        effect=PLACE,
     )
     search_space: tuple[str, ...] = option(
         (),

@@ -122,9 +122,9 @@ class MeasuredTable:
         shape = "x".join(map(str, option.input_shape))
         return f"{_name(option.name, option.choices)} on {shape}"
 
-    def write(self, path: str | pathlib.Path) -> None:
-        """Writes it as YAML; the file is whole or not there."""
-        data = {
+    def to_dict(self) -> dict[str, Any]:
+        """What the file says; times are rounded."""
+        return {
             "schema": SCHEMA,
             "kind": KIND,
             **{
@@ -135,8 +135,13 @@ class MeasuredTable:
             "overhead_ms": self.overhead_ms,
             "entries": [_entry_to_dict(entry) for entry in self.entries],
         }
+
+    def write(self, path: str | pathlib.Path) -> None:
+        """Writes it as YAML; the file is whole or not there."""
         # One line for what holds plain values only: it is there to be read.
-        text = yaml.safe_dump(data, default_flow_style=None, sort_keys=False)
+        text = yaml.safe_dump(
+            self.to_dict(), default_flow_style=None, sort_keys=False
+        )
         with unfinished(path) as temporary:
             temporary.write_text(text, "utf-8")
 

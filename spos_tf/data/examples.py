@@ -21,8 +21,9 @@ class Split:
     Attributes:
         items: by kind. "pixels": decoded RGB `[n, height, width, 3]`, uint8,
             or float32 of 0 to 255 where pixels are no whole numbers.
-            "encoded": object `[n]` of bytes, JPEG, PNG, BMP or GIF. "files":
-            object `[n]` of bytes, paths of such images.
+            "encoded": object `[n]` of bytes, of a format of
+            `pictures.FORMATS`. "files": object `[n]` of bytes, paths of such
+            images.
         labels: int32 `[n]`.
         kind: what the items are.
         name: what messages call the split.
@@ -148,8 +149,14 @@ AnySplit = Split | StreamSplit
 class Source:
     """A data set: its classes, its training split and its test split.
 
+    Attributes:
+        notes: What people should know of how it was read, a line each.
+        faults: What is wrong with it, a line each.
+        strict: Whether a fault or an empty split is an error.
+
     Raises:
-        UserError: a label outside `[0, num_classes)`, or an empty split.
+        UserError: a label outside `[0, num_classes)`; where it is strict, the
+            first fault or an empty split.
     """
 
     name: str
@@ -157,10 +164,15 @@ class Source:
     class_names: tuple[str, ...]
     train: AnySplit
     test: AnySplit
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    strict: bool = True
 
     def __post_init__(self) -> None:
+        if self.faults and self.strict:
+            raise UserError(self.faults[0])
         for split in (self.train, self.test):
-            if not len(split):
+            if not len(split) and self.strict:
                 raise UserError(
                     f"Both splits of a data set hold images; '{self.name}' "
                     f"has none in '{split.name}'. Add images or choose "

@@ -4,6 +4,8 @@ Each becomes an `Images`, so that a job does not ask of which kind they are.
 """
 
 import contextlib
+import functools
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -14,17 +16,23 @@ from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import reading_errors
+from spos_tf.data.reading import (
+    bad_heads,
+    reading_errors,
+    unreadable_words,
+)
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     confirmation_count,
     hold_out,
     input_fingerprint,
     random_subset,
+    take_fraction,
 )
 from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 
+_LOGGER = logging.getLogger("spos_tf")
 # Arguments for which the test images of a data set are taken.
 _OF_TEST = ("test", "compare_on")
 
@@ -128,6 +136,7 @@ class SplitImages:
         num_classes: Of the labels.
         class_names: In the order of the labels; None where nobody said.
         name: What messages call the data set.
+        beside: The other split of the data set, if there is one.
     """
 
     def __init__(
@@ -136,11 +145,25 @@ class SplitImages:
         num_classes: int,
         class_names: tuple[str, ...] | None,
         name: str,
+        beside: AnySplit | None = None,
     ) -> None:
         self.split = split
         self.class_names = class_names
         self._num_classes = num_classes
         self._name = name
+        self._beside = beside
+
+    def refuse_bad_files(self) -> None:
+        """Looks at the first bytes of all files of the data set.
+
+        Raises:
+            UserError: Files are missing, empty or no images; it names them.
+        """
+        faults = bad_heads(self.split)
+        if self._beside is not None:
+            faults += bad_heads(self._beside)
+        if faults:
+            raise UserError(unreadable_words(faults))
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """See `Images`."""
@@ -235,9 +258,51 @@ def _of_source(
             f"the network has {num_classes}. Use a network with "
             f"`num_classes={source.num_classes}`."
         )
-    split = source.test if argument in _OF_TEST else source.train
+    for note in source.notes:
+        _say_once(note)
+    split, beside = source.train, source.test
+    if argument in _OF_TEST:
+        split, beside = beside, split
     names = names or source.class_names
-    return SplitImages(split, num_classes, names, source.name)
+    return SplitImages(split, num_classes, names, source.name, beside)
+
+
+@functools.cache
+def _say_once(note: str) -> None:
+    """A job reads its data set for each of its arguments."""
+    _LOGGER.warning(note)
+
+
+def split_arrays(
+    images: Any, labels: Any, *, test_fraction: float, seed: int = 0
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Splits arrays into training and test images, class by class.
+
+    Args:
+        images: uint8 `[n, height, width, 3]`, or floats of 0 to 255.
+        labels: Integers `[n]`.
+        test_fraction: Share of every class that is test, in (0, 1); at least
+            one image of a class, and one stays.
+        seed: Of the draw: the same images for the same seed.
+
+    Returns:
+        `(images, labels)` to train on and `(images, labels)` to test on.
+
+    Raises:
+        UserError: The arrays or the fraction are out of range.
+
+    Example:
+        >>> train, test = spos_tf.split_arrays(  # doctest: +SKIP
+        ...     images, labels, test_fraction=0.2)
+    """
+    if not 0.0 < test_fraction < 1.0:
+        raise UserError(
+            f"`test_fraction` is in (0, 1); got {test_fraction}. Give for "
+            "example 0.2."
+        )
+    split = array_split(images, labels, argument="images")
+    train, test = take_fraction(split, test_fraction, seed)
+    return (train.items, train.labels), (test.items, test.labels)
 
 
 def array_split(images: Any, labels: Any, *, argument: str) -> Split:

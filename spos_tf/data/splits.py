@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,9 +18,13 @@ from spos_tf.data.examples import (
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 
+SplitKind = TypeVar("SplitKind", Split, StreamSplit)
+
 _SCAN_BATCH = 1024
 # Images of a class that confirm a winner, where nobody says how many.
 _MOST_CONFIRMATION = 50
+# Of the draw of test images: the same in every run, whatever its seed.
+_FRACTION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,6 +171,39 @@ def confirmation_count(
     count = min(_MOST_CONFIRMATION, size // 10)
     left = size - holdout_per_class - count
     return count if 2 * left >= size else 0
+
+
+def take_fraction(
+    split: SplitKind, fraction: float, seed: int = _FRACTION_SEED
+) -> tuple[SplitKind, SplitKind]:
+    """Splits a share of the images off, to be tested on.
+
+    Where labels are in memory it is that share of every class, rounded, but
+    at least one image, and one stays. Of a stream it is a plain random share.
+
+    Args:
+        split: The images.
+        fraction: In (0, 1).
+        seed: Of the draw.
+
+    Returns:
+        What is left, named "train", and what was split off, named "test".
+    """
+    generator = np.random.default_rng(seed)
+    if isinstance(split, Split):
+        groups = [
+            np.flatnonzero(split.labels == label)
+            for label in np.unique(split.labels)
+        ]
+    else:
+        groups = [np.arange(len(split))]
+    taken = np.zeros(len(split), bool)
+    for group in groups:
+        count = round(fraction * len(group))
+        count = min(max(count, 1), len(group) - 1)
+        taken[generator.permutation(group)[:count]] = True
+    left = split.select(np.flatnonzero(~taken), "train")
+    return left, split.select(np.flatnonzero(taken), "test")
 
 
 def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:

@@ -1,10 +1,8 @@
 """Says on what a measurement was made."""
 
-import importlib.metadata
-import os
-import pathlib
-import platform
 from typing import Any
+
+from spos_tf.export import measure_parts
 
 _PACKAGES = {
     "tflite": "ai-edge-litert",
@@ -19,23 +17,4 @@ def describe_machine(runtime: str) -> dict[str, Any]:
     Args:
         runtime: A key of `spos_tf.export.timing.RUNTIMES`.
     """
-    package = _PACKAGES[runtime]
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count() or 0,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        package: importlib.metadata.version(package),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() in ("model name", "Model", "Hardware"):
-            return value.strip()
-    return platform.processor() or platform.machine()
+    return measure_parts.describe_machine(_PACKAGES[runtime])

@@ -8,21 +8,19 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import onnxruntime
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
 from spos_tf.errors import UserError
+from spos_tf.export import measure_parts
 from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.onnx_model import write_onnx
 from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.silence import silenced
 
-# Runs a network once and returns milliseconds.
-Session = Callable[[], float]
+Session = measure_parts.Session
 
 
 class Timing(NamedTuple):
@@ -95,12 +93,7 @@ def open_session(
     for name, value in (("threads", threads), ("batch", batch)):
         if value < 1:
             raise UserError(f"{name} is at least 1; got {value}.")
-    shape = (batch, *model.input_shape[1:])
-    # Image values for images, features of a common size for parts. Zeros
-    # would do, but a runtime may be quicker with them.
-    rng = np.random.default_rng(0)
-    top = 255 if shape[-1] == 3 else 1
-    values = rng.uniform(0, top, shape).astype(np.float32)
+    values = measure_parts.input_values((batch, *model.input_shape[1:]))
     return RUNTIMES[runtime](model, values, threads)
 
 
@@ -112,20 +105,7 @@ def interleaved(
     seed: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> np.ndarray:
-    """Times several sessions in turns, each round in another random order.
-
-    What changes slowly (clock rate, other programs) then changes them all
-    alike, and each finds the caches as the others left them.
-
-    Args:
-        sessions: From `open_session`.
-        rounds: Rounds measured.
-        warmup: Rounds before them.
-        seed: Of the orders.
-        progress: Called after every round.
-
-    Returns:
-        Milliseconds, float64 `[rounds, sessions]`.
+    """Times several sessions in turns; see `measure_parts.interleaved`.
 
     Raises:
         UserError: No rounds, or fewer than no warm-up.
@@ -135,14 +115,9 @@ def interleaved(
             "A timing has at least 1 round and 0 of warm-up; got "
             f"{rounds} and {warmup}."
         )
-    rng = np.random.default_rng(seed)
-    times = np.zeros((warmup + rounds, len(sessions)))
-    for row in times:
-        for index in rng.permutation(len(sessions)):
-            row[index] = sessions[index]()
-        if progress is not None:
-            progress()
-    return times[warmup:]
+    return measure_parts.interleaved(
+        sessions, rounds, warmup=warmup, seed=seed, progress=progress
+    )
 
 
 def timing_of(times: np.ndarray) -> Timing:
@@ -188,51 +163,32 @@ def _frozen(model: keras.Model, shape: tuple[int, ...]):
     return convert_variables_to_constants_v2(concrete)
 
 
+def convert_tflite(model: keras.Model, batch: int) -> bytes:
+    """A TFLite file of a network, or of a part of one, for a batch size."""
+    shape = (batch, *model.input_shape[1:])
+    with silenced():
+        function = _frozen(with_channel_split(model, "transposed"), shape)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+        content: bytes = converter.convert()
+    return content
+
+
 def _open_tflite(
     model: keras.Model, values: np.ndarray, threads: int
 ) -> Session:
+    content = convert_tflite(model, len(values))
     with silenced():
-        function = _frozen(
-            with_channel_split(model, "transposed"), values.shape
-        )
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-        content = converter.convert()
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-    (source,) = interpreter.get_input_details()
-
-    def run() -> float:
-        interpreter.set_tensor(source["index"], values)
-        start = time.perf_counter()
-        interpreter.invoke()
-        return (time.perf_counter() - start) * 1e3
-
-    return run
+        session, _ = measure_parts.open_tflite(content, values, threads)
+    return session
 
 
 def _open_onnx(model: keras.Model, values: np.ndarray, threads: int) -> Session:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.onnx"
         write_onnx(model, path)
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+        return measure_parts.open_onnx(
+            str(path), values, (len(values), *model.output_shape[1:]), threads
         )
-    output = np.zeros((len(values), *model.output_shape[1:]), np.float32)
-    source = onnxruntime.OrtValue.ortvalue_from_numpy(values)
-    target = onnxruntime.OrtValue.ortvalue_from_numpy(output)
-    binding = session.io_binding()
-    binding.bind_ortvalue_input("image", source)
-    binding.bind_ortvalue_output("logits", target)
-
-    def run() -> float:
-        start = time.perf_counter()
-        session.run_with_iobinding(binding)
-        return (time.perf_counter() - start) * 1e3
-
-    return run
 
 
 def _open_tensorflow(

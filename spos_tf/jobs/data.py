@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from spos_tf.data.inputs import Images, images_of
+from spos_tf.data.inputs import Images, SplitImages, images_of
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     default_augmentation,
@@ -101,6 +101,7 @@ def training_data(
         num_classes=blueprint.num_classes,
         class_names=class_names,
     )
+    refuse_bad_files(images)
     preprocessing = preprocessing_of(blueprint, options)
     inputs = {"train": images.fingerprint()}
     scored: Images | None = None
@@ -113,6 +114,7 @@ def training_data(
             num_classes=blueprint.num_classes,
             class_names=class_names,
         )
+        refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
         usual = images.confirmation_count(holdout_per_class)
@@ -169,6 +171,16 @@ def _confirmation(
         "of a search on (`confirm_per_class`)."
     )
     return left, held, count
+
+
+def refuse_bad_files(images: Images) -> None:
+    """Refuses image files that are none before hours of training have passed.
+
+    Raises:
+        UserError: It names all of them.
+    """
+    if isinstance(images, SplitImages):
+        images.refuse_bad_files()
 
 
 def _refuse_the_same(train: Any, validation: Any) -> None:

@@ -13,6 +13,7 @@ from spos_tf.jobs.trained import network_known
 from spos_tf.jobs.validation import score
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import EvaluationOptions
+from spos_tf.paths import local_path
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +65,8 @@ def evaluate_subnet(
             "`export_folder` that has it."
         )
     else:
-        file = pathlib.Path(export_folder) / FORMATS[options.format].file_name
+        place = local_path(export_folder, "export_folder")
+        file = place / FORMATS[options.format].file_name
         predict = load(file, options.format)
     return {
         "format": options.format,

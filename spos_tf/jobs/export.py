@@ -33,6 +33,7 @@ from spos_tf.options import (
     RunOptions,
     SubnetNameOptions,
 )
+from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def export_subnet(
         if step in _STEPS:
             tell(f"[{index + 1}/{len(names)}] {_STEPS[step]} {name}")
 
-    place = pathlib.Path(folder)
+    place = local_path(folder, "folder")
     stage, work_dir = "", place.parent
     if place.parent.name == EXPORT_STAGE:
         stage, work_dir = EXPORT_STAGE, place.parent.parent

@@ -1,35 +1,40 @@
-"""Measures a latency table on this machine, and how honest it is."""
+"""Measures a latency table, here or elsewhere, and how honest it is."""
 
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, overload
 
 import numpy as np
 import tqdm
 
-from spos_tf.analysis.latency_report import (
-    Comparison,
-    build_report,
-    write_report,
-)
+from spos_tf.analysis.latency_report import Comparison
 from spos_tf.atomic_write import unfinished
-from spos_tf.cost.latency import latency_table, read_latency_table
+from spos_tf.cost.latency import latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.cost.spread import spread_encodings
 from spos_tf.errors import UserError
 from spos_tf.export import part_timing
 from spos_tf.export.machine import describe_machine
+from spos_tf.export.part_files import export_parts as write_parts
+from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
     interleaved,
     open_session,
     set_tensorflow_threads,
 )
+from spos_tf.jobs.latency_import import import_measurements as import_table
+from spos_tf.jobs.latency_result import (
+    read_table,
+    refuse_changed,
+    table_of,
+    write_comparison,
+)
 from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import LatencyOptions
-from spos_tf.space.search_space import format_encoding
+from spos_tf.paths import local_path
 from spos_tf.strict_json import parse_json
 
 # Parts measured together. Few, so that a killed run loses little; the whole
@@ -55,7 +60,7 @@ class _Partial:
             raise UserError(
                 f"{str(path)!r} is not what this tool left there. Delete it."
             ) from None
-        _refuse_changed(before, settings, path)
+        refuse_changed(before, settings, path)
 
     def add(self, index: int, samples: dict[str, list[float]]) -> None:
         """Keeps samples of a pass."""
@@ -100,24 +105,7 @@ def _are_samples(passes: Any) -> bool:
     )
 
 
-def _refuse_changed(
-    before: Mapping[str, Any], now: Mapping[str, Any], path: pathlib.Path
-) -> None:
-    different = [
-        f"{name} {before.get(name)} (now {now.get(name)})"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
-    if different:
-        raise UserError(
-            f"{str(path)!r} was measured with other settings: "
-            f"{'; '.join(different)}. Use the same options on the same "
-            "machine, or another `output`."
-        )
-
-
 def _settings(blueprint: Blueprint, options: LatencyOptions) -> dict[str, Any]:
-
     return {
         "search_space": blueprint.search_space.name,
         "space_arguments": plain_arguments(blueprint.space_arguments),
@@ -138,11 +126,6 @@ def _opener(options: LatencyOptions) -> Callable[[Any], Any]:
         )
 
     return open_model
-
-
-def _network_key(encoding: Iterable[int]) -> str:
-
-    return f"network {format_encoding(encoding)}"
 
 
 def _build(
@@ -174,7 +157,7 @@ def _build(
         bar.update(done - sum(len(group) for _, group in missing))
         for index, group in missing:
             for encoding in encodings if not companions else ():
-                key = _network_key(encoding)
+                key = network_key(encoding)
                 bar.set_description(f"exporting {key[:20]}")
                 companions[key] = open_model(build_subnet(blueprint, encoding))
             for part in group:
@@ -191,35 +174,14 @@ def _build(
             )
             partial.add(index, samples)
             bar.update(len(group))
-    samples = partial.samples()
-    entries = part_timing.entries(parts, samples)
-    network_ms = np.array(
-        [np.median(samples[_network_key(encoding)]) for encoding in encodings]
-    )
-    overhead = part_timing.overhead_ms(
-        blueprint, entries, encodings, network_ms
-    )
-    table = MeasuredTable(
-        **settings,
-        overhead_ms=round(overhead, 6),
-        entries=entries,
-        source=repr(str(output)),
+    table = table_of(
+        blueprint,
+        parts,
+        partial.samples(),
+        settings=settings,
+        output=output,
     )
     table.write(output)
-    # The file rounds, and it is the file that predicts.
-    return _read(output, settings)
-
-
-def _read(output: pathlib.Path, settings: Mapping[str, Any]) -> MeasuredTable:
-
-    table = read_latency_table(output)
-    if not isinstance(table, MeasuredTable):
-        raise UserError(
-            f"{str(output)!r} is there and was not measured by this tool. "
-            "Choose another `output`."
-        )
-    before = {name: getattr(table, name) for name in settings}
-    _refuse_changed(before, settings, output)
     return table
 
 
@@ -229,22 +191,22 @@ def _check(
     table: MeasuredTable,
     settings: Mapping[str, Any],
     output: pathlib.Path,
+    count: int,
 ) -> pathlib.Path:
-    """Compares predictions with whole networks."""
+    """Compares predictions with whole networks, `count` of each kind."""
     open_model = _opener(options)
     costs = latency_table(blueprint, table)
     space = blueprint.search_space
-    count = options.check_architectures
     # Not the seed of the anchors: these are networks that it has not seen.
     uniform = space.sample(np.random.default_rng(1), count)
     spread = spread_encodings(costs, space, count)
     encodings = np.concatenate([spread, uniform])
     opened: dict[str, Any] = {}
     for encoding in tqdm.tqdm(encodings, "exporting networks", unit="network"):
-        key = _network_key(encoding)
+        key = network_key(encoding)
         if key not in opened:
             opened[key] = open_model(build_subnet(blueprint, encoding))
-    sessions = [opened[_network_key(encoding)] for encoding in encodings]
+    sessions = [opened[network_key(encoding)] for encoding in encodings]
     total = 2 * (options.check_rounds + options.warmup)
     with tqdm.tqdm(total=total, desc="measuring", unit="round") as bar:
         first, second = (
@@ -265,57 +227,111 @@ def _check(
         Comparison(*(x[some] for x in (encodings, predicted, first, second)))
         for some in (slice(count), slice(count, None))
     ]
-    report = build_report(
-        {
-            "table": output.name,
-            **settings,
-            "overhead_ms": table.overhead_ms,
-            "rounds": options.check_rounds,
-        },
-        *sets,
+    return write_comparison(
+        table,
+        output,
+        settings=settings,
+        rounds=options.check_rounds,
+        spread=sets[0],
+        uniform=sets[1],
     )
-    text_path = output.with_name(f"{output.name}.report.md")
-    write_report(
-        report, output.with_name(f"{output.name}.report.json"), text_path
-    )
-    return text_path
 
 
+@overload
 def build_latency_table(
     blueprint: Blueprint,
     output: str | pathlib.Path,
     *,
     options: LatencyOptions | None = None,
-) -> MeasuredTable:
+    import_measurements: str | pathlib.Path | None = None,
+) -> MeasuredTable: ...
+
+
+@overload
+def build_latency_table(
+    blueprint: Blueprint,
+    *,
+    options: LatencyOptions | None = None,
+    export_parts: str | pathlib.Path,
+) -> pathlib.Path: ...
+
+
+def build_latency_table(
+    blueprint: Blueprint,
+    output: str | pathlib.Path | None = None,
+    *,
+    options: LatencyOptions | None = None,
+    export_parts: str | pathlib.Path | None = None,
+    import_measurements: str | pathlib.Path | None = None,
+) -> MeasuredTable | pathlib.Path:
     """Measures every part of a space's networks in a runtime.
 
     Every distinct part (each block with each of its options, stem and head)
     is exported and timed. What is measured is kept in `OUTPUT.partial.json` at
     once: call it again to resume. Leave the machine alone meanwhile.
 
+    For another device, call it twice: with `export_parts`, which only writes
+    the files and a program that measures them there, and with
+    `import_measurements`, which makes the table of what was measured.
+
     Args:
         blueprint: Of the networks.
         output: The table to write, a YAML file. One that is there already is
-            read, and nothing is measured again.
+            read, and nothing is measured again. Not with `export_parts`.
         options: Runtime, threads, batch, and how often what is called. With
             `check_architectures`, `OUTPUT.report.json` and `.report.md`
-            compare predictions with whole networks.
+            compare predictions with whole networks. Not with
+            `import_measurements`: the file says what they were.
+        export_parts: A folder for the parts, whole networks, manifest.json
+            and measure_parts.py; see docs/device_latency.md.
+        import_measurements: The file that measure_parts.py wrote, or a folder
+            with the output of `benchmark_model`.
 
     Returns:
-        The table, as the file has it.
+        The table, as the file has it; with `export_parts` the path of the
+        manifest.
 
     Raises:
-        UserError: The networks cannot run there, or the file is of other
-            settings.
+        UserError: The networks cannot run there, the file is of other
+            settings, or the measurements are of other networks.
     """
-    options = options or LatencyOptions()
-    output = pathlib.Path(output)
+    if (output is None) != (export_parts is not None):
+        raise UserError(
+            "A table is written to `output`, parts are written to "
+            "`export_parts`. Give one of the two."
+        )
+    if output is None:
+        if import_measurements is not None:
+            raise UserError(
+                "`import_measurements` comes after `export_parts`: it makes "
+                "the table of what was measured. Give it with `output`."
+            )
+        assert export_parts is not None
+        return write_parts(
+            blueprint,
+            local_path(export_parts, "export_parts"),
+            options=options or LatencyOptions(),
+        )
+    output = local_path(output, "output")
+    if import_measurements is None:
+        return _measured_here(blueprint, output, options or LatencyOptions())
+    if options is not None:
+        raise UserError(
+            "`import_measurements` says how it was measured. Leave `options` "
+            "out."
+        )
+    return import_table(blueprint, output, import_measurements)
+
+
+def _measured_here(
+    blueprint: Blueprint, output: pathlib.Path, options: LatencyOptions
+) -> MeasuredTable:
     if options.runtime == "tensorflow":
         set_tensorflow_threads(options.threads)
     settings = _settings(blueprint, options)
     partial_path = output.with_name(f"{output.name}.partial.json")
     if output.exists():
-        table = _read(output, settings)
+        table = read_table(output, settings)
         # Of a run that was killed between writing the one and removing it.
         partial_path.unlink(missing_ok=True)
         tell(f"{output} is there already; nothing is measured again.")
@@ -330,6 +346,13 @@ def build_latency_table(
         partial.remove()
         tell(f"{len(table.entries)} parts measured: {output}.")
     if options.check_architectures:
-        report = _check(blueprint, options, table, settings, output)
+        report = _check(
+            blueprint,
+            options,
+            table,
+            settings,
+            output,
+            options.check_architectures,
+        )
         tell(f"How well the sums predict whole networks: {report}.")
     return table

@@ -309,6 +309,8 @@ def _test_split(
     if test is None:
         return None
     given = images_of(test, argument="test", num_classes=blueprint.num_classes)
+    if test is not train:
+        job_data.refuse_bad_files(given)
     images.inputs["test"] = given.fingerprint()
     return given.everything(images.preprocessing)
 

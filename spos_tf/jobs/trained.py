@@ -16,6 +16,7 @@ from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import SourceOptions, SpaceOptions
+from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 from spos_tf.spaces import at_its_place, build_blueprint, stored_blueprint
 from spos_tf.strict_json import parse_json
@@ -141,7 +142,7 @@ def load_supernet(
         read_checkpoint,
     )
 
-    run = pathlib.Path(work_dir) / SUPERNET_STAGE / name
+    run = local_path(work_dir, "work_dir") / SUPERNET_STAGE / name
     folder = run / "checkpoints"
     if step is None:
         found = latest_checkpoint(folder, warn=warn)
@@ -356,7 +357,7 @@ def load_subnet(
         UserError: A file is missing or damaged, or they are of different
             networks.
     """
-    folder = pathlib.Path(folder)
+    folder = local_path(folder, "folder")
     path = folder / SUBNET_FILE
     if not path.is_file():
         raise UserError(

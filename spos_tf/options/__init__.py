@@ -10,6 +10,7 @@ the preset (`with_recipe`), or from the option that it belongs to (`complete`).
 
 from spos_tf.options.fields import About, Option, Options, flag_lines, option
 from spos_tf.options.files import (
+    EXPORTED_ARCHITECTURES,
     EvaluationOptions,
     ExportOptions,
     LatencyOptions,
@@ -48,6 +49,7 @@ from spos_tf.options.training import (
 __all__ = [
     "About",
     "CorrelationOptions",
+    "EXPORTED_ARCHITECTURES",
     "EvaluationOptions",
     "ExportOptions",
     "ImageOptions",

@@ -92,6 +92,10 @@ class EvaluationOptions(ImageOptions):
     batch_size: int = option(256, "Images at once.", least=1)
 
 
+# Networks of each kind that are exported beside the parts if nobody says.
+EXPORTED_ARCHITECTURES = 10
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LatencyOptions(Options):
     """How a space's parts are timed."""
@@ -106,10 +110,11 @@ class LatencyOptions(Options):
     passes: int = option(
         3, "Times that the whole space is gone through.", least=1
     )
-    check_architectures: int = option(
-        0,
+    check_architectures: int | None = option(
+        None,
         "Networks of each kind (spread over the range; uniform) to compare "
-        "predictions with; 0 for no report.",
+        "predictions with; 0 for no report. If unset 0, and "
+        f"{EXPORTED_ARCHITECTURES} with export_parts.",
         least=0,
     )
     check_rounds: int = option(

@@ -111,12 +111,22 @@ class SourceOptions(Options):
     data_dir: str | None = option(
         None, "Folder in which TFDS has prepared its sets.", effect=PLACE
     )
-    test_fraction: float = option(
-        0.0,
-        "Share of the images that is test, of a folder:PATH without train "
-        "and test folders.",
+    test_fraction: float | None = option(
+        None,
+        "Share of the training images that is test, of data without a test "
+        "split.",
         least=0,
         below=1,
+    )
+    train_split: str | None = option(
+        None,
+        "Name of the training split if it is not 'train': a folder in a "
+        "folder:PATH; a split or slice of a TFDS set, such as 'train[:80%]'.",
+    )
+    test_split: str | None = option(
+        None,
+        "Likewise of the test split, if it is not 'test', 'validation' or "
+        "'val'.",
     )
     first_classes: int | None = option(
         None,
