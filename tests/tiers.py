@@ -32,6 +32,7 @@ PROCESS = (
     "test_spoilt_files.py",
     "tools/",
     "training/test_architecture_step.py",
+    "training/test_averaging.py",
     "training/test_callbacks.py",
     "training/test_connected_sampler.py",
     "training/test_jit_compile.py",

@@ -198,8 +198,9 @@ def own_fit(
     goal = np.asarray(scores, np.float64)
     solution = np.linalg.lstsq(design, goal, rcond=None)[0]
     # Equal sums give equal values: they are ties, not noise of the solver.
-    fitted: npt.NDArray[np.float64] = np.round(design @ solution, 9)
-    return fitted + 0.0
+    fitted: npt.NDArray[np.float64] = (design @ solution).astype(np.float64)
+    # Without the sign of zero.
+    return np.round(fitted, 9) + 0.0
 
 
 def rank_sum(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:

@@ -49,6 +49,7 @@ def main(given: Given) -> None:
         options=given(SubnetOptions),
         inherit_from=start.inherit_from,
         supernet_name=given(SupernetNameOptions).supernet_name,
+        weights=start.weights,
         start_from=start.start_from,
     )
 

@@ -131,11 +131,13 @@ def correlate_supernet(
             "The results of a comparison go into a folder, and the supernet "
             "has none. Give a `work_dir`."
         )
+    options = supernet.decided(options)
     score_metric = ScoreMetric.make(
         metric,
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
@@ -177,7 +179,7 @@ def correlate_supernet(
         task = dataclasses.replace(
             task,
             validation=scored_subset(
-                task.validation, options.scored_images, options.seed
+                task.validation, options.scored_images, options.drawn_by
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)
@@ -251,6 +253,7 @@ def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
     return dataclasses.replace(
         supernet,
         weights=found.weights(),
+        averages=found.averages(),
         description=found.description,
         step=found.step,
     )

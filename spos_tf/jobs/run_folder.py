@@ -109,8 +109,11 @@ class Run:
         self.folder = folder
         self.plan = plan
         self._writes = writes
-        self._inputs: dict[str, str] = {}
         self._before = _read(folder / RUN_FILE) if writes else None
+        # What only a first start reads is kept too.
+        self._inputs: dict[str, str] = dict(
+            (self._before or {}).get("inputs", {})
+        )
         self.resumed = self._before is not None
         if self._before is not None:
             self._refuse_others(self._before)
@@ -153,9 +156,9 @@ class Run:
         for name, value in inputs.items():
             if then.get(name, value) != value:
                 raise UserError(
-                    f"{str(self.folder)!r} holds a run on other images: "
+                    f"{str(self.folder)!r} holds a run on other inputs: "
                     f"`{name}` has changed since it began (see {RUN_FILE}). "
-                    "Give the same images to resume it, or choose another "
+                    "Give the same to resume it, or choose another "
                     "`name`."
                 )
         self._inputs |= inputs

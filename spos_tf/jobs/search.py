@@ -131,7 +131,9 @@ def search_supernet(
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
+    options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
     with search.opened() as run, process_settings(deterministic=True):

@@ -121,7 +121,9 @@ def search_limits(
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
+    options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     place = None if work_dir is None else pathlib.Path(work_dir)
     place = place or supernet.work_dir

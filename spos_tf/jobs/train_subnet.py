@@ -32,6 +32,7 @@ from spos_tf.jobs.trained import (
     SUBNET_STAGE,
     TrainedSubnet,
     TrainedSupernet,
+    Weights,
     load_supernet,
     read_network,
     remember,
@@ -92,6 +93,7 @@ def train_subnet(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     inherit_from: TrainedSupernet | str | os.PathLike[str] | None = None,
     supernet_name: str = "default",
+    weights: Weights | None = None,
     start_from: str | None = None,
 ) -> keras.Model:
     """Trains one network of a space, or resumes the training.
@@ -120,6 +122,8 @@ def train_subnet(
         inherit_from: Supernet whose weights the network starts with, or the
             work_dir of one.
         supernet_name: Name of the supernet in that work_dir.
+        weights: "averaged" or "last": which weights of the supernet; as
+            `load_supernet` says if None.
         start_from: Name of a trained network of the same architecture, in
             the same work_dir, whose weights this one starts with.
 
@@ -147,7 +151,9 @@ def train_subnet(
         holdout_per_class=getattr(options, "holdout_per_class", None) or 0,
     )
     full = training.without_smoothing(full, options, loss)
-    start = _start_options(inherit_from, supernet_name, start_from, full)
+    start = _start_options(
+        inherit_from, supernet_name, weights, start_from, full
+    )
     objective = Objective.make(
         loss,
         metric,
@@ -226,6 +232,7 @@ def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
 def _start_options(
     inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
     supernet_name: str,
+    weights: Weights | None,
     start_from: str | None,
     options: SubnetOptions,
 ) -> tuple[SupernetNameOptions, StartOptions]:
@@ -236,6 +243,11 @@ def _start_options(
     """
     if start_from is not None and inherit_from is not None:
         raise UserError("Give `start_from` or `inherit_from`, not both.")
+    if weights is not None and inherit_from is None:
+        raise UserError(
+            f"`weights={weights}` says which weights of `inherit_from` a "
+            "network starts with. Give both or none."
+        )
     if options.deploy_form and start_from is None:
         raise UserError(
             "`deploy_form` fine-tunes a trained network with bits: name it by "
@@ -250,7 +262,9 @@ def _start_options(
         place = os.fspath(inherit_from)
     return (
         SupernetNameOptions(supernet_name=supernet_name),
-        StartOptions(inherit_from=place, start_from=start_from),
+        StartOptions(
+            inherit_from=place, weights=weights, start_from=start_from
+        ),
     )
 
 
@@ -536,7 +550,7 @@ def _start(
                 None if known else blueprint,
                 name=supernet.supernet_name,
             )
-        _inherit(model, job, images, inherit_from)
+        _inherit(model, job, images, inherit_from, start)
     if start.start_from is not None:
         folder = job.run.folder.parent / start.start_from
         source = folder / SUBNET_FILE
@@ -564,6 +578,7 @@ def _inherit(
     job: _Job,
     images: job_data.JobData,
     trained: TrainedSupernet,
+    start: StartOptions,
 ) -> None:
     """Sets the supernet's weights and this path's batch-norm statistics."""
     theirs, ours = (
@@ -577,17 +592,21 @@ def _inherit(
             f"{theirs[1]}, the network of {ours[0]!r} with {ours[1]}. Leave "
             "`inherit_from` (or `fit_macs`) out, or choose another supernet."
         )
+    weights = trained.arrays(start.weights)
+    job.run.check_inputs(inherit_from=trained.fingerprint(start.weights))
+    tell(
+        f"The network starts with the {trained.chosen(start.weights)} weights "
+        f"of {trained.words()}."
+    )
     supernet = Supernet(trained.blueprint)
     with said_of(trained.work_dir or "the supernet"):
-        load_weights(supernet, trained.weights)
+        load_weights(supernet, weights)
     split = images.images.subset(
         images.preprocessing, job.options.recalibration_images, job.options.seed
     )
     batches = evaluation_batches(split, images.preprocessing, batch_size=_BATCH)
     statistics = Evaluator(supernet, batches, []).recalibrate(job.encoding)
-    inherit_weights(
-        model, job.blueprint, job.encoding, trained.weights, statistics
-    )
+    inherit_weights(model, job.blueprint, job.encoding, weights, statistics)
 
 
 def _check_same(

@@ -331,6 +331,7 @@ class _Job:
             validate=validate,
             callbacks=callbacks,
             learner=learner,
+            average_every=options.average_every,
         )
         self._recipe.tell()
         trainer.train()

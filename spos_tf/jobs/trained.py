@@ -5,7 +5,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from spos_tf.jobs.blueprints import found_blueprint
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import SourceOptions, SpaceOptions
+from spos_tf.options import SourceOptions, SpaceOptions, WeightsOptions
 from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 from spos_tf.spaces import at_its_place, build_blueprint, stored_blueprint
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 SUPERNET_STAGE, SUBNET_STAGE = "supernet", "subnet"
 SUBNET_FILE, ARCHITECTURE_FILE = "subnet.keras", "architecture.json"
 LABELS_FILE = "labels.json"
+
+Weights = Literal["averaged", "last"]
+# What is read where nobody says and both are there.
+_PREFERRED: Weights = "averaged"
+
+Kind = TypeVar("Kind", bound=WeightsOptions)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +77,8 @@ class TrainedSupernet:
     Attributes:
         blueprint: The description, with the choices that were fixed in the
             training.
-        weights: Arrays by name; see `Supernet.named_variables`.
+        weights: The last weights, arrays by name; see
+            `Supernet.named_variables`.
         description: What the training run wrote of itself.
         step: Training steps of these weights.
         work_dir: Folder of all results; None where there is none.
@@ -80,6 +87,10 @@ class TrainedSupernet:
             supernet that was loaded.
         source: The data set of the training; None where it was given arrays
             or a `tf.data.Dataset`.
+        averages: The averaged weights, likewise; None where the training
+            kept none.
+        read: Which of the two a job reads that is not told; None for the
+            averaged ones where there are some, else the last.
     """
 
     blueprint: Blueprint
@@ -90,6 +101,8 @@ class TrainedSupernet:
     name: str = "default"
     holdout: SearchData | None = None
     source: DataSource | None = None
+    averages: Mapping[str, np.ndarray] | None = None
+    read: Weights | None = None
 
     def words(self) -> str:
         """What messages call it."""
@@ -98,12 +111,58 @@ class TrainedSupernet:
         folder = self.work_dir / SUPERNET_STAGE / self.name
         return f"the supernet in {str(folder)!r}"
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
+    def chosen(self, asked: Weights | None = None) -> Weights:
+        """Which weights a job reads.
+
+        Args:
+            asked: Which it was told; None if it was not.
+
+        Raises:
+            UserError: Averaged ones are asked for and there are none.
+        """
+        which = asked or self.read
+        if which is None:
+            which = "last" if self.averages is None else _PREFERRED
+        if which == "averaged" and self.averages is None:
+            raise UserError(
+                "`weights=averaged` needs a training that kept averages; that "
+                f"of {self.words()} kept none. Train with `average_every` "
+                "above 0, or use `weights=last`."
+            )
+        return which
+
+    def decided(self, options: Kind) -> Kind:
+        """The same options with the weights that are read."""
+        return dataclasses.replace(
+            options, weights=self.chosen(options.weights)
+        )
+
+    def arrays(self, asked: Weights | None = None) -> Mapping[str, np.ndarray]:
+        """The weights that a job reads, by name; see `chosen`."""
+        averaged = self.chosen(asked) == "averaged"
+        if averaged and self.averages is not None:
+            return self.averages
+        return self.weights
+
+    def to_send(self, options: WeightsOptions) -> "TrainedSupernet":
+        """A copy for a worker, with nothing but the weights that it reads."""
+        arrays = self.arrays(options.weights)
+        averaged = self.chosen(options.weights) == "averaged"
+        return dataclasses.replace(
+            self,
+            weights={} if averaged else arrays,
+            averages=arrays if averaged else None,
+            holdout=None,
+            source=None,
+        )
+
+    def fingerprint(self, asked: Weights | None = None) -> str:
+        """SHA-256 of the weights that a job reads; see `chosen`."""
         digest = hashlib.sha256()
-        for name in sorted(self.weights):
+        arrays = self.arrays(asked)
+        for name in sorted(arrays):
             digest.update(name.encode())
-            digest.update(self.weights[name].tobytes())
+            digest.update(arrays[name].tobytes())
         return digest.hexdigest()
 
 
@@ -113,6 +172,7 @@ def load_supernet(
     *,
     name: str = "default",
     step: int | None = None,
+    weights: Weights | None = None,
     space: SpaceOptions | None = None,
 ) -> TrainedSupernet:
     """Loads a supernet that `train_supernet` has trained.
@@ -123,6 +183,9 @@ def load_supernet(
             no registry knows it.
         name: Of the training run.
         step: Of the checkpoint; the newest if None.
+        weights: "averaged" or "last": which weights jobs read that are not
+            told. If None, the averaged ones where the training kept them
+            (`average_every`), else the last.
         space: What a command line says of the space; the supernet has to
             agree.
 
@@ -130,8 +193,8 @@ def load_supernet(
         The weights and their description.
 
     Raises:
-        UserError: There is no such checkpoint, it is damaged, or it is of
-            another blueprint.
+        UserError: There is no such checkpoint, it is damaged, it is of
+            another blueprint, or it has no averaged weights.
 
     Example:
         >>> supernet = spos_tf.load_supernet("runs/x")  # doctest: +SKIP
@@ -142,6 +205,7 @@ def load_supernet(
         read_checkpoint,
     )
 
+    asked = WeightsOptions(weights=weights)
     run = local_path(work_dir, "work_dir") / SUPERNET_STAGE / name
     folder = run / "checkpoints"
     if step is None:
@@ -178,7 +242,7 @@ def load_supernet(
             f"The supernet in {folder} has done {found.step} of its {steps} "
             "steps."
         )
-    return TrainedSupernet(
+    supernet = TrainedSupernet(
         trained,
         found.weights(),
         described,
@@ -186,7 +250,11 @@ def load_supernet(
         work_dir=pathlib.Path(work_dir),
         name=name,
         source=_source(run),
+        averages=found.averages(),
+        read=asked.weights,
     )
+    supernet.chosen()
+    return supernet
 
 
 def _check_choices(blueprint: Blueprint, stored: Any) -> None:

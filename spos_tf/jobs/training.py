@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import keras
@@ -38,12 +38,12 @@ class Recipe(NamedTuple):
     Attributes:
         name: Of the recipe.
         values: By option.
-        taken: Those of them that nobody had given.
+        taken: What it decided, since nobody had given it.
     """
 
     name: str
     values: dict[str, Any]
-    taken: tuple[str, ...] = ()
+    taken: Mapping[str, Any] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """What `run.json` says of it."""
@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
 
     def tell(self) -> None:
         """Says what nobody had given."""
-        words = ", ".join(f"{one}={self.values[one]}" for one in self.taken)
+        words = ", ".join(f"{name}={one}" for name, one in self.taken.items())
         if words:
             tell(f"Recipe {self.name}: {words}")
 
@@ -93,7 +93,11 @@ def completed(
         for name in known
         if getattr(full, name) == recipe.values[name]
     }
-    taken = tuple(name for name in known if getattr(options, name) is None)
+    taken = {
+        name: getattr(full, name)
+        for name in known
+        if getattr(options, name) is None
+    }
     return full, Recipe(recipe.name, held, taken)
 
 

@@ -5,11 +5,11 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions
+from spos_tf.options.training import ImageOptions, WeightsOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoringOptions(ImageOptions):
+class ScoringOptions(WeightsOptions, ImageOptions):
     """How paths of a trained supernet are scored."""
 
     recalibration_images: int = option(
@@ -17,6 +17,25 @@ class ScoringOptions(ImageOptions):
         "Most training images that batch norm is recalibrated on for every "
         "path; all of them where there are fewer.",
         least=1,
+    )
+    image_seed: int | None = option(
+        None,
+        "Seed by which recalibration images and the like are drawn; seed if "
+        "unset. Searches with different seeds and one image_seed share their "
+        "scores.",
+        least=0,
+        most=2**32 - 1,
+    )
+    scored_by: Literal["accuracy", "loss"] = option(
+        "accuracy",
+        "accuracy: the share of images that are right. loss: the mean "
+        "cross-entropy, where less is better; it tells more of few images.",
+    )
+    scored_training_images: int = option(
+        0,
+        "Training images that are scored on besides those that the training "
+        "held out: more images, less noise, and what the weights have seen.",
+        least=0,
     )
     evaluation_batch_size: int = option(200, "Images at once.", least=1)
     scoring: Literal["single", "tree"] = option(
@@ -36,6 +55,11 @@ class ScoringOptions(ImageOptions):
         "slice",
         "How elastic widths are computed; as in the training of a supernet.",
     )
+
+    @property
+    def drawn_by(self) -> int:
+        """Seed by which images are drawn."""
+        return self.seed if self.image_seed is None else self.image_seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
@@ -38,6 +38,18 @@ class ImageOptions(Options):
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightsOptions(Options):
+    """Which weights of a trained supernet are read."""
+
+    weights: Literal["averaged", "last"] | None = option(
+        None,
+        "Which weights of the supernet are read. last: those of the last "
+        "step. averaged: their averages (average_every). If unset, averaged "
+        "where the training kept them, else last.",
+    )
+
+
 Distribution = Literal["one_device", "mirrored", "multi_worker"]
 
 
@@ -66,7 +78,14 @@ class TrainingOptions(ImageOptions):
         None, "Highest learning rate.", least=0, from_recipe=True
     )
     schedule: Literal["linear", "cosine", "constant"] | None = option(
-        None, "How the rate decays to zero.", from_recipe=True
+        None, "How the rate decays after its peak.", from_recipe=True
+    )
+    final_learning_rate: float | None = option(
+        None,
+        "Learning rate that a linear or cosine schedule ends at; 0 lets it "
+        "decay to zero.",
+        least=0,
+        from_recipe=True,
     )
     warmup_steps: int = option(0, "Steps from zero to the peak.", least=0)
     optimizer: str = option("sgd", "Name of any Keras optimizer.")
@@ -148,6 +167,39 @@ class TrainingOptions(ImageOptions):
                 f"`warmup_steps` is below `steps`; got {self.warmup_steps} of "
                 f"{self.steps}."
             )
+
+        self._check_final_rate()
+
+    def _check_final_rate(self) -> None:
+        final, peak = self.final_learning_rate, self.learning_rate
+        if not final:
+            return
+        if self.schedule == "constant":
+            raise UserError(
+                "`schedule=constant` stays at `learning_rate`; got "
+                f"`final_learning_rate={final}` too. Leave one of them out."
+            )
+        if peak is not None and final > peak:
+            raise UserError(
+                "`final_learning_rate` is at most `learning_rate`; got "
+                f"{final} and {peak}."
+            )
+
+    def with_recipe(self, recipe: Mapping[str, Any]) -> Self:
+        """The same with a recipe's values where nothing was given.
+
+        A recipe's final rate belongs to its peak: beside another
+        `learning_rate` it is the same share of that, and `schedule=constant`
+        has none.
+        """
+        values = dict(recipe)
+        if values.get("final_learning_rate"):
+            if self.schedule == "constant":
+                values["final_learning_rate"] = 0.0
+            elif self.learning_rate is not None:
+                share = self.learning_rate / values["learning_rate"]
+                values["final_learning_rate"] *= share
+        return super().with_recipe(values)
 
     @property
     def all_optimizer_arguments(self) -> dict[str, Any]:
@@ -237,6 +289,13 @@ class SupernetOptions(TrainingOptions):
         "validation, as in the search.",
         least=1,
         effect=FREE,
+    )
+    average_every: int = option(
+        10,
+        "Steps between updates of the averaged weights that are kept beside "
+        "the last ones: a branch's average moves only with steps that run it. "
+        "0: none are kept.",
+        least=0,
     )
     width_mode: Literal["slice", "mask"] = option(
         "slice",
@@ -408,7 +467,7 @@ class SubnetOptions(TrainingOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StartOptions(Options):
+class StartOptions(WeightsOptions):
     """The weights that a single network starts with."""
 
     search_name: str = option(
@@ -438,6 +497,7 @@ _PAPER: Mapping[str, Any] = {
     "batch_size": 1024,
     "learning_rate": 0.5,
     "schedule": "linear",
+    "final_learning_rate": 0.0,
     "l2": 4e-5,
     "label_smoothing": 0.1,
     "initialization": "independent",
@@ -449,11 +509,13 @@ _SMALL: Mapping[str, Any] = {
     "schedule": "cosine",
     "initialization": "aligned",
 }
+# What ranks paths well is not what trains one network best.
+_SMALL_SUPERNET: Mapping[str, Any] = {**_SMALL, "final_learning_rate": 0.0}
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "supernet": {
         "imagenet": {**_PAPER, "steps": 150_000},
-        "cifar": {**_SMALL, "steps": 40_000},
-        "demo": {**_SMALL, "steps": 2_000, "learning_rate": 0.1},
+        "cifar": {**_SMALL_SUPERNET, "steps": 40_000},
+        "demo": {**_SMALL_SUPERNET, "steps": 2_000, "learning_rate": 0.1},
     },
     "subnet": {
         "imagenet": {**_PAPER, "steps": 300_000},

@@ -330,6 +330,75 @@ def test_another_search_in_the_folder_is_refused(whole, quick, supernet):
     assert (found.folder / "record.jsonl").read_bytes() == before
 
 
+def halved(supernet):
+    """With averages that are other weights."""
+    return dataclasses.replace(
+        supernet,
+        averages={name: one / 2 for name, one in supernet.weights.items()},
+    )
+
+
+def test_the_weights_that_are_read_are_part_of_a_search(
+    quick, supernet, tmp_path
+):
+    both = halved(supernet)
+    last = dataclasses.replace(OPTIONS, weights="last")
+    folders = {
+        "averaged": search(both, tmp_path).folder,
+        "last": search(both, tmp_path, last, name="last").folder,
+    }
+    for which, folder in folders.items():
+        run = json.loads((folder / "run.json").read_text())
+        assert run["options"]["weights"] == which
+        assert run["inputs"]["supernet"] == both.fingerprint(which)
+        with_ = json.loads((folder / "scored_with.json").read_text())
+        assert with_["weights"] == which
+    assert both.fingerprint("last") == supernet.fingerprint()
+    assert both.fingerprint("averaged") != supernet.fingerprint()
+    with pytest.raises(UserError, match="other values of `weights`"):
+        search(both, tmp_path, last)
+    # Not one score is shared.
+    lines = (tmp_path / "search" / "scores.jsonl").read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in lines if line]
+    assert len({*keys}) == 2
+
+
+def test_a_supernet_without_averages_is_read_as_it_is(
+    quick, supernet, tmp_path
+):
+    found = search(supernet, tmp_path)
+    run = json.loads((found.folder / "run.json").read_text())
+    assert run["options"]["weights"] == "last"
+    averaged = dataclasses.replace(OPTIONS, weights="averaged")
+    with pytest.raises(UserError, match="`weights=averaged` needs") as caught:
+        search(supernet, tmp_path / "new", averaged)
+    assert "\n" not in str(caught.value) and "--" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("asked", [None, "averaged", "last"])
+@pytest.mark.parametrize("read", [None, "averaged", "last"])
+def test_paths_are_scored_with_the_weights_that_are_asked_for(
+    supernet, asked, read
+):
+    """Here and by workers, who are sent nothing else."""
+    which = asked or read or "averaged"
+    both = dataclasses.replace(halved(supernet), read=read)
+    options = dataclasses.replace(OPTIONS, weights=asked)
+    sent = both.to_send(options)
+    assert sent.chosen(asked) == both.chosen(asked) == which
+    wanted = both.averages if which == "averaged" else both.weights
+    assert sent.fingerprint(asked) == both.fingerprint(asked)
+    assert len(sent.weights) + len(sent.averages or {}) == len(wanted)
+    pixels = PreprocessingOptions(image_size=8, augmentation="none")
+    splits = [Split(*one, "pixels") for one in (RECALIBRATION, VALIDATION)]
+    metric = ScoreMetric.make(num_classes=10)
+    for one in (both, sent):
+        task = scoring.ScoringTask(one, *splits, pixels, metric, options)
+        for name, variable in task.network().named_variables.items():
+            np.testing.assert_array_equal(variable, wanted[name])
+
+
 def test_tensorflows_threads_are_those_of_the_process(quick, supernet):
     options = dataclasses.replace(
         OPTIONS, measure_latency=True, runtime="tensorflow", latency_threads=3
