@@ -260,7 +260,7 @@ def images_of(
     if isinstance(given, tf.data.Dataset):
         return _of_dataset(given, argument, num_classes, names, aligned)
     if isinstance(given, tuple | list) and len(given) == 2:
-        split = array_split(*given, argument=argument)
+        split: AnySplit = array_split(*given, argument=argument)
         check_labels(split.labels, num_classes, argument)
         order = aligned.order(names, f"`{argument}`")
         if order is not None:
