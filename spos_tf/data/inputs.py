@@ -260,11 +260,10 @@ def images_of(
     if isinstance(given, tf.data.Dataset):
         return _of_dataset(given, argument, num_classes, names, aligned)
     if isinstance(given, tuple | list) and len(given) == 2:
-        split: AnySplit = array_split(*given, argument=argument)
-        check_labels(split.labels, num_classes, argument)
+        arrays = array_split(*given, argument=argument)
+        check_labels(arrays.labels, num_classes, argument)
         order = aligned.order(names, f"`{argument}`")
-        if order is not None:
-            split = relabelled(split, order)
+        split = arrays if order is None else relabelled(arrays, order)
         return SplitImages(split, num_classes, aligned.names(names), argument)
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
