@@ -138,6 +138,7 @@ class EvaluationCache:
         preprocessing: PreprocessingOptions,
         *,
         batch_size: int,
+        beside: Sequence[AnySplit] = (),
     ) -> "list[KeptBatches]":
         """Batches of some splits, read now and kept where there is room.
 
@@ -145,12 +146,13 @@ class EvaluationCache:
             splits: Of at least one image each.
             preprocessing: How they become inputs.
             batch_size: Images at once.
+            beside: Splits that have their part of the memory already.
 
         Raises:
             UserError: An image cannot be read, or has changed since its
                 fingerprint was taken.
         """
-        places = self.places(splits, preprocessing)
+        places = self.places([*beside, *splits], preprocessing)[len(beside) :]
         return [
             self._kept(split, place, preprocessing, batch_size)
             for split, place in zip(splits, places, strict=True)

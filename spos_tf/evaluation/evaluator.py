@@ -1,7 +1,8 @@
 """The score of a path with the supernet's weights."""
 
+import copy
 from collections.abc import Iterable, Sequence
-from typing import Generic, cast
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from spos_tf.networks.supernet import PathMoments, Supernet
 from spos_tf.ops.dispatch import on_host
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
+Other = TypeVar("Other", covariant=True)
 
 
 class Evaluator(Generic[Result]):
@@ -68,6 +70,19 @@ class Evaluator(Generic[Result]):
     def batches(self) -> tuple[Batches, Batches]:
         """Of recalibration and of scoring."""
         return self._recalibration, self._scoring
+
+    def scoring_on(
+        self, scoring: Batches, metric: FreshAccumulator[Other]
+    ) -> "Evaluator[Other]":
+        """The same on other images; what was traced is shared.
+
+        Args:
+            scoring: Batches that paths are scored on.
+            metric: What is scored.
+        """
+        other: Evaluator[Other] = copy.copy(cast("Evaluator[Other]", self))
+        other._scoring, other._metric = scoring, metric
+        return other
 
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
         """Population statistics of every batch norm on the path.

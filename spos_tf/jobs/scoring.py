@@ -23,7 +23,7 @@ from spos_tf.data.examples import AnySplit, Split, joined
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Evaluator
-from spos_tf.evaluation.halves import HalvedMetric
+from spos_tf.evaluation.halves import HalvedMetric, PartedMetric
 from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
@@ -68,6 +68,8 @@ class ScoringTask:
         preprocessing: How they become inputs.
         metric: What is scored.
         options: How.
+        confirmation: Images that a winner is confirmed on; None where there
+            are none.
         sharers: Processes of a machine that score, each with images of its
             own in memory.
     """
@@ -78,6 +80,7 @@ class ScoringTask:
     preprocessing: PreprocessingOptions
     metric: ScoreMetric
     options: ScoringOptions
+    confirmation: AnySplit | None = None
     sharers: int = 1
 
     @classmethod
@@ -114,16 +117,18 @@ class ScoringTask:
             images.preprocessing,
             metric,
             options,
+            images.confirmation,
         )
-        task._check_held_out(images.validation)
+        task._check_held_out("search_split", images.validation)
+        if images.confirmation is not None:
+            task._check_held_out("confirm_split", images.confirmation)
         return task
 
-    def _check_held_out(self, validation: AnySplit) -> None:
+    def _check_held_out(self, name: str, split: AnySplit) -> None:
         """Refuses images that the training did not hold out."""
         supernet = self.supernet
-        held_out = supernet.description.get("search_split")
-        now = self.cache.fingerprint(validation)
-        if held_out is not None and held_out != now:
+        held_out = supernet.description.get(name)
+        if held_out not in (None, self.cache.fingerprint(split)):
             raise UserError(
                 "Paths are scored on the images that the training of "
                 f"{supernet.words()} held out; these are others. Give the "
@@ -186,6 +191,16 @@ class ScoringTask:
             batch_size=self.options.evaluation_batch_size,
         )
         return recalibration, scoring
+
+    def batches_of(self, split: AnySplit) -> KeptBatches:
+        """Batches of further images, beside those of `batches`."""
+        (batches,) = self.cache.batches(
+            [split],
+            self.preprocessing,
+            batch_size=self.options.evaluation_batch_size,
+            beside=[self.recalibration, self.validation],
+        )
+        return batches
 
     def accumulator(self) -> HalvedMetric:
         """What adds a path's score up, and those of both halves."""
@@ -279,6 +294,20 @@ def scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
         task: Of the evaluator.
         evaluator: With batches from `ScoringTask.batches`.
     """
+    scorer = _in_chunks(task, evaluator)
+    if task.confirmation is not None:
+        confirmation = task.confirmation
+
+        def confirming() -> Scorer:
+            batches = task.batches_of(confirmation)
+            metric = PartedMetric(task.metric)
+            return _in_chunks(task, evaluator.scoring_on(batches, metric))
+
+        scorer.confirming = confirming
+    return scorer
+
+
+def _in_chunks(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
     size = task.options.chunk_size
     if isinstance(evaluator, TreeEvaluator):
         return ChunkScorer(evaluator, task.blueprint.settings, size)
@@ -381,14 +410,23 @@ def open_scorer(
         here = dataclasses.replace(
             task, sharers=_sharers(options.threads, options.workers)
         )
-        together = _CHUNK if "source" in here.places() else 0
-        yield RayScorer(pool, settings, task.options.chunk_size, together)
+        make = functools.partial(
+            RayScorer,
+            pool,
+            settings,
+            task.options.chunk_size,
+            together=_CHUNK if "source" in here.places() else 0,
+        )
+        scorer = make()
+        if task.confirmation is not None:
+            scorer.confirming = functools.partial(make, confirms=True)
+        yield scorer
 
 
 def _size(task: ScoringTask) -> int:
     """About the bytes that workers are sent."""
     size = sum(array.nbytes for array in task.weights.values())
-    for split in (task.recalibration, task.validation):
+    for split in (task.recalibration, task.validation, task.confirmation):
         if isinstance(split, Split):
             size += (
                 split.items.nbytes
@@ -440,6 +478,7 @@ class _Worker:
             deterministic=True, dtype_policy=task.options.dtype_policy
         ).__enter__()
         self._scorer = local_scorer(task)
+        self._confirming: Scorer | None = None
         self.described = {
             "images": task.images,
             "scored_with": task.scored_with,
@@ -447,6 +486,20 @@ class _Worker:
 
     def __call__(self, encodings: list[list[int]]) -> Sequence[Measured]:
         """A score for each of a chunk of encodings."""
-        positions = self._scorer.submit([tuple(one) for one in encodings])
-        found = {one.position: one.measured for one in self._scorer.results()}
-        return [found[position] for position in positions]
+        return _scores(self._scorer, encodings)
+
+    def confirm(self, encodings: list[list[int]]) -> Sequence[Measured]:
+        """The same on the images that a winner is confirmed on."""
+        if self._confirming is None:
+            assert self._scorer.confirming is not None
+            self._confirming = self._scorer.confirming()
+        return _scores(self._confirming, encodings)
+
+
+def _scores(
+    scorer: Scorer, encodings: Sequence[Sequence[int]]
+) -> list[Measured]:
+    """In the order of the encodings."""
+    positions = scorer.submit([tuple(one) for one in encodings])
+    found = {one.position: one.measured for one in scorer.results()}
+    return [found[position] for position in positions]

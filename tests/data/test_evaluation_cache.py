@@ -146,6 +146,10 @@ def test_memory_is_for_all_that_are_scored_on_together(
     assert scored.cache.places(splits, SMALL) == ["memory", "disk"]
     found = scored.cache.batches(splits, SMALL, batch_size=BATCH)
     assert [one.place for one in found] == ["memory", "disk"]
+    (more,) = scored.cache.batches(
+        [file_split], SMALL, batch_size=BATCH, beside=[encoded_split]
+    )
+    assert more.place == "disk"
     shared = EvaluationCache(scored.options, print, sharers=2)
     assert shared.places(splits, SMALL) == ["disk", "disk"]
     assert 0 < free_memory() < 1 << 60
