@@ -30,6 +30,17 @@ from spos_tf.training.step import make_train_step
 HOST = "/device:CPU:0"
 
 
+@pytest.fixture
+def gpu(monkeypatch):
+    """Traced as on a machine with one: no Case only keeps oneDNN away."""
+    plain = tf.config.list_logical_devices
+
+    def listed(kind=None):
+        return ["GPU:0"] if kind == "GPU" else plain(kind)
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", listed)
+
+
 @pytest.fixture(scope="module")
 def blueprint():
     return build_blueprint(
@@ -61,7 +72,7 @@ def sampler_of(kind, blueprint):
 @pytest.mark.parametrize(
     "kind", ["uniform", "strict_fairness", "constraint", "path_dropout"]
 )
-def test_a_step_draws_its_path_and_chooses_on_the_host(blueprint, kind):
+def test_a_step_draws_its_path_and_chooses_on_the_host(blueprint, kind, gpu):
     supernet = Supernet(blueprint, seed=1)
     variables = list(supernet.named_variables.values())
     optimizer = path_optimizer(
@@ -92,7 +103,7 @@ def test_a_step_draws_its_path_and_chooses_on_the_host(blueprint, kind):
 
 
 @pytest.mark.parametrize("space", ["shufflenet_blocks", "proxyless_cpu"])
-def test_scoring_chooses_on_the_host(blueprint, space):
+def test_scoring_chooses_on_the_host(blueprint, space, gpu):
     if space == "proxyless_cpu":
         # Where skip is not legal, branches are fewer than options.
         blueprint = build_blueprint(space, preset="demo")
