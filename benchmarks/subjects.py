@@ -11,7 +11,7 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet, branch_name
 from spos_tf.ops.path_norm import BatchNorm
-from spos_tf.ops.selection import BranchWeights, Path
+from spos_tf.ops.selection import BranchWeights, Path, Selection
 from spos_tf.ops.tensor_ops import TensorOps
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.objective import Objective
@@ -69,6 +69,9 @@ class SupernetStep:
         batch_size: Images a step.
         weighted: Whether it is told weights of branches instead.
         peak: Learning rate.
+
+    Attributes:
+        optimizer: Of its weights.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class SupernetStep:
         )
         variables = supernet.named_variables
         gates = supernet.gates
-        optimizer = path_optimizer(
+        self.optimizer = path_optimizer(
             _optimizer(peak),
             list(variables.values()),
             [gates[name] for name in variables],
@@ -100,7 +103,7 @@ class SupernetStep:
                 images, selection, dropout_seed=seed
             ),
             list(variables.values()),
-            optimizer,
+            self.optimizer,
             sampler=lambda step: Draw(
                 kind(self._told.read_value()), tf.constant(False)
             ),
@@ -109,8 +112,8 @@ class SupernetStep:
             strategy=tf.distribute.get_strategy(),
         )
 
-    def __call__(self, batch: Batch, told: np.ndarray) -> None:
-        """One step; returns when the loss is there.
+    def __call__(self, batch: Batch, told: np.ndarray) -> Selection:
+        """One step; returns what it ran when the loss is there.
 
         Args:
             batch: Images and labels.
@@ -118,7 +121,9 @@ class SupernetStep:
                 max_options]` of which 0 does not run.
         """
         self._told.assign(told)
-        float(self._step(batch, tf.constant(1, tf.int64)).loss)
+        result = self._step(batch, tf.constant(1, tf.int64))
+        float(result.loss)
+        return result.path
 
 
 def _standalone_step(

@@ -319,7 +319,7 @@ def restored(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
         theirs = case / one.relative_to(right)
         with np.load(theirs, allow_pickle=False) as file:
             for name, array in ours.items():
-                if not name.startswith("weights/"):
+                if not name.startswith(("weights/", "average/")):
                     continue
                 if file[name].tobytes() != array.tobytes():
                     return f"its weights {name} are others"

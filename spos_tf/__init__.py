@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spos_tf.cost.counts import network_cost
+    from spos_tf.data.inputs import split_arrays
     from spos_tf.data.sources import folder, tfds
     from spos_tf.errors import UserError
+    from spos_tf.jobs.check_data import check_data
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.export import export_subnet
     from spos_tf.jobs.latency import build_latency_table
+    from spos_tf.jobs.planning import plan_supernet
     from spos_tf.jobs.report import write_report
     from spos_tf.jobs.search import search_supernet
     from spos_tf.jobs.train_subnet import train_subnet
@@ -40,11 +43,14 @@ __version__ = "0.2.0"
 # By the module that has them.
 _NAMES = {
     "cost.counts": ("network_cost",),
+    "data.inputs": ("split_arrays",),
     "data.sources": ("folder", "tfds"),
     "errors": ("UserError",),
+    "jobs.check_data": ("check_data",),
     "jobs.correlate": ("correlate_supernet",),
     "jobs.export": ("export_subnet",),
     "jobs.latency": ("build_latency_table",),
+    "jobs.planning": ("plan_supernet",),
     "jobs.report": ("write_report",),
     "jobs.search": ("search_supernet",),
     "jobs.train_subnet": ("train_subnet",),
@@ -65,6 +71,8 @@ _NAMES = {
     "space": ("Architecture", "Choice", "SearchSpace"),
     "spaces": ("build_blueprint",),
 }
+# Of what computes no network; errors have to be there when others raise them.
+_WITHOUT_KERAS = ("errors", "options", "space")
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -86,13 +94,16 @@ __all__ = [
     "build_blueprint",
     "build_latency_table",
     "build_subnet",
+    "check_data",
     "correlate_supernet",
     "export_subnet",
     "folder",
     "load_subnet",
     "load_supernet",
     "network_cost",
+    "plan_supernet",
     "search_supernet",
+    "split_arrays",
     "tfds",
     "train_subnet",
     "train_supernet",
@@ -103,6 +114,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'spos_tf' has no attribute {name!r}")
+    if _MODULES[name] not in _WITHOUT_KERAS:
+        from spos_tf.keras_settings import check_keras
+
+        check_keras()
     module = importlib.import_module(f"spos_tf.{_MODULES[name]}")
     value = globals()[name] = getattr(module, name)
     return value

@@ -62,7 +62,12 @@ def make_trainer(folder, data=None, objective=None, description=None, **given):
     stop = given.pop("stop", None) or StopSignal()
     parts = {
         name: given.pop(name)
-        for name in ("validate", "callbacks", "wrong_choices")
+        for name in (
+            "validate",
+            "callbacks",
+            "wrong_choices",
+            "average_every",
+        )
         if name in given
     }
     choices = parts.pop("wrong_choices", (1, 2))

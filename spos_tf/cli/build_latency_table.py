@@ -20,27 +20,33 @@ and --output. See docs/device_latency.md.
 import dataclasses
 import pathlib
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
+from spos_tf.options.fields import PLACE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    output: str | None = option(None, "The table to write, a YAML file.")
+    output: str | None = option(
+        None, "The table to write, a YAML file.", effect=PLACE
+    )
     export_parts: str | None = option(
         None,
         "A folder for the parts as files, to be measured on another device by "
         "the measure_parts.py in it.",
+        effect=PLACE,
     )
     import_measurements: str | None = option(
         None,
         "What was measured there: the file of measure_parts.py, or a folder "
         "of benchmark_model's output. The table is made of it.",
+        effect=PLACE,
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Builds the table, or reads it where it is there, and checks it."""
     from spos_tf.cli.objects import blueprint_of
     from spos_tf.jobs.latency import build_latency_table
@@ -83,6 +89,9 @@ def main(given: Given) -> None:
     report = output.with_name(f"{output.name}.report.md")
     if is_checked and report.exists():
         print(report.read_text("utf-8"), end="")
+    return command_line(
+        "search", work_dir="DIR", latency_table=output, max_latency_ms="MOST"
+    )
 
 
 COMMAND = Command(__doc__, (_Options, SpaceOptions, LatencyOptions), main)

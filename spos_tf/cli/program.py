@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ import spos_tf
 from spos_tf import errors
 from spos_tf.cli import flags as our_flags
 from spos_tf.errors import Preempted, UserError
+from spos_tf.keras_settings import check_keras
 from spos_tf.options import Options, ThreadOptions
 from spos_tf.stop_signal import stop
 
@@ -38,6 +40,7 @@ _TERMINATED = 128 + signal.SIGTERM
 # Commands in the order in which they are used, by the name of their module.
 COMMANDS = (
     "describe",
+    "check_data",
     "train_supernet",
     "search",
     "search_limits",
@@ -99,13 +102,13 @@ class Command:
     Attributes:
         text: Help; its first line stands in the list of commands.
         kinds: Classes of options that become its flags.
-        main: Does it.
+        main: Does it, and says which command comes next.
         required: Names of options that have to be given.
     """
 
     text: str
     kinds: tuple[type[Options], ...]
-    main: Callable[[Given], None]
+    main: Callable[[Given], str | None]
     required: tuple[str, ...] = ()
 
 
@@ -237,6 +240,8 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
     # Tracing a network makes millions of objects and hardly a cycle: looking
     # for cycles as often as Python does took 1 s of 8 before the first step.
     gc.set_threshold(200_000, 20, 20)
+    # Of metadata that nobody needs, a line for a picture.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     own = [one.name for one in our_flags.described(command.kinds)]
     our_flags.define(command.kinds, flags.FLAGS)
     sys.modules["__main__"].__doc__ = command.text
@@ -267,7 +272,10 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
         _set_up_logging()
         _warn_of_code(own, typed)
         try:
-            command.main(Given(flags.FLAGS))
+            check_keras()
+            following = command.main(Given(flags.FLAGS))
+            if following:
+                python_logging.getLogger("spos_tf").info("Next: %s", following)
         except UserError as error:
             if stop.has_raised:
                 raise

@@ -1,5 +1,7 @@
 """The first classes of a data set, as a data set of its own."""
 
+import dataclasses
+
 import numpy as np
 
 from spos_tf.data.examples import AnySplit, Source, Split
@@ -27,8 +29,8 @@ def first_classes(source: Source, count: int) -> Source:
         )
     if count == source.num_classes:
         return source
-    return Source(
-        name=source.name,
+    return dataclasses.replace(
+        source,
         num_classes=count,
         class_names=source.class_names[:count],
         train=_kept(source.train, count),

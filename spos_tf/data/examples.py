@@ -21,8 +21,9 @@ class Split:
     Attributes:
         items: by kind. "pixels": decoded RGB `[n, height, width, 3]`, uint8,
             or float32 of 0 to 255 where pixels are no whole numbers.
-            "encoded": object `[n]` of bytes, JPEG, PNG, BMP or GIF. "files":
-            object `[n]` of bytes, paths of such images.
+            "encoded": object `[n]` of bytes, of a format of
+            `pictures.FORMATS`. "files": object `[n]` of bytes, paths of such
+            images.
         labels: int32 `[n]`.
         kind: what the items are.
         name: what messages call the split.
@@ -144,12 +145,50 @@ class StreamSplit:
 AnySplit = Split | StreamSplit
 
 
+def joined(first: AnySplit, second: AnySplit) -> AnySplit:
+    """The images of two splits that share none, as one split.
+
+    Raises:
+        UserError: They are not of one kind, or of two sources.
+    """
+    if isinstance(first, Split) and isinstance(second, Split):
+        alike = (
+            first.kind == second.kind
+            and first.items.dtype == second.items.dtype
+            and first.items.shape[1:] == second.items.shape[1:]
+        )
+        if alike:
+            return Split(
+                np.concatenate([first.items, second.items]),
+                np.concatenate([first.labels, second.labels]),
+                first.kind,
+                first.name,
+            )
+    elif (
+        isinstance(first, StreamSplit)
+        and isinstance(second, StreamSplit)
+        and first.identity == second.identity
+    ):
+        both = np.concatenate([first.positions, second.positions])
+        return dataclasses.replace(first, positions=np.sort(both))
+    raise UserError(
+        f"Images of '{first.name}' and '{second.name}' are of different kinds "
+        "and cannot be scored on together. Give both in one form."
+    )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """A data set: its classes, its training split and its test split.
 
+    Attributes:
+        notes: What people should know of how it was read, a line each.
+        faults: What is wrong with it, a line each.
+        strict: Whether a fault or an empty split is an error.
+
     Raises:
-        UserError: a label outside `[0, num_classes)`, or an empty split.
+        UserError: a label outside `[0, num_classes)`; where it is strict, the
+            first fault or an empty split.
     """
 
     name: str
@@ -157,10 +196,15 @@ class Source:
     class_names: tuple[str, ...]
     train: AnySplit
     test: AnySplit
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    strict: bool = True
 
     def __post_init__(self) -> None:
+        if self.faults and self.strict:
+            raise UserError(self.faults[0])
         for split in (self.train, self.test):
-            if not len(split):
+            if not len(split) and self.strict:
                 raise UserError(
                     f"Both splits of a data set hold images; '{self.name}' "
                     f"has none in '{split.name}'. Add images or choose "
@@ -168,6 +212,10 @@ class Source:
                 )
             if isinstance(split, Split):
                 check_labels(split.labels, self.num_classes, split.name)
+
+
+class NoTestImages(UserError):
+    """A data set that nobody said how to split."""
 
 
 def check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:

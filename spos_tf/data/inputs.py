@@ -4,26 +4,39 @@ Each becomes an `Images`, so that a job does not ask of which kind they are.
 """
 
 import contextlib
+import functools
+import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.class_names import (
+    are_named,
+    outputs_of_classes,
+    relabelled,
+)
 from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import reading_errors
+from spos_tf.data.reading import (
+    bad_heads,
+    reading_errors,
+    unreadable_words,
+)
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     hold_out,
     input_fingerprint,
     random_subset,
+    take_fraction,
 )
 from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 
+_LOGGER = logging.getLogger("spos_tf")
 # Arguments for which the test images of a data set are taken.
 _OF_TEST = ("test", "compare_on")
 
@@ -36,6 +49,11 @@ class Images(Protocol):
     """
 
     class_names: tuple[str, ...] | None
+
+    @property
+    def count(self) -> int | None:
+        """How many images; None where that is not known."""
+        ...
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """Batches to train on."""
@@ -117,6 +135,7 @@ class SplitImages:
         num_classes: Of the labels.
         class_names: In the order of the labels; None where nobody said.
         name: What messages call the data set.
+        beside: The other split of the data set, if there is one.
     """
 
     def __init__(
@@ -125,11 +144,30 @@ class SplitImages:
         num_classes: int,
         class_names: tuple[str, ...] | None,
         name: str,
+        beside: AnySplit | None = None,
     ) -> None:
         self.split = split
         self.class_names = class_names
         self._num_classes = num_classes
         self._name = name
+        self._beside = beside
+
+    def refuse_bad_files(self) -> None:
+        """Looks at the first bytes of all files of the data set.
+
+        Raises:
+            UserError: Files are missing, empty or no images; it names them.
+        """
+        faults = bad_heads(self.split)
+        if self._beside is not None:
+            faults += bad_heads(self._beside)
+        if faults:
+            raise UserError(unreadable_words(faults))
+
+    @property
+    def count(self) -> int:
+        """See `Images`."""
+        return len(self.split)
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """See `Images`."""
@@ -167,8 +205,13 @@ def images_of(
     argument: str,
     num_classes: int,
     class_names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    way_out: str = "",
 ) -> Images:
     """What a job's argument holds.
+
+    Where the network's outputs have names, labels are put in their order;
+    images of other classes are refused.
 
     Args:
         given: `(images, labels)`, a `DataSource`, or a `tf.data.Dataset` of
@@ -177,10 +220,14 @@ def images_of(
             `test` and `compare_on`, its training images for any other.
         num_classes: Classes of the network.
         class_names: Replace those of the data.
+        outputs: Names of the network's classes in the order of its outputs;
+            None where there is no trained network.
+        way_out: What a refusal of other classes offers besides naming them
+            alike.
 
     Raises:
-        UserError: It is none of these, or holds images, labels or a number
-            of classes that do not fit.
+        UserError: It is none of these, or holds images, labels, a number of
+            classes or names of classes that do not fit.
     """
     names = None if class_names is None else tuple(map(str, class_names))
     if names is not None and len(names) != num_classes:
@@ -188,14 +235,18 @@ def images_of(
             f"`class_names` has a name for each of the {num_classes} classes; "
             f"got {len(names)}."
         )
+    aligned = _Aligned(outputs, way_out)
     if isinstance(given, DataSource):
-        return _of_source(given, argument, num_classes, names)
+        return _of_source(given, argument, num_classes, names, aligned)
     if isinstance(given, tf.data.Dataset):
-        return DatasetImages(given, argument, num_classes, names)
+        return _of_dataset(given, argument, num_classes, names, aligned)
     if isinstance(given, tuple | list) and len(given) == 2:
         split = array_split(*given, argument=argument)
         check_labels(split.labels, num_classes, argument)
-        return SplitImages(split, num_classes, names, argument)
+        order = aligned.order(names, f"`{argument}`")
+        if order is not None:
+            split = relabelled(split, order)
+        return SplitImages(split, num_classes, aligned.names(names), argument)
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
@@ -203,22 +254,114 @@ def images_of(
     )
 
 
+class _Aligned(NamedTuple):
+    """Puts classes in the order of a network's outputs."""
+
+    outputs: Sequence[str] | None
+    way_out: str
+
+    def order(
+        self, names: Sequence[str] | None, data: str
+    ) -> np.ndarray | None:
+        """See `outputs_of_classes`; None too where one side has no names."""
+        if names is None or self.outputs is None:
+            return None
+        if are_named(names) == are_named(self.outputs):
+            return outputs_of_classes(names, self.outputs, data, self.way_out)
+        _LOGGER.warning(
+            "Only one of the network and %s has names of classes, so they "
+            "cannot be compared: label 0 is taken as output 0, and so on.",
+            data,
+        )
+        return None
+
+    def names(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """What the classes are called from now on."""
+        if self.outputs is not None and are_named(self.outputs):
+            return tuple(self.outputs)
+        return names
+
+
 def _of_source(
     given: DataSource,
     argument: str,
     num_classes: int,
     names: tuple[str, ...] | None,
+    aligned: _Aligned,
 ) -> SplitImages:
     source = given.load()
+    names = names or source.class_names
+    order = aligned.order(names, f"data set {given.dataset!r}")
     if source.num_classes != num_classes:
         raise UserError(
             f"Data set {given.dataset!r} has {source.num_classes} classes; "
             f"the network has {num_classes}. Use a network with "
             f"`num_classes={source.num_classes}`."
         )
-    split = source.test if argument in _OF_TEST else source.train
-    names = names or source.class_names
-    return SplitImages(split, num_classes, names, source.name)
+    for note in source.notes:
+        _say_once(note)
+    split, beside = source.train, source.test
+    if argument in _OF_TEST:
+        split, beside = beside, split
+    if order is not None:
+        split = relabelled(split, order)
+    return SplitImages(
+        split, num_classes, aligned.names(names), source.name, beside
+    )
+
+
+def _of_dataset(
+    given: tf.data.Dataset,
+    argument: str,
+    num_classes: int,
+    names: tuple[str, ...] | None,
+    aligned: _Aligned,
+) -> DatasetImages:
+    named = getattr(given, "class_names", None)
+    if names is None and named is not None:
+        names = tuple(map(str, named))
+    order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
+    return DatasetImages(
+        given, argument, num_classes, aligned.names(names), order
+    )
+
+
+@functools.cache
+def _say_once(note: str) -> None:
+    """A job reads its data set for each of its arguments."""
+    _LOGGER.warning(note)
+
+
+def split_arrays(
+    images: Any, labels: Any, *, test_fraction: float, seed: int = 0
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Splits arrays into training and test images, class by class.
+
+    Args:
+        images: uint8 `[n, height, width, 3]`, or floats of 0 to 255.
+        labels: Integers `[n]`.
+        test_fraction: Share of every class that is test, in (0, 1); at least
+            one image of a class, and one stays.
+        seed: Of the draw: the same images for the same seed.
+
+    Returns:
+        `(images, labels)` to train on and `(images, labels)` to test on.
+
+    Raises:
+        UserError: The arrays or the fraction are out of range.
+
+    Example:
+        >>> train, test = spos_tf.split_arrays(  # doctest: +SKIP
+        ...     images, labels, test_fraction=0.2)
+    """
+    if not 0.0 < test_fraction < 1.0:
+        raise UserError(
+            f"`test_fraction` is in (0, 1); got {test_fraction}. Give for "
+            "example 0.2."
+        )
+    split = array_split(images, labels, argument="images")
+    train, test = take_fraction(split, test_fraction, seed)
+    return (train.items, train.labels), (test.items, test.labels)
 
 
 def array_split(images: Any, labels: Any, *, argument: str) -> Split:

@@ -16,6 +16,7 @@ from spos_tf.data.augmentation import (
     crop_window,
     shift_and_flip,
 )
+from spos_tf.data.decoding import decode, is_plain
 from spos_tf.errors import UserError
 
 Augmentation = Literal["imagenet", "cifar", "shift", "none"]
@@ -26,6 +27,8 @@ _CIFAR_PAD = 4
 _SHIFT_PAD = 1
 # Sides in pixels from which an image is cropped like ImageNet's, or CIFAR's.
 _LARGE, _SMALL = 64, 16
+# Times the short side from which the long side of an image makes it thin.
+THIN = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,19 +106,14 @@ def default_augmentation(image_size: int) -> Augmentation:
     return "cifar" if image_size >= _SMALL else "shift"
 
 
-def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """uint8 `[height, width, 3]` of a JPEG, PNG, BMP or GIF (first frame)."""
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
-
-
 def resize_and_center_crop(
     images: tf.Tensor, *, short_side: int, size: int
 ) -> tf.Tensor:
     """Resizes the short side, keeping the ratio, then crops the middle.
 
     Bilinear without antialiasing, with half-pixel centres: OpenCV's, which
-    the official code evaluates with.
+    the official code evaluates with. Of a thin image only the middle is
+    resized, so that it takes no more memory than others.
 
     Args:
         images: uint8 or float32 `[..., height, width, 3]`.
@@ -126,21 +124,78 @@ def resize_and_center_crop(
         float32 `[..., size, size, 3]`.
     """
     height, width = images.shape[-3], images.shape[-2]
-    if height is None or width is None:
+    is_static = height is not None and width is not None
+    if is_static:
+        short, long = min(height, width), max(height, width)
+    else:
         shape = tf.shape(images)
         height, width = shape[-3], shape[-2]
-        short = tf.minimum(height, width)
-    else:
-        short = min(height, width)
+        short, long = tf.minimum(height, width), tf.maximum(height, width)
     # Integers: floor(side * short_side / short + 1/2) without rounding error.
     new_height = (2 * height * short_side + short) // (2 * short)
     new_width = (2 * width * short_side + short) // (2 * short)
-    resized = tf.image.resize(images, [new_height, new_width])
     top = _half(new_height - size)
     left = _half(new_width - size)
-    cropped = resized[..., top : top + size, left : left + size, :]
-    cropped = tf.cast(cropped, tf.float32)
+
+    def whole() -> tf.Tensor:
+        resized = tf.image.resize(images, [new_height, new_width])
+        cropped = resized[..., top : top + size, left : left + size, :]
+        return tf.cast(cropped, tf.float32)
+
+    def middle() -> tf.Tensor:
+        lower, upper, share = _sources(height, new_height, top, size)
+        columns = _sources(width, new_width, left, size)
+        first, stop = lower[0], upper[-1] + 1
+        band = _interpolated(images[..., first:stop, :, :], columns, -2)
+        return _interpolated(band, (lower - first, upper - first, share), -3)
+
+    is_thin = long > THIN * short
+    if is_static:
+        cropped = middle() if is_thin else whole()
+    else:
+        cropped = tf.cond(is_thin, middle, whole)
     return tf.ensure_shape(cropped, [*images.shape[:-3], size, size, 3])
+
+
+def _sources(
+    length: tf.Tensor | int,
+    new_length: tf.Tensor | int,
+    first: tf.Tensor | int,
+    size: int,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What the pixels `first` to `first + size - 1` of a resized line mix.
+
+    As `tf.image.resize` computes it.
+
+    Returns:
+        int32 `[size]`: a pixel of the line; int32 `[size]`: the one after it;
+        float32 `[size]`: the share of the latter.
+    """
+    scale = tf.cast(length, tf.float32) / tf.cast(new_length, tf.float32)
+    pixels = tf.cast(tf.range(size) + first, tf.float32)
+    places = (pixels + 0.5) * scale - 0.5
+    before = tf.floor(places)
+    lower = tf.cast(before, tf.int32)
+    return (
+        tf.clip_by_value(lower, 0, length - 1),
+        tf.clip_by_value(lower + 1, 0, length - 1),
+        places - before,
+    )
+
+
+def _interpolated(
+    images: tf.Tensor,
+    sources: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    axis: int,
+) -> tf.Tensor:
+    """float32 images, resized along one axis."""
+    lower, upper, share = sources
+    share = tf.reshape(share, [-1] + [1] * (-1 - axis))
+    one, other = (
+        tf.cast(tf.gather(images, at, axis=axis), tf.float32)
+        for at in (lower, upper)
+    )
+    return one + (other - one) * share
 
 
 def _half(margin: tf.Tensor | int) -> tf.Tensor | int:
@@ -166,7 +221,7 @@ def imagenet_training_image(
 ) -> tf.Tensor:
     """Random resized crop, colour jitter and flip of one image.
 
-    Of a JPEG only the crop is decoded.
+    Of a plain JPEG only the crop is decoded.
 
     Args:
         image: encoded (string scalar) or uint8 `[height, width, 3]`.
@@ -178,10 +233,11 @@ def imagenet_training_image(
     """
     crop_draws = draws[:CROP_DRAWS]
     if image.dtype == tf.string:
+        plain = is_plain(image)
         cropped = tf.cond(
-            tf.io.is_jpeg(image),
+            plain & tf.io.is_jpeg(image),
             lambda: _crop_jpeg(image, crop_draws),
-            lambda: _crop(decode(image), crop_draws),
+            lambda: _crop(decode(image, plain), crop_draws),
         )
     else:
         cropped = _crop(image, crop_draws)

@@ -1,14 +1,19 @@
 """Turns errors of a running pipeline into messages about the data."""
 
+import concurrent.futures
 import contextlib
+import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.decoding import decode
 from spos_tf.data.examples import AnySplit, Split
-from spos_tf.data.preprocessing import decode
+from spos_tf.data.pictures import FORMAT_WORDS, HEAD_BYTES, head_fault
 from spos_tf.errors import UserError
 
 _READ_ERRORS = (
@@ -20,9 +25,15 @@ _READ_ERRORS = (
 # What the image readers of TensorFlow, and our check of labels, write; the
 # rest of a message is about nodes of the graph.
 _DATA_FAULT = re.compile(
-    r"(Labels are in|Unknown image|Input image|Got \d+ frames|"
+    r"(Labels are in|Unknown image|Input image|Got \d+ frames|ValueError: |"
     r"Invalid (JPEG|PNG|GIF|BMP))[^{]*"
 )
+# How long one looks for other images like the one that could not be read.
+_SEARCH_SECONDS = 60.0
+_SEARCHED_AT_ONCE = 512
+_HEADS_AT_ONCE = 16
+_HEADS_A_TASK = 256
+_MOST_NAMED = 20
 
 
 @contextlib.contextmanager
@@ -30,11 +41,11 @@ def reading_errors(split: AnySplit) -> Iterator[None]:
     """Inside, an image that cannot be read raises a UserError.
 
     TensorFlow's own message does not say which image it was, so a split with
-    random access is searched for it once the error is there. Errors that are
-    not the data's pass through.
+    random access is searched for it, and for others like it, once the error
+    is there. Errors that are not the data's pass through.
 
     Raises:
-        UserError: naming the file, or the image's index in the split.
+        UserError: naming the files, or the images' indices in the split.
     """
     try:
         yield
@@ -79,37 +90,132 @@ class ReadBatches:
 
 def _fault(split: AnySplit, error: tf.errors.OpError) -> str | None:
     if isinstance(split, Split):
-        index = first_unreadable(split)
-        if index is None:
-            return None
-        if split.kind == "files":
-            file_name = split.items[index].decode(errors="replace")
-            which = f"file '{file_name}'"
-        else:
-            which = f"image {index} of split '{split.name}'"
-        return (
-            f"Images are JPEG, PNG, BMP or GIF; {which} cannot be decoded. "
-            "Replace or remove it."
-        )
-    message = " ".join(error.message.split())
-    found = _DATA_FAULT.search(message)
-    if found is None and not isinstance(error, tf.errors.DataLossError):
+        faults = unreadable(split, seconds=_SEARCH_SECONDS)
+        return unreadable_words(faults) if faults else None
+    if (
+        not isinstance(error, tf.errors.DataLossError)
+        and _DATA_FAULT.search(error.message) is None
+    ):
         return None
-    reason = (message if found is None else found[0].strip())[:120]
     return (
         f"Records of '{split.identity}' are labelled images; one cannot be "
-        f"read ({reason}). Prepare the data set again."
+        f"read ({read_fault(error)}). Prepare the data set again."
     )
 
 
-def first_unreadable(split: Split) -> int | None:
-    """Index of the first image that cannot be read and decoded, if any."""
+class Fault(NamedTuple):
+    """An image that cannot be read.
+
+    Attributes:
+        place: Its index in the split.
+        name: What messages call it.
+        reason: What is wrong, a part of a sentence.
+    """
+
+    place: int
+    name: str
+    reason: str
+
+
+def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
+    """All images that cannot be read and decoded.
+
+    Args:
+        split: The images.
+        seconds: After so long the search ends, once it has found one; None to
+            look at all.
+    """
     if split.kind == "pixels":
-        return None
-    for index, item in enumerate(split.items):
+        return []
+    started = time.monotonic()
+    found: list[Fault] = []
+    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+        for start in range(0, len(split), _SEARCHED_AT_ONCE):
+            stop = min(start + _SEARCHED_AT_ONCE, len(split))
+            indices = range(start, stop)
+            looked = pool.map(lambda index: _fault_at(split, index), indices)
+            found += [one for one in looked if one is not None]
+            late = seconds is not None and (
+                time.monotonic() - started > seconds
+            )
+            if found and late:
+                break
+    return found
+
+
+def bad_heads(split: AnySplit) -> list[Fault]:
+    """All image files that are missing, empty or of no format that is read.
+
+    Only their first bytes are read: a file that was cut off passes.
+    """
+    if not isinstance(split, Split) or split.kind != "files":
+        return []
+
+    def fault(index: int) -> Fault | None:
         try:
-            is_file = split.kind == "files"
-            decode(tf.io.read_file(item) if is_file else tf.constant(item))
-        except tf.errors.OpError:
-            return index
+            with open(split.items[index], "rb") as file:
+                reason = head_fault(file.read(HEAD_BYTES))
+        except OSError as error:
+            reason = str(error.strerror)
+        if reason is None:
+            return None
+        return Fault(index, name_of(split, index), reason)
+
+    with concurrent.futures.ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+        # The chunks are large: a task costs more than a file.
+        chunks = np.array_split(
+            np.arange(len(split)), max(1, -(-len(split) // _HEADS_A_TASK))
+        )
+        found = pool.map(lambda chunk: [*map(fault, chunk)], chunks)
+        return [one for some in found for one in some if one is not None]
+
+
+def unreadable_words(faults: Sequence[Fault]) -> str:
+    """One line that names the images."""
+    named = [f"{one.name} ({one.reason})" for one in faults[:_MOST_NAMED]]
+    more = len(faults) - len(named)
+    if more:
+        named.append(f"{more} more (`spos check_data` names all)")
+    return (
+        f"Images are {FORMAT_WORDS}; {len(faults)} cannot be decoded: "
+        f"{', '.join(named)}. Replace or remove them."
+    )
+
+
+def name_of(split: Split, index: int) -> str:
+    """What messages call an image."""
+    if split.kind == "files":
+        file_name = split.items[index].decode("utf-8", "backslashreplace")
+        return f"'{file_name}'"
+    return f"image {index} of split '{split.name}'"
+
+
+def _fault_at(split: Split, index: int) -> Fault | None:
+    item = split.items[index]
+    try:
+        if split.kind == "files":
+            item = tf.io.read_file(item)
+        decode(tf.convert_to_tensor(item))
+    # Outside of a graph Pillow's errors are Python's.
+    except (tf.errors.OpError, ValueError) as error:
+        return Fault(index, name_of(split, index), read_fault(error))
     return None
+
+
+def read_fault(error: tf.errors.OpError | ValueError) -> str:
+    """What an image reader wrote."""
+    if isinstance(error, ValueError):
+        return str(error)
+    # Pillow's comes with its trace.
+    said = re.search(r"ValueError: ([^\n]*)", error.message)
+    if said is not None:
+        return said[1]
+    message = " ".join(error.message.split())
+    found = _DATA_FAULT.search(message)
+    if found is None:
+        message = re.sub(r"{{.*?}}\s*", "", message)
+    return (message if found is None else found[0].strip())[:120]
+
+
+def _threads() -> int:
+    return os.cpu_count() or 1

@@ -5,23 +5,38 @@ import os
 
 from spos_tf.data.class_subset import first_classes as _first_classes
 from spos_tf.data.digits import load_digits_source
-from spos_tf.data.examples import AnySplit, Source, Split, StreamSplit
+from spos_tf.data.examples import (
+    AnySplit,
+    NoTestImages,
+    Source,
+    Split,
+    StreamSplit,
+)
 from spos_tf.data.folders import load_folder_source
+from spos_tf.data.split_names import SplitNames, refuse_test_fraction
 from spos_tf.errors import UserError
 from spos_tf.options import SourceOptions
+from spos_tf.paths import local_path
 
 __all__ = [
     "AnySplit",
     "DataSource",
+    "NoTestImages",
     "Source",
     "Split",
     "StreamSplit",
     "folder",
+    "is_folder",
     "load_source",
     "tfds",
 ]
 
 _FOLDER = "folder:"
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether a data set's name is that of a folder."""
+    return dataset.startswith(_FOLDER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,18 +46,33 @@ class DataSource:
     Attributes:
         dataset: "digits", "folder:PATH" or the name of a TFDS set.
         data_dir: Where TFDS sets are prepared; None is TFDS's own default.
-        test_fraction: Share of test images of a folder without a test folder.
+        test_fraction: Share of the training images that is test, of a set
+            without a test split; None for none.
+        train_split: Name of the training split; None for "train".
+        test_split: Name of the test split; None for "test", or else
+            "validation" or "val".
         first_classes: How many of its classes are taken; None for all.
     """
 
     dataset: str
     data_dir: str | None = None
-    test_fraction: float = 0.0
+    test_fraction: float | None = None
+    train_split: str | None = None
+    test_split: str | None = None
     first_classes: int | None = None
 
     @classmethod
     def of(cls, options: SourceOptions) -> "DataSource":
-        """The data set that options name."""
+        """The data set that options name.
+
+        Raises:
+            UserError: They name none.
+        """
+        if options.dataset is None:
+            raise UserError(
+                "Images are needed. Name a data set by `dataset`: "
+                "folder:PATH, or the name of a TFDS set."
+            )
         return cls(
             **{
                 field.name: getattr(options, field.name)
@@ -55,8 +85,12 @@ class DataSource:
         """The options that name it, as `run.json` holds them."""
         return SourceOptions(**dataclasses.asdict(self))
 
-    def load(self) -> Source:
+    def load(self, *, strict: bool = True) -> Source:
         """Reads what there is.
+
+        Args:
+            strict: Whether classes without images, or no test images, are
+                errors; else they are `faults` of the source.
 
         Raises:
             UserError: The data cannot be had.
@@ -65,6 +99,9 @@ class DataSource:
             self.dataset,
             data_dir=self.data_dir,
             test_fraction=self.test_fraction,
+            train_split=self.train_split,
+            test_split=self.test_split,
+            strict=strict,
         )
         if self.first_classes is None:
             return source
@@ -74,18 +111,23 @@ class DataSource:
 def folder(
     path: str | os.PathLike[str],
     *,
-    test_fraction: float = 0.0,
+    test_fraction: float | None = None,
+    train_split: str | None = None,
+    test_split: str | None = None,
     first_classes: int | None = None,
 ) -> DataSource:
     """Images in a folder, as data of a job.
 
     Args:
         path: Folder with `train/<class>/*` and `test/<class>/*`, or with
-            `<class>/*` and a `test_fraction`. Images are JPEG, PNG, BMP or
-            GIF.
-        test_fraction: Share of the images, in [0, 1), that is test where
-            there are no train and test folders. A hash of an image's path
-            decides, so adding images leaves the others where they were.
+            `<class>/*` and a `test_fraction`. Images are JPEG, PNG, BMP, GIF,
+            WebP or TIFF (docs/your_data.md).
+        test_fraction: Share of the training images, in [0, 1), that is test
+            where there is no test folder. A hash of an image's path decides,
+            so adding images leaves the others where they were.
+        train_split: Name of the folder of training images, if not "train".
+        test_split: Name of the folder of test images, if not "test",
+            "validation" or "val".
         first_classes: Only the images of so many first classes; all if None.
 
     Returns:
@@ -97,6 +139,8 @@ def folder(
     return DataSource(
         f"{_FOLDER}{os.fspath(path)}",
         test_fraction=test_fraction,
+        train_split=train_split,
+        test_split=test_split,
         first_classes=first_classes,
     )
 
@@ -105,6 +149,9 @@ def tfds(
     name: str,
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    test_fraction: float | None = None,
+    train_split: str | None = None,
+    test_split: str | None = None,
     first_classes: int | None = None,
 ) -> DataSource:
     """A set of TensorFlow Datasets, as data of a job.
@@ -113,6 +160,12 @@ def tfds(
         name: Of any image-classification set, for example "cifar10".
         data_dir: Folder in which TFDS has prepared its sets; TFDS's own
             default if None.
+        test_fraction: Share of the training images, in [0, 1), that is test
+            where the set has no test split: as many of every class as can
+            be, the same ones in every run.
+        train_split: Name of the training split or a slice such as
+            "train[:80%]"; "train" if None.
+        test_split: Likewise; "test", "validation" or "val" if None.
         first_classes: Only the images of so many first classes; all if None.
 
     Returns:
@@ -124,6 +177,9 @@ def tfds(
     return DataSource(
         name,
         data_dir=None if data_dir is None else os.fspath(data_dir),
+        test_fraction=test_fraction,
+        train_split=train_split,
+        test_split=test_split,
         first_classes=first_classes,
     )
 
@@ -132,7 +188,10 @@ def load_source(
     name: str,
     *,
     data_dir: str | None = None,
-    test_fraction: float = 0.0,
+    test_fraction: float | None = None,
+    train_split: str | None = None,
+    test_split: str | None = None,
+    strict: bool = True,
     memory_limit_bytes: int = 4 << 30,
 ) -> Source:
     """Loads a data set.
@@ -141,28 +200,36 @@ def load_source(
         name: "digits" (ships with scikit-learn), "folder:PATH" (class folders
             of images) or the name of a TFDS image-classification set.
         data_dir: where TFDS sets are prepared; None is TFDS's own default.
-        test_fraction: share of test images of a folder without a test folder,
-            in [0, 1).
+        test_fraction: share of the training images that is test, in [0, 1),
+            where there is no test split.
+        train_split: its name, or a slice of a TFDS set; None for "train".
+        test_split: likewise; None for "test", "validation" or "val".
+        strict: whether faults of the data are errors; see `Source`.
         memory_limit_bytes: a split of a TFDS set that needs more is streamed.
 
     Raises:
         UserError: the name, the data or a combination of arguments is wrong.
     """
-    if not 0.0 <= test_fraction < 1.0:
-        raise UserError(
-            f"test_fraction is in [0, 1); got {test_fraction}. Give for "
-            "example 0.2."
-        )
-    if name.startswith(_FOLDER):
-        return load_folder_source(name.removeprefix(_FOLDER), test_fraction)
-    if test_fraction:
-        raise UserError(
-            f"test_fraction is for 'folder:PATH' alone; got {test_fraction} "
-            f"with '{name}', whose test split is fixed. Leave it at 0."
-        )
+    names = SplitNames(
+        train=train_split,
+        test=test_split,
+        test_fraction=test_fraction,
+        strict=strict,
+    )
+    local_path(name, "dataset")
+    if data_dir is not None:
+        local_path(data_dir, "data_dir")
+    if is_folder(name):
+        return load_folder_source(name.removeprefix(_FOLDER), names)
     if name == "digits":
+        if names.train or names.test:
+            raise UserError(
+                "The splits of 'digits' have no names. Leave `train_split` "
+                "and `test_split` out."
+            )
+        refuse_test_fraction(names, "'digits'", "a fixed test split")
         return load_digits_source()
     # Late: it brings TensorFlow, which describing a space does without.
     from spos_tf.data.tfds_sets import load_tfds_source
 
-    return load_tfds_source(name, data_dir, memory_limit_bytes)
+    return load_tfds_source(name, data_dir, names, memory_limit_bytes)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +18,11 @@ from spos_tf.data.examples import (
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 
+SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
+
 _SCAN_BATCH = 1024
+# Of the draw of test images: the same in every run, whatever its seed.
+_FRACTION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,13 +135,46 @@ def hold_out(
     remaining = np.flatnonzero(keep)
     if not len(remaining):
         raise UserError(
-            f"Holding out {count} images a class leaves none of the "
+            f"Holding out {count} images of every class leaves none of the "
             f"{len(train)} of '{name}' to train on. Lower "
             "`holdout_per_class`."
         )
     # Nothing held out: no copy of the training images.
     left = train.select(remaining, "train") if len(held) else train
     return left, train.select(held, "search")
+
+
+def take_fraction(
+    split: SplitKind, fraction: float, seed: int = _FRACTION_SEED
+) -> tuple[SplitKind, SplitKind]:
+    """Splits a share of the images off, to be tested on.
+
+    Where labels are in memory it is that share of every class, rounded, but
+    at least one image, and one stays. Of a stream it is a plain random share.
+
+    Args:
+        split: The images.
+        fraction: In (0, 1).
+        seed: Of the draw.
+
+    Returns:
+        What is left, named "train", and what was split off, named "test".
+    """
+    generator = np.random.default_rng(seed)
+    if isinstance(split, Split):
+        groups = [
+            np.flatnonzero(split.labels == label)
+            for label in np.unique(split.labels)
+        ]
+    else:
+        groups = [np.arange(len(split))]
+    taken = np.zeros(len(split), bool)
+    for group in groups:
+        count = round(fraction * len(group))
+        count = min(max(count, 1), len(group) - 1)
+        taken[generator.permutation(group)[:count]] = True
+    left = split.select(np.flatnonzero(~taken), "train")
+    return left, split.select(np.flatnonzero(taken), "test")
 
 
 def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
@@ -212,7 +250,7 @@ def _check_counts(
     label = int(np.argmin(counts))
     if counts[label] < count:
         raise UserError(
-            f"The search split takes {count} training images of every class; "
+            f"{count} training images of every class are held out; "
             f"'{class_names[label]}' of '{name}' has {counts[label]}. Give "
             f"`holdout_per_class={counts[label]}` or less."
         )

@@ -1,14 +1,17 @@
 """TFDS image-classification sets, in memory or streamed by their size."""
 
+import dataclasses
+import itertools
 import os
 import socket
 import urllib.parse
 import urllib.request
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.decoding import decode
 from spos_tf.data.examples import (
     AnySplit,
     Source,
@@ -16,44 +19,86 @@ from spos_tf.data.examples import (
     StreamSplit,
     as_objects,
 )
+from spos_tf.data.split_names import (
+    SplitNames,
+    no_test_images,
+    refuse_test_fraction,
+)
+from spos_tf.data.splits import take_fraction
 from spos_tf.errors import UserError
 
 _READ_BATCH = 512
-_TEST_SPLITS = ("test", "validation")
+_CHANNELS = (1, 3, 4)
+
+
+class _Slice(NamedTuple):
+    """Records of a split of a set.
+
+    Attributes:
+        split: Its name in the set.
+        start: The first record.
+        stop: The record after the last.
+    """
+
+    split: str
+    start: int
+    stop: int
 
 
 def load_tfds_source(
-    name: str, data_dir: str | None, memory_limit_bytes: int
+    name: str,
+    data_dir: str | None,
+    names: SplitNames,
+    memory_limit_bytes: int,
 ) -> Source:
     """Loads the TFDS set `name`, with features `image` and `label`.
 
-    The test split is `test`, or `validation` where there is none or where, as
-    in imagenet2012, its labels are withheld. Images of one fixed shape are
-    decoded into one array; others stay encoded. A split that needs more than
-    `memory_limit_bytes` is streamed in the order of its files.
+    The test split is `names.test`, or else the first of `names.tests` that
+    there is (of imagenet2012 `validation`, since the labels of its test split
+    are withheld), or else a share of the training split. Images of one fixed
+    shape are decoded into one array; others stay encoded. A split that needs
+    more than `memory_limit_bytes` is streamed in the order of its files.
 
     Raises:
-        UserError: no such set, not prepared and not to be prepared, or not
-            one of labelled uint8 images.
+        UserError: no such set or split, not prepared and not to be prepared,
+            or not one of labelled uint8 images.
     """
     builder = _prepared_builder(name, data_dir)
     features = builder.info.features
     shape = _image_shape(name, features)
     label = features["label"]
-    train_name, test_name = _split_names(name, builder)
-    splits = [
-        _load_split(builder, split, shape, label.num_classes, limit, role)
-        for split, role, limit in (
-            (train_name, "train", memory_limit_bytes),
-            (test_name, "test", memory_limit_bytes),
+    train_name, test_name = _split_names(name, builder, names)
+    train_slices = _slices(name, builder, train_name)
+    train = _load_split(
+        builder,
+        train_slices,
+        shape,
+        label.num_classes,
+        memory_limit_bytes,
+        "train",
+    )
+    if test_name is None and names.test_fraction:
+        train, test = take_fraction(train, names.test_fraction)
+    elif test_name is None:
+        test = train.select(np.zeros(0, np.int64), "test")
+    else:
+        test_slices = _slices(name, builder, test_name)
+        _refuse_overlap(train_name, train_slices, test_name, test_slices)
+        test = _load_split(
+            builder,
+            test_slices,
+            shape,
+            label.num_classes,
+            memory_limit_bytes,
+            "test",
         )
-    ]
     return Source(
         name=name,
         num_classes=int(label.num_classes),
         class_names=tuple(label.names),
-        train=splits[0],
-        test=splits[1],
+        train=train,
+        test=test,
+        strict=names.strict,
     )
 
 
@@ -135,74 +180,160 @@ def _image_shape(name: str, features: Any) -> tuple[int | None, ...]:
             f"Images are uint8; those of '{name}' are {image.np_dtype}. "
             "Choose another data set."
         )
+    if image.shape[2] not in (*_CHANNELS, None):
+        raise UserError(
+            "Images have 1 channel (gray), 3 (RGB) or 4 (RGB and alpha, which "
+            f"is dropped); those of '{name}' have {image.shape[2]}. Choose "
+            "another data set."
+        )
     return tuple(image.shape)
 
 
-def _split_names(name: str, builder: Any) -> tuple[str, str]:
+def _split_names(
+    name: str, builder: Any, names: SplitNames
+) -> tuple[str, str | None]:
+    """Names of the training and of the test split; None if there is none."""
     splits = builder.info.splits
-    candidates: tuple[str, ...] = _TEST_SPLITS
     if builder.name.startswith("imagenet2012"):
-        candidates = ("validation",)
-    tests = [
-        split
-        for split in candidates
-        if split in splits and splits[split].num_examples
-    ]
-    if "train" not in splits or not tests:
+        names = dataclasses.replace(names, tests=("validation",))
+    full = {split for split in splits if splits[split].num_examples}
+    train = names.train or "train"
+    if names.train is None and train not in full:
         raise UserError(
-            f"A data set has the splits 'train' and 'test' or 'validation'; "
-            f"'{name}' has {sorted(splits)}. Choose another data set."
+            f"The training split of a data set is 'train'; '{name}' has "
+            f"{sorted(splits)}. Name one of them with `train_split`."
         )
-    return "train", tests[0]
+    test = names.test or names.first_test(full)
+    if test is not None:
+        refuse_test_fraction(names, f"'{name}'", f"the split '{test}'")
+    elif names.need_fraction:
+        raise no_test_images(f"'{name}' has only {sorted(splits)}")
+    return train, test
+
+
+def _slices(name: str, builder: Any, split: str) -> list[_Slice]:
+    """The records that a split's name or a slice such as train[:80%] means.
+
+    Raises:
+        UserError: There is no such split, or it is empty.
+    """
+    import tensorflow_datasets as tfds
+
+    splits = builder.info.splits
+    try:
+        instructions = tfds.core.ReadInstruction.from_spec(split).to_absolute(
+            {one: splits[one] for one in splits}
+        )
+        found = [
+            _Slice(
+                one.splitname,
+                one.from_ or 0,
+                splits[one.splitname].num_examples
+                if one.to is None
+                else one.to,
+            )
+            for one in instructions
+        ]
+    except Exception as error:
+        # TFDS has an error of its own for each of the ways to misspell it.
+        raise UserError(
+            "A split is a name or a slice such as 'train[:80%]' of "
+            f"{sorted(splits)}; '{name}' has no {split!r} "
+            f"({_one_line(error)})."
+        ) from error
+    if not any(one.stop > one.start for one in found):
+        raise UserError(
+            f"A split holds images; {split!r} of '{name}' has none. Choose "
+            "another slice."
+        )
+    return found
+
+
+def _refuse_overlap(
+    train_name: str, train: list[_Slice], test_name: str, test: list[_Slice]
+) -> None:
+    for one, other in itertools.product(train, test):
+        start = max(one.start, other.start)
+        stop = min(one.stop, other.stop)
+        if one.split == other.split and start < stop:
+            raise UserError(
+                "No image is trained on and tested on; "
+                f"{stop - start} images are in {train_name!r} and in "
+                f"{test_name!r}. Give splits that share none, such as "
+                "'train[:80%]' and 'train[80%:]'."
+            )
 
 
 def _load_split(
     builder: Any,
-    split: str,
+    slices: list[_Slice],
     shape: tuple[int | None, ...],
     num_classes: int,
     memory_limit_bytes: int,
     role: str,
 ) -> AnySplit:
-    info = builder.info.splits[split]
+    total = sum(one.stop - one.start for one in slices)
     height, width = shape[:2]
-    decode = height is not None and width is not None
     if height is not None and width is not None:
-        num_bytes = info.num_examples * height * width * 3
+        num_bytes: float = total * height * width * 3
     else:
-        num_bytes = info.num_bytes
+        num_bytes = sum(_stored_bytes(builder, one) for one in slices)
+    spec = _spec(slices, 0, total)
     if num_bytes > memory_limit_bytes:
 
         def open_range(start: int, stop: int) -> tf.data.Dataset:
-            records = _read(builder, f"{split}[{start}:{stop}]", False)
+            records = _read(builder, _spec(slices, start, stop))
             return records.map(
                 lambda image, label: (image, _checked(label, num_classes))
             )
 
         return StreamSplit(
             open_range,
-            np.arange(info.num_examples, dtype=np.int64),
-            f"{builder.info.full_name}/{split}",
+            np.arange(total, dtype=np.int64),
+            f"{builder.info.full_name}/{_name_of(builder, slices, spec)}",
             role,
         )
     try:
-        return _load(builder, split, decode, role)
+        return _load(builder, spec, total, shape, role)
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         raise UserError(
-            f"Split '{split}' of '{builder.name}' under '{builder.data_dir}' "
+            f"Split '{spec}' of '{builder.name}' under '{builder.data_dir}' "
             f"cannot be read ({_one_line(error)}). Prepare it again."
         ) from error
 
 
-def _read(builder: Any, split: str, decode: bool) -> tf.data.Dataset:
-    """(image, label int32 scalar) in the order of the files."""
+def _stored_bytes(builder: Any, one: _Slice) -> float:
+    info = builder.info.splits[one.split]
+    return info.num_bytes * (one.stop - one.start) / info.num_examples
+
+
+def _spec(slices: list[_Slice], start: int, stop: int) -> str:
+    """TFDS's name of the records `start` to `stop - 1` of some slices."""
+    parts = []
+    for one in slices:
+        length = one.stop - one.start
+        first, end = max(start, 0), min(stop, length)
+        if first < end:
+            parts.append(f"{one.split}[{one.start + first}:{one.start + end}]")
+        start, stop = start - length, stop - length
+    return "+".join(parts)
+
+
+def _name_of(builder: Any, slices: list[_Slice], spec: str) -> str:
+    """A whole split is called by its name."""
+    only = slices[0]
+    whole = builder.info.splits[only.split].num_examples
+    return only.split if slices == [_Slice(only.split, 0, whole)] else spec
+
+
+def _read(builder: Any, spec: str) -> tf.data.Dataset:
+    """(encoded image, label int32 scalar) in the order of the files."""
     import tensorflow_datasets as tfds
 
-    decoders = None if decode else {"image": tfds.decode.SkipDecoding()}
     examples = builder.as_dataset(
-        split=split,
+        split=spec,
         shuffle_files=False,
-        decoders=decoders,
+        decoders={"image": tfds.decode.SkipDecoding()},
         # One file after the other: reading from record k on then gives the
         # same records as reading from 0.
         read_config=tfds.ReadConfig(
@@ -230,23 +361,38 @@ def _checked(label: tf.Tensor, num_classes: int) -> tf.Tensor:
         return tf.identity(label)
 
 
-def _load(builder: Any, split: str, decode: bool, role: str) -> Split:
-    total = builder.info.splits[split].num_examples
-    labels = np.empty(total, np.int32)
+def _load(
+    builder: Any,
+    spec: str,
+    total: int,
+    shape: tuple[int | None, ...],
+    role: str,
+) -> Split:
+    records = _read(builder, spec)
+    height, width = shape[:2]
     pixels: np.ndarray | None = None
+    if height is not None and width is not None:
+        pixels = np.empty((total, height, width, 3), np.uint8)
+        # As files are decoded, and not by TFDS, whose features have as many
+        # channels as the files.
+        records = records.map(
+            lambda image, label: (
+                tf.ensure_shape(decode(image), [height, width, 3]),
+                label,
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    labels = np.empty(total, np.int32)
     encoded: list[bytes] = []
     start = 0
-    for images, batch_labels in (
-        _read(builder, split, decode).batch(_READ_BATCH).as_numpy_iterator()
-    ):
+    for images, batch_labels in records.batch(_READ_BATCH).as_numpy_iterator():
         stop = start + len(images)
         labels[start:stop] = batch_labels
-        if decode:
-            if pixels is None:
-                pixels = np.empty((total, *images.shape[1:3], 3), np.uint8)
-            pixels[start:stop] = images  # Gray broadcasts to RGB.
-        else:
+        if pixels is None:
             encoded.extend(images)
+        else:
+            pixels[start:stop] = images
         start = stop
     if pixels is not None:
         return Split(pixels[:start], labels[:start], "pixels", role)

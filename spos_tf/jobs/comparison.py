@@ -117,7 +117,7 @@ class Comparison:
         bar: "tqdm.tqdm",
     ) -> None:
         """Scores architectures that are not known, and keeps every score."""
-        load_weights(self._network, task.supernet.weights)
+        load_weights(self._network, task.weights)
         if self._shared is not None:
             self._shared.forget()
         scorer = Remembered(self._scorer, self._memo(task))

@@ -24,7 +24,7 @@ from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
-from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.scoring import ScoringTask, completed
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
@@ -125,12 +125,15 @@ def correlate_supernet(
             "The results of a comparison go into a folder, and the supernet "
             "has none. Give a `work_dir`."
         )
+    options = supernet.decided(options)
     score_metric = ScoreMetric.make(
         metric,
         labels=labels,
         direction=direction,
         num_classes=supernet.blueprint.num_classes,
+        scored_by=options.scored_by,
     )
+    options = completed(options, supernet)
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
     plan = RunPlan.of(
@@ -171,7 +174,7 @@ def correlate_supernet(
         task = dataclasses.replace(
             task,
             validation=scored_subset(
-                task.validation, options.scored_images, options.seed
+                task.validation, options.scored_images, options.drawn_by
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)
@@ -232,6 +235,7 @@ def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
     return dataclasses.replace(
         supernet,
         weights=found.weights(),
+        averages=found.averages(),
         description=found.description,
         step=found.step,
     )
@@ -269,7 +273,7 @@ def _read_compared(
     )
     if len(sample) < 2:
         raise UserError(
-            "Rankings are compared of at least 2 architectures; got "
+            "A comparison needs at least 2 architectures; got "
             f"{len(sample)} of table {os.fspath(path)!r}."
         )
     costs = {

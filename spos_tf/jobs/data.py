@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from spos_tf.data.inputs import Images, images_of
+from spos_tf.data.inputs import Images, SplitImages, images_of
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     default_augmentation,
@@ -72,6 +72,8 @@ def training_data(
     holdout_per_class: int,
     validation: Any = None,
     class_names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    way_out: str = "",
 ) -> JobData:
     """The images that a network is trained on.
 
@@ -83,6 +85,9 @@ def training_data(
             `validation` is given.
         validation: Images that are scored on, likewise.
         class_names: Replace those of the data.
+        outputs: Names of the classes in the order of the outputs, where the
+            weights that the training starts with have it.
+        way_out: See `images_of`.
 
     Raises:
         UserError: The images cannot be had, or do not fit the network.
@@ -92,7 +97,10 @@ def training_data(
         argument="train",
         num_classes=blueprint.num_classes,
         class_names=class_names,
+        outputs=outputs,
+        way_out=way_out,
     )
+    refuse_bad_files(images)
     preprocessing = preprocessing_of(blueprint, options)
     inputs = {"train": images.fingerprint()}
     scored: Images | None = None
@@ -103,7 +111,9 @@ def training_data(
             argument="validation",
             num_classes=blueprint.num_classes,
             class_names=class_names,
+            outputs=images.class_names,
         )
+        refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
         images, scored = images.hold_out(holdout_per_class)
@@ -120,6 +130,16 @@ def training_data(
         class_names=_names(blueprint, images),
         inputs=inputs,
     )
+
+
+def refuse_bad_files(images: Images) -> None:
+    """Refuses image files that are none before hours of training have passed.
+
+    Raises:
+        UserError: It names all of them.
+    """
+    if isinstance(images, SplitImages):
+        images.refuse_bad_files()
 
 
 def _refuse_the_same(train: Any, validation: Any) -> None:
@@ -175,7 +195,10 @@ def search_data(
     if validation is not None:
         scored, trained = (
             images_of(
-                given, argument=argument, num_classes=blueprint.num_classes
+                given,
+                argument=argument,
+                num_classes=blueprint.num_classes,
+                outputs=supernet.class_names,
             )
             for given, argument in (
                 (validation, "validation"),
@@ -196,7 +219,10 @@ def search_data(
                 "`recalibration`."
             )
         whole = images_of(
-            source, argument="train", num_classes=blueprint.num_classes
+            source,
+            argument="train",
+            num_classes=blueprint.num_classes,
+            outputs=supernet.class_names,
         )
         trained, scored = whole.hold_out(count)
         inputs = {"train": whole.fingerprint()}

@@ -34,6 +34,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import LatencyOptions
+from spos_tf.paths import local_path
 from spos_tf.strict_json import parse_json
 
 # Parts measured together. Few, so that a killed run loses little; the whole
@@ -307,9 +308,11 @@ def build_latency_table(
             )
         assert export_parts is not None
         return write_parts(
-            blueprint, export_parts, options=options or LatencyOptions()
+            blueprint,
+            local_path(export_parts, "export_parts"),
+            options=options or LatencyOptions(),
         )
-    output = pathlib.Path(output)
+    output = local_path(output, "output")
     if import_measurements is None:
         return _measured_here(blueprint, output, options or LatencyOptions())
     if options is not None:

@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
+from spos_tf.keras_settings import check_keras
+
 
 def threads() -> int | None:
     """CPU threads that TensorFlow was told to use; None: all cores."""
@@ -22,7 +24,11 @@ def process_settings(
     Args:
         deterministic: Whether TensorFlow's operations have to be.
         dtype_policy: Keras's name of a precision.
+
+    Raises:
+        UserError: Keras has settings of another project.
     """
+    check_keras()
     policy = keras.config.dtype_policy()
     was_deterministic = framework_config.is_op_determinism_enabled()
     keras.config.set_dtype_policy(dtype_policy)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import tell
+from spos_tf.paths import local_path
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import TOOLS, read_work_dir
 from spos_tf.spaces import preset_names
@@ -38,13 +39,13 @@ def write_report(
     Example:
         >>> spos_tf.write_report("runs/x")  # doctest: +SKIP
     """
-    folder = pathlib.Path(work_dir)
+    folder = local_path(work_dir, "work_dir")
     if not folder.is_dir():
         raise UserError(
             f"`work_dir` is a folder of results; there is none at "
             f"{str(folder)!r}. Start with train_supernet."
         )
-    path = pathlib.Path(output or folder / "report.html")
+    path = local_path(output or folder / "report.html", "output")
     if path.is_dir():
         raise UserError(f"`output` is a file; {str(path)!r} is a folder.")
     for space in search_spaces:

@@ -109,8 +109,11 @@ class Run:
         self.folder = folder
         self.plan = plan
         self._writes = writes
-        self._inputs: dict[str, str] = {}
         self._before = _read(folder / RUN_FILE) if writes else None
+        # What only a first start reads is kept too.
+        self._inputs: dict[str, str] = dict(
+            (self._before or {}).get("inputs", {})
+        )
         self.resumed = self._before is not None
         if self._before is not None:
             self._refuse_others(self._before)
@@ -153,9 +156,9 @@ class Run:
         for name, value in inputs.items():
             if then.get(name, value) != value:
                 raise UserError(
-                    f"{str(self.folder)!r} holds a run on other images: "
+                    f"{str(self.folder)!r} holds a run on other inputs: "
                     f"`{name}` has changed since it began (see {RUN_FILE}). "
-                    "Give the same images to resume it, or choose another "
+                    "Give the same to resume it, or choose another "
                     "`name`."
                 )
         self._inputs |= inputs
@@ -283,6 +286,32 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
         ) from None
     found: dict[str, Any] = data
     return found
+
+
+def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
+    """The options that a run's `run.json` says, for defaults.
+
+    Args:
+        folder: Of the run.
+
+    Returns:
+        By name; nothing where there is no such file, or a damaged one.
+    """
+    return _part(folder, "options")
+
+
+def recipe_name_of_run(folder: pathlib.Path) -> str | None:
+    """The name of the recipe that a run was made with, where it had one."""
+    return _part(folder, "recipe").get("name")
+
+
+def _part(folder: pathlib.Path, name: str) -> dict[str, Any]:
+    try:
+        part = parse_json((folder / RUN_FILE).read_bytes())[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        # They are only defaults: the caller is asked for what is missing.
+        return {}
+    return dict(part) if isinstance(part, dict) else {}
 
 
 def _as_json(value: Any) -> Any:

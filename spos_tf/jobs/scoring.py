@@ -8,11 +8,13 @@ import os
 import pathlib
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
+import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.examples import AnySplit, Split
+from spos_tf.data.examples import AnySplit, Split, joined
 from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.splits import fingerprint
@@ -38,7 +40,9 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
+from spos_tf.randomness import Purpose, derive_seed
 
+Kind = TypeVar("Kind", bound=ScoringOptions)
 # Batches of more bytes are read anew for every candidate, or chunk of them.
 _CACHE_BYTES = 4 << 30
 _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
@@ -90,17 +94,12 @@ class ScoringTask:
                 or there are none.
         """
         check_held_out(supernet, images.validation)
-        wanted = options.recalibration_images
-        recalibration = images.recalibration(wanted, options.seed)
-        if len(recalibration) < wanted:
-            tell(
-                "Batch norm is recalibrated on all training images there are: "
-                f"{len(recalibration):,}."
-            )
+        options = completed(options, supernet)
+        count = options.recalibration_images or 0
         return cls(
             supernet,
-            recalibration,
-            images.validation,
+            images.recalibration(count, options.drawn_by),
+            _scored(images, options),
             images.preprocessing,
             metric,
             options,
@@ -112,6 +111,11 @@ class ScoringTask:
         return self.supernet.blueprint
 
     @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """That paths are scored with, by name."""
+        return self.supernet.arrays(self.options.weights)
+
+    @property
     def images(self) -> int:
         """That a path sees."""
         return len(self.recalibration) + len(self.validation)
@@ -120,7 +124,8 @@ class ScoringTask:
     def scored_with(self) -> dict[str, str]:
         """Which weights, images and metric, by fingerprints."""
         return {
-            "supernet": self.supernet.fingerprint(),
+            "supernet": self.supernet.fingerprint(self.options.weights),
+            "weights": self.supernet.chosen(self.options.weights),
             "recalibration": fingerprint(self.recalibration),
             "search_split": fingerprint(self.validation),
             "preprocessing": str(self.preprocessing),
@@ -155,7 +160,7 @@ class ScoringTask:
 
     def accumulator(self) -> HalvedMetric:
         """What adds a path's score up, and those of both halves."""
-        return HalvedMetric(self.metric, self.options.seed)
+        return HalvedMetric(self.metric, self.options.drawn_by)
 
     def network(self) -> Supernet:
         """The network, with the trained weights.
@@ -165,13 +170,47 @@ class ScoringTask:
         """
         network = Supernet(self.blueprint, width_mode=self.options.width_mode)
         with said_of(self.supernet.words()):
-            load_weights(network, self.supernet.weights)
+            load_weights(network, self.weights)
         return network
+
+
+def completed(options: Kind, supernet: TrainedSupernet) -> Kind:
+    """Options in which the supernet's training fills what is open.
+
+    Args:
+        options: How paths are scored.
+        supernet: That they are paths of.
+    """
+    if options.recalibration_images is not None:
+        return options
+    return dataclasses.replace(
+        options, recalibration_images=supernet.recalibration_images
+    )
+
+
+def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
+    """The images that were held out, and training images if they are asked.
+
+    Raises:
+        UserError: There are not as many, or the two are of different kinds.
+    """
+    wanted = options.scored_training_images
+    if not wanted:
+        return images.validation
+    # Others than those that batch norm is recalibrated on, mostly.
+    seed = derive_seed(options.drawn_by, Purpose.SCORED_IMAGES, 1)
+    further = images.draw(wanted, seed)
+    if len(further) < wanted:
+        raise UserError(
+            f"There are {len(further):,} training images to score on; got "
+            f"`scored_training_images={wanted}`. Give at most as many."
+        )
+    return joined(images.validation, further)
 
 
 def halves_words(options: ScoringOptions) -> str:
     """Which halves the images are scored in; part of what a score is."""
-    return f"halves of seed {options.seed}"
+    return f"halves of seed {options.drawn_by}"
 
 
 def tell_outdated(path: pathlib.Path | None, count: int) -> None:
@@ -301,8 +340,7 @@ def open_scorer(
     )
     # A copy computes its own fingerprints, and lacks what workers do not need.
     sent = dataclasses.replace(
-        task,
-        supernet=dataclasses.replace(task.supernet, holdout=None, source=None),
+        task, supernet=task.supernet.to_send(task.options)
     )
     arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
     with open_pool(_FACTORY, arguments, options, tell) as pool:
@@ -318,7 +356,7 @@ def open_scorer(
 
 def _size(task: ScoringTask) -> int:
     """About the bytes that workers are sent."""
-    size = sum(array.nbytes for array in task.supernet.weights.values())
+    size = sum(array.nbytes for array in task.weights.values())
     for split in (task.recalibration, task.validation):
         if isinstance(split, Split):
             size += (

@@ -5,17 +5,23 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.jobs.blueprints import found_blueprint
-from spos_tf.jobs.notes import warn
-from spos_tf.jobs.run_folder import RUN_FILE
+from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.run_folder import options_of_run
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import SourceOptions, SpaceOptions
+from spos_tf.options import (
+    SourceOptions,
+    SpaceOptions,
+    SupernetOptions,
+    WeightsOptions,
+)
+from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 from spos_tf.spaces import at_its_place, build_blueprint, stored_blueprint
 from spos_tf.strict_json import parse_json
@@ -29,6 +35,12 @@ if TYPE_CHECKING:
 SUPERNET_STAGE, SUBNET_STAGE = "supernet", "subnet"
 SUBNET_FILE, ARCHITECTURE_FILE = "subnet.keras", "architecture.json"
 LABELS_FILE = "labels.json"
+
+Weights = Literal["averaged", "last"]
+# What is read where nobody says and both are there.
+_PREFERRED: Weights = "averaged"
+
+Kind = TypeVar("Kind", bound=WeightsOptions)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +69,18 @@ class SearchData:
             count: Most images.
             seed: Seed of the draw.
         """
-        return self.draw(count, seed)
+        found = self.draw(count, seed)
+        tell_of_fewer(len(found), count)
+        return found
+
+
+def tell_of_fewer(found: int, wanted: int) -> None:
+    """Says that there are not as many images to recalibrate on."""
+    if found < wanted:
+        tell(
+            "Batch norm is recalibrated on all training images there are: "
+            f"{found:,}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +90,8 @@ class TrainedSupernet:
     Attributes:
         blueprint: The description, with the choices that were fixed in the
             training.
-        weights: Arrays by name; see `Supernet.named_variables`.
+        weights: The last weights, arrays by name; see
+            `Supernet.named_variables`.
         description: What the training run wrote of itself.
         step: Training steps of these weights.
         work_dir: Folder of all results; None where there is none.
@@ -76,6 +100,10 @@ class TrainedSupernet:
             supernet that was loaded.
         source: The data set of the training; None where it was given arrays
             or a `tf.data.Dataset`.
+        averages: The averaged weights, likewise; None where the training
+            kept none.
+        read: Which of the two a job reads that is not told; None for the
+            averaged ones where there are some, else the last.
     """
 
     blueprint: Blueprint
@@ -86,6 +114,23 @@ class TrainedSupernet:
     name: str = "default"
     holdout: SearchData | None = None
     source: DataSource | None = None
+    averages: Mapping[str, np.ndarray] | None = None
+    read: Weights | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Classes in the order of the outputs; None where nobody wrote them."""
+        names = self.description.get("class_names")
+        return None if names is None else tuple(map(str, names))
+
+    @property
+    def recalibration_images(self) -> int:
+        """How many images its training recalibrated batch norm on, at most."""
+        options: Mapping[str, Any] = {}
+        if self.work_dir is not None:
+            options = options_of_run(self.work_dir / SUPERNET_STAGE / self.name)
+        name = "recalibration_images"
+        return int(options.get(name) or getattr(SupernetOptions(), name))
 
     def words(self) -> str:
         """What messages call it."""
@@ -94,12 +139,58 @@ class TrainedSupernet:
         folder = self.work_dir / SUPERNET_STAGE / self.name
         return f"the supernet in {str(folder)!r}"
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
+    def chosen(self, asked: Weights | None = None) -> Weights:
+        """Which weights a job reads.
+
+        Args:
+            asked: Which it was told; None if it was not.
+
+        Raises:
+            UserError: Averaged ones are asked for and there are none.
+        """
+        which = asked or self.read
+        if which is None:
+            which = "last" if self.averages is None else _PREFERRED
+        if which == "averaged" and self.averages is None:
+            raise UserError(
+                "`weights=averaged` needs a training that kept averages; that "
+                f"of {self.words()} kept none. Train with `average_every` "
+                "above 0, or use `weights=last`."
+            )
+        return which
+
+    def decided(self, options: Kind) -> Kind:
+        """The same options with the weights that are read."""
+        return dataclasses.replace(
+            options, weights=self.chosen(options.weights)
+        )
+
+    def arrays(self, asked: Weights | None = None) -> Mapping[str, np.ndarray]:
+        """The weights that a job reads, by name; see `chosen`."""
+        averaged = self.chosen(asked) == "averaged"
+        if averaged and self.averages is not None:
+            return self.averages
+        return self.weights
+
+    def to_send(self, options: WeightsOptions) -> "TrainedSupernet":
+        """A copy for a worker, with nothing but the weights that it reads."""
+        arrays = self.arrays(options.weights)
+        averaged = self.chosen(options.weights) == "averaged"
+        return dataclasses.replace(
+            self,
+            weights={} if averaged else arrays,
+            averages=arrays if averaged else None,
+            holdout=None,
+            source=None,
+        )
+
+    def fingerprint(self, asked: Weights | None = None) -> str:
+        """SHA-256 of the weights that a job reads; see `chosen`."""
         digest = hashlib.sha256()
-        for name in sorted(self.weights):
+        arrays = self.arrays(asked)
+        for name in sorted(arrays):
             digest.update(name.encode())
-            digest.update(self.weights[name].tobytes())
+            digest.update(arrays[name].tobytes())
         return digest.hexdigest()
 
 
@@ -109,6 +200,7 @@ def load_supernet(
     *,
     name: str = "default",
     step: int | None = None,
+    weights: Weights | None = None,
     space: SpaceOptions | None = None,
 ) -> TrainedSupernet:
     """Loads a supernet that `train_supernet` has trained.
@@ -119,6 +211,9 @@ def load_supernet(
             no registry knows it.
         name: Of the training run.
         step: Of the checkpoint; the newest if None.
+        weights: "averaged" or "last": which weights jobs read that are not
+            told. If None, the averaged ones where the training kept them
+            (`average_every`), else the last.
         space: What a command line says of the space; the supernet has to
             agree.
 
@@ -126,8 +221,8 @@ def load_supernet(
         The weights and their description.
 
     Raises:
-        UserError: There is no such checkpoint, it is damaged, or it is of
-            another blueprint.
+        UserError: There is no such checkpoint, it is damaged, it is of
+            another blueprint, or it has no averaged weights.
 
     Example:
         >>> supernet = spos_tf.load_supernet("runs/x")  # doctest: +SKIP
@@ -138,7 +233,8 @@ def load_supernet(
         read_checkpoint,
     )
 
-    run = pathlib.Path(work_dir) / SUPERNET_STAGE / name
+    asked = WeightsOptions(weights=weights)
+    run = local_path(work_dir, "work_dir") / SUPERNET_STAGE / name
     folder = run / "checkpoints"
     if step is None:
         found = latest_checkpoint(folder, warn=warn)
@@ -174,15 +270,19 @@ def load_supernet(
             f"The supernet in {folder} has done {found.step} of its {steps} "
             "steps."
         )
-    return TrainedSupernet(
+    supernet = TrainedSupernet(
         trained,
         found.weights(),
         described,
         found.step,
         work_dir=pathlib.Path(work_dir),
         name=name,
-        source=_source(run),
+        source=source_of_run(run),
+        averages=found.averages(),
+        read=asked.weights,
     )
+    supernet.chosen()
+    return supernet
 
 
 def _check_choices(blueprint: Blueprint, stored: Any) -> None:
@@ -224,18 +324,18 @@ def _check_agrees(blueprint: Blueprint, space: SpaceOptions) -> None:
         )
 
 
-def _source(run: pathlib.Path) -> DataSource | None:
-    """The data set that a training run says it read, if it had a name."""
-    try:
-        options = parse_json((run / RUN_FILE).read_bytes())["options"]
-        given = {
-            one.name: options[one.name]
-            for one in SourceOptions.described()
-            if options.get(one.name) is not None
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # It is only a default: the caller is asked for the data.
-        return None
+def source_of_run(folder: pathlib.Path) -> DataSource | None:
+    """The data set that a run says it read; None where none has a name.
+
+    Args:
+        folder: Of the run.
+    """
+    options = options_of_run(folder)
+    given = {
+        one.name: options[one.name]
+        for one in SourceOptions.described()
+        if options.get(one.name) is not None
+    }
     if "dataset" not in given:
         return None
     return DataSource.of(SourceOptions(**given))
@@ -353,7 +453,7 @@ def load_subnet(
         UserError: A file is missing or damaged, or they are of different
             networks.
     """
-    folder = pathlib.Path(folder)
+    folder = local_path(folder, "folder")
     path = folder / SUBNET_FILE
     if not path.is_file():
         raise UserError(

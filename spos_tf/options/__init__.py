@@ -43,6 +43,7 @@ from spos_tf.options.training import (
     SubnetOptions,
     SupernetOptions,
     TrainingOptions,
+    WeightsOptions,
     recipe_of,
 )
 
@@ -76,6 +77,7 @@ __all__ = [
     "TableOptions",
     "ThreadOptions",
     "TrainingOptions",
+    "WeightsOptions",
     "WorkerOptions",
     "flag_lines",
     "option",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 from spos_tf.errors import UserError
+from spos_tf.paths import check_text, local_path
 
 # Options that say where files are or what a run is called.
 PLACE = "place"
@@ -170,7 +171,11 @@ class Options:
         return dataclasses.replace(self, **filled)
 
     def with_recipe(self, recipe: Mapping[str, Any]) -> Self:
-        """The same with a recipe's values where nothing was given."""
+        """The same with a recipe's values where nothing was given.
+
+        Args:
+            recipe: Values by name; those of other options are left out.
+        """
         names = {o.name for o in self.described() if o.about.from_recipe}
         filled = {
             name: value
@@ -269,6 +274,10 @@ def _checked(one: Option, value: Any) -> Any:
             f"`{one.name}` is one of {', '.join(one.choices)}; got {value!r}."
         )
     about = one.about
+    for text in _texts(value):
+        check_text(text, one.name)
+        if about.effect == PLACE:
+            local_path(text, one.name)
     if one.kind not in (int, float):
         return value
     low, high = _bounds(about)
@@ -282,6 +291,12 @@ def _checked(one: Option, value: Any) -> Any:
         rule = " and ".join(part for part in (low, high) if part) or "finite"
         raise UserError(f"`{one.name}` is {rule}; got {value}.")
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, tuple) else ()
 
 
 def _bounds(about: About) -> tuple[str, str]:

@@ -21,6 +21,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "search_space": (str, "a text"),
     "space_arguments": (dict, "an object"),
     "pins": (dict, "an object"),
+    "class_names": (list, "a list"),
     "steps": (int, "a whole number"),
 }
 
@@ -32,8 +33,9 @@ class Checkpoint:
     Attributes:
         step: Steps done.
         description: Whose run it is (tool, space, arguments); JSON values.
-        arrays: By name: weights as `weights/NAME`, optimizer variables as
-            `optimizer/NAME/SLOT`, and what else the run keeps.
+        arrays: By name: weights as `weights/NAME`, their averages as
+            `average/NAME`, optimizer variables as `optimizer/NAME/SLOT`, and
+            what else the run keeps.
     """
 
     step: int
@@ -42,7 +44,13 @@ class Checkpoint:
 
     def weights(self) -> dict[str, np.ndarray]:
         """The network's weights by name."""
-        prefix = "weights/"
+        return self._below("weights/")
+
+    def averages(self) -> dict[str, np.ndarray] | None:
+        """Its averaged weights by name; None where none were kept."""
+        return self._below("average/") or None
+
+    def _below(self, prefix: str) -> dict[str, np.ndarray]:
         return {
             name.removeprefix(prefix): value
             for name, value in self.arrays.items()

@@ -15,17 +15,23 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 @keras.saving.register_keras_serializable("spos_tf")
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up, then a decay to zero over the rest of the run.
+    """A linear warm-up, then a decay over the rest of the run.
 
     Args:
         kind: `"linear"` (the paper's), `"cosine"` or `"constant"`.
         peak: Highest rate.
         steps: Steps of the whole run.
         warmup_steps: Steps from 0 to the peak.
+        final: Rate that `linear` and `cosine` end at; `constant` has none.
     """
 
     def __init__(
-        self, kind: Schedule, peak: float, steps: int, warmup_steps: int = 0
+        self,
+        kind: Schedule,
+        peak: float,
+        steps: int,
+        warmup_steps: int = 0,
+        final: float = 0.0,
     ) -> None:
         if kind not in get_args(Schedule):
             raise UserError(
@@ -37,20 +43,28 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
                 f"Warm-up steps are in [0, steps); got {warmup_steps} of "
                 f"{steps} steps."
             )
+        if not 0 <= final <= peak:
+            raise UserError(
+                "A rate decays to a final one in [0, peak]; got "
+                f"{final} below a peak of {peak}."
+            )
         self._kind = kind
         self._peak = peak
         self._steps = steps
         self._warmup_steps = warmup_steps
+        self._final = final
 
     def __call__(self, step: Any) -> Any:
         ops = keras.ops
         step = ops.cast(step, "float32")
         left = self._steps - self._warmup_steps
         share = ops.clip((step - self._warmup_steps) / left, 0.0, 1.0)
+        fall = self._peak - self._final
         if self._kind == "linear":
-            rate = self._peak * (1.0 - share)
+            rate = self._final + fall * (1.0 - share)
         elif self._kind == "cosine":
-            rate = 0.5 * self._peak * (1.0 + ops.cos(math.pi * share))
+            half = 0.5 * fall * (1.0 + ops.cos(math.pi * share))
+            rate = self._final + half
         else:
             rate = self._peak * ops.ones_like(share)
         if not self._warmup_steps:
@@ -64,6 +78,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             "peak": self._peak,
             "steps": self._steps,
             "warmup_steps": self._warmup_steps,
+            "final": self._final,
         }
 
 
@@ -110,6 +125,7 @@ def run_optimizer(options: TrainingOptions) -> keras.optimizers.Optimizer:
         options.learning_rate or 0.0,
         options.steps or 0,
         options.warmup_steps,
+        options.final_learning_rate or 0.0,
     )
     made = make_optimizer(
         options.optimizer, rate, options.all_optimizer_arguments

@@ -1,5 +1,6 @@
 """Everything a training run consists of, as arrays."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,11 +8,12 @@ import keras
 import numpy as np
 
 from spos_tf.errors import UserError
+from spos_tf.training.averaging import AveragedWeights
 from spos_tf.training.checkpoints import Checkpoint
 from spos_tf.training.path_optimizer import slots_by_name
 
 # Groups of arrays that have to be exactly those of the run.
-_OURS = ("weights/", "optimizer/", "architecture/")
+_OURS = ("weights/", "average", "optimizer/", "architecture/")
 
 
 class RunState:
@@ -27,6 +29,7 @@ class RunState:
         description: Whose run it is; a checkpoint of another is refused.
         further: What else is trained, by its whole name in the checkpoint,
             which begins with `architecture/`.
+        averages: Of the weights, where they are averaged.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class RunState:
         trained: Sequence[str],
         description: Mapping[str, Any],
         further: Mapping[str, keras.Variable] | None = None,
+        averages: AveragedWeights | None = None,
     ) -> None:
         self._variables = {
             **{f"weights/{name}": v for name, v in variables.items()},
@@ -44,7 +48,9 @@ class RunState:
                 for name, variable in slots_by_name(optimizer, trained).items()
             },
             **(further or {}),
+            **(averages.variables if averages is not None else {}),
         }
+        self._averages = averages
         self._description = description
 
     def capture(self, step: int, extra: Mapping[str, np.ndarray]) -> Checkpoint:
@@ -53,7 +59,13 @@ class RunState:
             name: keras.ops.convert_to_numpy(variable.value)
             for name, variable in self._variables.items()
         }
-        return Checkpoint(step, self._description, {**arrays, **extra})
+        checkpoint = Checkpoint(step, self._description, {**arrays, **extra})
+        if self._averages is None:
+            return checkpoint
+        standing_in = self._averages.stand_ins(checkpoint.weights())
+        return dataclasses.replace(
+            checkpoint, arrays={**checkpoint.arrays, **standing_in}
+        )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Sets all variables.
@@ -91,3 +103,5 @@ class RunState:
                 )
         for name, variable in self._variables.items():
             variable.assign(checkpoint.arrays[name])
+        if self._averages is not None:
+            self._averages.restored()

@@ -16,6 +16,7 @@ from spos_tf.options import TrainingOptions
 from spos_tf.stop_signal import StopSignal
 from spos_tf.stop_signal import stop as process_stop
 from spos_tf.training.architecture_learner import Learner
+from spos_tf.training.averaging import AveragedWeights, averaging
 from spos_tf.training.callbacks import (
     EventWriter,
     ProgressBar,
@@ -72,6 +73,7 @@ class Trainer:
         validate: Figures of the present weights, by name.
         callbacks: Of the user's; of several processes the chief calls them.
         learner: Of architecture parameters, where there are some.
+        average_every: Steps between updates of averaged weights; 0 for none.
         stop: Whether to end before the last step.
 
     Attributes:
@@ -100,6 +102,7 @@ class Trainer:
         validate: Validate | None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         learner: Learner | None = None,
+        average_every: int = 0,
         stop: StopSignal = process_stop,
     ) -> None:
         _check_complete(options)
@@ -124,7 +127,20 @@ class Trainer:
                 l2=options.l2 or 0.0,
                 l2_filter=takes_l2,
             )
-        self._model = RunModel([*variables.values()], optimizer, objective)
+        averages = None
+        if average_every:
+            averages = AveragedWeights(
+                variables, gates, optimizer, team.strategy
+            )
+        self._model = RunModel(
+            [
+                *variables.values(),
+                # A callback that brings back the best weights means them too.
+                *(averages.variables.values() if averages else ()),
+            ],
+            optimizer,
+            objective,
+        )
         self._step = make_train_step(
             forward,
             trained,
@@ -136,6 +152,8 @@ class Trainer:
             seed=options.seed,
             jit_compile=options.jit_compile,
         )
+        if averages is not None:
+            self._step = averaging(self._step, averages, average_every)
         if learner is not None:
             self._step = learner.alternate(self._step)
         if options.profile_steps is not None and team.is_chief:
@@ -147,13 +165,15 @@ class Trainer:
             list(gates),
             {**description, "objective": objective.identity},
             None if learner is None else learner.variables,
+            averages,
         )
         self.path_counts = np.zeros(choices, np.int64)
         # How a run is resumed:
         # 1. Its variables and step are made, with their initial values.
         # 2. The newest checkpoint that can be read is found.
-        # 3. Weights, optimizer, architecture parameters and counts of paths
-        #    are set to its values; one of another run is refused.
+        # 3. Weights, their averages, optimizer, architecture parameters and
+        #    counts of paths are set to its values; one of another run is
+        #    refused.
         # Then, in `train`:
         # 4. All processes agree on the step and on the weights.
         # 5. What a kill has left of checkpoints is cleared up.

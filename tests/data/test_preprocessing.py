@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -123,6 +125,47 @@ def test_evaluation_resizes_the_short_side_then_crops(make_photo):
     upright = dynamic(image.transpose(1, 0, 2))
     np.testing.assert_allclose(
         upright, tf.transpose(expected, [1, 0, 2]), atol=1e-2
+    )
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(20, 81), (81, 20), (3, 130), (130, 3), (60, 260)]
+)
+def test_of_a_thin_image_the_middle_is_resized(make_photo, height, width):
+    image = make_photo(height, width)
+    options = PreprocessingOptions(image_size=28, augmentation="imagenet")
+    options = dataclasses.replace(options, eval_resize=32)
+    long = (2 * max(height, width) * 32 // min(height, width) + 1) // 2
+    sides = (32, long) if height < width else (long, 32)
+    resized = tf.image.resize(image, sides).numpy()
+    top, left = (round((side - 28) / 2) for side in sides)
+    expected = resized[top : top + 28, left : left + 28]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    def dynamic(image):
+        return evaluation_images(image, options)
+
+    for found in (evaluation_images(image, options), dynamic(image)):
+        np.testing.assert_allclose(found, expected, atol=0.01)
+    batch = evaluation_images(np.stack([image, image]), options)
+    np.testing.assert_allclose(batch[1], expected, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(1, 200_000, 3), (200_000, 1, 3)])
+def test_a_thin_image_takes_the_memory_of_the_crop(shape):
+    """Resized as a whole it would take 157 GB."""
+    image = np.zeros(shape, np.uint8)
+    image[shape[0] // 2 :, shape[1] // 2 :] = 255
+    options = PreprocessingOptions(image_size=224, augmentation="imagenet")
+    found = evaluation_images(tf.constant(image), options).numpy()
+    assert found.shape == (224, 224, 3)
+    # A pixel becomes 256, of which the crop shows the middle 224.
+    assert found.min() < 20 and found.max() > 235
+    draw = draws(1, IMAGENET_DRAWS)[0]
+    assert imagenet_training_image(tf.constant(image), draw, options).shape == (
+        224,
+        224,
+        3,
     )
 
 

@@ -1,10 +1,15 @@
+import os
+import shutil
+
 import numpy as np
 import pytest
 
 from spos_tf.data.examples import Source, Split, as_objects
+from spos_tf.data.pictures import ENDINGS
 from spos_tf.data.pipeline import evaluation_arrays
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.sources import load_source
+from spos_tf.data.splits import fingerprint, input_fingerprint
 from spos_tf.errors import UserError
 
 
@@ -67,23 +72,23 @@ def test_folder_errors_say_what_is_wrong(class_folder, tmp_path):
         assert "\n" not in str(caught.value)
 
     refused(tmp_path / "no", "missing")
-    refused(class_folder, "test_fraction above 0")
+    refused(class_folder, "Give for example `test_fraction=0.2`")
     refused(class_folder / "ant", "a folder for every class")
     empty = tmp_path / "empty"
     (empty / "a").mkdir(parents=True)
-    refused(empty, "hold no such file", test_fraction=0.5)
+    refused(empty, "these have none: 'a'", test_fraction=0.5)
     (class_folder / "cat").mkdir()
-    refused(class_folder, "'cat' of .* has none", test_fraction=0.2)
+    refused(class_folder, "these have none: 'cat'. ", test_fraction=0.2)
     (class_folder / "cat").rmdir()
     refused(class_folder, "none in 'test'", test_fraction=1e-9)
 
     root = tmp_path / "data"
     root.mkdir()
     class_folder.rename(root / "train")
-    refused(root, "needs 'test' beside")
+    refused(root, "has no folder 'test' or 'validation' or 'val' beside")
     (root / "test" / "cow").mkdir(parents=True)
     refused(root, "'cow' is in")
-    refused(root, "has a train and a test folder", test_fraction=0.2)
+    refused(root, "has the folder 'test'", test_fraction=0.2)
     (root / "test" / "cow").rename(root / "test" / "ant")
     refused(root, "none in 'test'")
 
@@ -91,8 +96,10 @@ def test_folder_errors_say_what_is_wrong(class_folder, tmp_path):
 def test_test_fraction_is_checked():
     with pytest.raises(UserError, match=r"in \[0, 1\); got 1.5"):
         load_source("folder:x", test_fraction=1.5)
-    with pytest.raises(UserError, match="for 'folder:PATH' alone"):
+    with pytest.raises(UserError, match="'digits' has a fixed test split"):
         load_source("digits", test_fraction=0.5)
+    with pytest.raises(UserError, match="without a test split; got 0.5"):
+        load_source("folder:x", test_fraction=0.5, test_split="val")
 
 
 def test_wrong_labels_and_images_are_refused():
@@ -117,3 +124,154 @@ def test_wrong_labels_and_images_are_refused():
 
 def test_objects_keep_trailing_zeros():
     assert as_objects([b"a\0"])[0] == b"a\0"
+
+
+def names_of(split, root):
+    return [os.fsdecode(file).removeprefix(f"{root}/") for file in split.items]
+
+
+def copy_image(class_folder, name):
+    target = class_folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(class_folder / "Bee" / "00.PNG", target)
+
+
+def test_folders_in_the_folder_of_a_class_are_looked_into(class_folder):
+    before = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    for name in ("ant/2023/a.png", "ant/2023/x/b.JPG", "cat/2024/c.png"):
+        copy_image(class_folder, name)
+    copy_image(class_folder, "ant/.thumbs/d.png")
+    # A link back would never end.
+    (class_folder / "ant" / "2023" / "up").symlink_to(class_folder / "ant")
+    source = load_source(f"folder:{class_folder}", test_fraction=0.01)
+    assert source.class_names == ("Bee", "ant", "cat", "wolf")
+    found = {
+        *names_of(source.train, class_folder),
+        *names_of(source.test, class_folder),
+    }
+    assert len(found) == 63
+    assert {"ant/2023/a.png", "ant/2023/x/b.JPG", "cat/2024/c.png"} <= found
+    # The order of what was there stays.
+    again = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    old = [
+        name
+        for name in names_of(again.train, class_folder)
+        if name.count("/") == 1
+    ]
+    assert old == names_of(before.train, class_folder)
+
+
+def test_what_is_left_out_is_counted_by_its_ending(class_folder):
+    for name in ("ant/a.heic", "wolf/b.HEIC", "wolf/raw", "stray.png"):
+        copy_image(class_folder, name)
+    (note,) = load_source(f"folder:{class_folder}", test_fraction=0.3).notes
+    assert "left out: 3 .txt, 2 .heic, 1 without an ending, 1 images in" in note
+    assert ", ".join(ENDINGS) in note
+    # A class without images says what it has instead, all at once.
+    copy_image(class_folder, "cat/a.heic")
+    copy_image(class_folder, "dog/2023/a.cr2")
+    with pytest.raises(UserError) as caught:
+        load_source(f"folder:{class_folder}", test_fraction=0.3)
+    assert "'cat' (it holds 1 .heic), 'dog' (it holds 1 .cr2)" in str(
+        caught.value
+    )
+
+
+def test_every_ending_of_the_table_is_read(class_folder):
+    for ending in ENDINGS:
+        copy_image(class_folder, f"ant/x{ending}")
+        copy_image(class_folder, f"ant/y{ending.upper()}")
+    source = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    assert len(source.train) + len(source.test) == 60 + 2 * len(ENDINGS)
+    assert {".jfif", ".webp", ".tif", ".tiff"} < set(ENDINGS)
+
+
+def test_a_class_without_test_images_is_said(class_folder, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    class_folder.rename(root / "train")
+    for name in ("wolf/a.png", "ant/a.heic"):
+        target = root / "test" / name
+        target.parent.mkdir(parents=True)
+        shutil.copy(root / "train" / "ant" / "00.PNG", target)
+    (root / "unlabelled").mkdir()
+    left, unread, missing = load_source(f"folder:{root}").notes
+    assert "3 .txt, 1 .heic" in left
+    assert "left out: 'unlabelled'" in unread
+    assert "'ant' (it holds 1 .heic), 'Bee'" in missing
+
+
+@pytest.mark.parametrize("name", ["test", "validation", "val"])
+def test_other_names_of_the_test_folder(class_folder, tmp_path, name):
+    root = tmp_path / "data"
+    (root / name).mkdir(parents=True)
+    (class_folder / "wolf").rename(root / name / "wolf")
+    shutil.copytree(root / name / "wolf", class_folder / "wolf")
+    class_folder.rename(root / "train")
+    assert len(load_source(f"folder:{root}").test) == 20
+    # Named, any folder will do.
+    (root / name).rename(root / "fold2")
+    (root / "train").rename(root / "fold1")
+    source = load_source(
+        f"folder:{root}", train_split="fold1", test_split="fold2"
+    )
+    assert (len(source.train), len(source.test)) == (60, 20)
+    with pytest.raises(UserError, match="fold3' is missing"):
+        load_source(f"folder:{root}", train_split="fold3")
+
+
+def test_a_train_folder_alone_is_split_by_the_fraction(class_folder, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    alone = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    expected = names_of(alone.test, class_folder)
+    class_folder.rename(root / "train")
+    source = load_source(f"folder:{root}", test_fraction=0.3)
+    assert names_of(source.test, root / "train") == expected
+
+
+def test_names_that_are_no_utf_8(class_folder):
+    odd = os.fsencode(class_folder) + b"/ant/caf\xe9.png"
+    shutil.copy(class_folder / "ant" / "00.PNG", odd)
+    source = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    assert odd in {*source.train.items, *source.test.items}
+    options = PreprocessingOptions(image_size=4, augmentation="none")
+    for split in (source.train, source.test):
+        evaluation_arrays(split, options)
+        fingerprint(split), input_fingerprint(split)
+    # Names of classes go into files that are text.
+    os.rename(class_folder / "ant", os.fsencode(class_folder) + b"/caf\xe9")
+    with pytest.raises(UserError, match=r"'caf\\xe9' in .* is not") as caught:
+        load_source(f"folder:{class_folder}", test_fraction=0.3)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UserError, match=r"`dataset` is text in UTF-8"):
+        load_source("folder:caf\udce9")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": "folder:gs://bucket/photos"},
+        {"name": "folder:s3://bucket"},
+        {"name": "cifar10", "data_dir": "gs://tfds-data/datasets"},
+    ],
+)
+def test_addresses_are_no_folders(arguments):
+    with pytest.raises(UserError, match="is a path of this machine; got"):
+        load_source(**arguments)
+
+
+def test_names_that_mean_something_to_programs(class_folder, tmp_path):
+    special = "a [b]{c}*?#%s\\'\"$x_ ünï"
+    (class_folder / "ant").rename(class_folder / special)
+    copy = class_folder / special / f"{special}.png"
+    shutil.copy(class_folder / special / "00.PNG", copy)
+    root = tmp_path / special
+    class_folder.rename(root)
+    source = load_source(f"folder:{root}", test_fraction=0.3)
+    assert special in source.class_names
+    assert len(source.train) + len(source.test) == 61
+    options = PreprocessingOptions(image_size=4, augmentation="none")
+    for split in (source.train, source.test):
+        images, _ = evaluation_arrays(split, options)
+        assert len(images) == len(split)

@@ -155,7 +155,7 @@ def test_a_damaged_file_is_refused(prepare, tmp_path):
 def test_other_kinds_of_sets_are_refused(prepare, tmp_path):
     folder = str(tmp_path)
     prepare("lonely_set", {"train": 3}, shape=(2, 2, 3))
-    with pytest.raises(UserError, match="has \\['train'\\]"):
+    with pytest.raises(UserError, match="has only \\['train'\\].*fraction"):
         load_source("lonely_set", data_dir=folder)
     prepare(
         "number_set",
@@ -165,6 +165,93 @@ def test_other_kinds_of_sets_are_refused(prepare, tmp_path):
     )
     with pytest.raises(UserError, match="has \\['image', 'label'\\]"):
         load_source("number_set", data_dir=folder)
+
+
+def test_alpha_is_dropped_and_two_channels_are_refused(prepare, tmp_path):
+    folder = str(tmp_path)
+    prepare("alpha_set", {"train": 6, "test": 3}, shape=(5, 4, 4))
+    source = load_source("alpha_set", data_dir=folder)
+    assert source.train.items.shape == (6, 5, 4, 3)
+    np.testing.assert_array_equal(
+        source.train.items[:, 0, 0, 2] % 3, source.train.labels
+    )
+    prepare("pair_set", {"train": 3, "test": 3}, shape=(5, 4, 2))
+    with pytest.raises(UserError, match="those of 'pair_set' have 2"):
+        load_source("pair_set", data_dir=folder)
+
+
+def test_a_set_with_one_split_is_split_by_the_fraction(prepare, tmp_path):
+    prepare("only_train", {"train": 30}, shape=(2, 2, 3))
+    arguments = {"data_dir": str(tmp_path), "test_fraction": 0.2}
+    source = load_source("only_train", **arguments)
+    np.testing.assert_array_equal(np.bincount(source.train.labels), [8] * 3)
+    np.testing.assert_array_equal(np.bincount(source.test.labels), [2] * 3)
+    # The value of a pixel tells the image: none is in both.
+    train, test = (one.items[:, 0, 0, 0] for one in (source.train, source.test))
+    assert sorted([*train, *test]) == list(range(30))
+    assert set(test) != set(range(24, 30))
+    again = load_source("only_train", **arguments)
+    np.testing.assert_array_equal(again.test.items, source.test.items)
+    stream = load_source("only_train", **arguments, memory_limit_bytes=1)
+    assert (len(stream.train), len(stream.test)) == (24, 6)
+    assert not set(stream.train.positions) & set(stream.test.positions)
+
+
+def test_splits_are_named_and_cut(prepare, tmp_path):
+    prepare("cut_set", {"train": 20, "val": 6, "extra": 4}, shape=(2, 2, 3))
+    folder = str(tmp_path)
+    whole = load_source("cut_set", data_dir=folder)
+    assert (len(whole.train), len(whole.test)) == (20, 6)
+    everything = load_source(
+        "cut_set",
+        data_dir=folder,
+        train_split="train[:80%]",
+        test_split="train[80%:]+extra[:2]",
+    )
+    np.testing.assert_array_equal(
+        everything.train.items, whole.train.items[:16]
+    )
+    assert len(everything.test) == 6
+    np.testing.assert_array_equal(
+        everything.test.items[:4], whole.train.items[16:]
+    )
+    stream = load_source(
+        "cut_set",
+        data_dir=folder,
+        train_split="train[:80%]",
+        test_split="train[80%:]+extra[:2]",
+        memory_limit_bytes=1,
+    )
+    options = PreprocessingOptions(image_size=2, augmentation="none")
+    for part in ("train", "test"):
+        found, expected = (
+            evaluation_arrays(getattr(one, part), options)
+            for one in (stream, everything)
+        )
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+    # From a record in the second part on.
+    rest = [label for _, label in stream.test.records(5).as_numpy_iterator()]
+    assert rest == everything.test.labels[5:].tolist()
+    assert stream.test.identity != stream.train.identity
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train_split": "trian"}, r"has no 'trian'"),
+        ({"train_split": "train[:80"}, r"has no 'train\[:80'"),
+        ({"test_split": "train[80%:]"}, "4 images are in 'train' and in"),
+        ({"test_split": "val[:0]"}, "'val\\[:0\\]' of .* has none"),
+        ({"test_fraction": 0.2}, "'named_set' has the split 'val'"),
+        ({"test_fraction": 0.2, "test_split": "val"}, "got 0.2, and `test_s"),
+    ],
+)
+def test_wrong_names_of_splits(prepare, tmp_path, arguments, message):
+    prepare("named_set", {"train": 20, "val": 6}, shape=(2, 2, 3))
+    with pytest.raises(UserError, match=message) as caught:
+        load_source("named_set", data_dir=str(tmp_path), **arguments)
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_names_say_what_can_be_given(tmp_path):

@@ -179,6 +179,64 @@ def test_a_supernet_is_loaded_as_it_was(supernet):
         spos_tf.load_supernet(supernet.work_dir, name="other")
 
 
+def test_averaged_weights_are_kept_and_read(blueprint, digits, tmp_path):
+    """By `load_supernet` and by a network that starts with them."""
+
+    def train(name, every):
+        return spos_tf.train_supernet(
+            blueprint,
+            digits[0],
+            work_dir=tmp_path,
+            name=name,
+            options=spos_tf.SupernetOptions(**NUMBERS, average_every=every),
+        )
+
+    kept, plain_ = train("kept", 2), train("plain", 0)
+    assert kept.chosen() == "averaged" and plain_.chosen() == "last"
+    assert kept.fingerprint("last") == plain_.fingerprint()
+    assert plain_.averages is None
+    with pytest.raises(spos_tf.UserError, match="`average_every` above 0"):
+        spos_tf.load_supernet(tmp_path, name="plain", weights="averaged")
+    with pytest.raises(spos_tf.UserError, match="one of averaged, last"):
+        spos_tf.load_supernet(tmp_path, name="kept", weights="both")
+    last = spos_tf.load_supernet(tmp_path, name="kept", weights="last")
+    assert last.chosen() == "last"
+    option = blueprint.search_space.choices[0].options.index("5x5")
+    found = {}
+    for name, given in {
+        "averaged": {"inherit_from": tmp_path},
+        "last": {"inherit_from": kept, "weights": "last"},
+    }.items():
+        model = spos_tf.train_subnet(
+            (blueprint, [option]),
+            digits[0],
+            work_dir=tmp_path,
+            name=name,
+            supernet_name="kept",
+            # Weights stay as they were.
+            options=options(steps=1, learning_rate=0.0),
+            **given,
+        )
+        run = json.loads((tmp_path / f"subnet/{name}/run.json").read_text())
+        found[name] = (
+            np.asarray(model.weights[0]),
+            run["inputs"]["inherit_from"],
+        )
+    stem = next(name for name in kept.weights if name.startswith("stem"))
+    for name, (kernel, fingerprint) in found.items():
+        assert fingerprint == kept.fingerprint(name)
+        np.testing.assert_array_equal(kernel, kept.arrays(name)[stem])
+    assert not np.array_equal(found["last"][0], found["averaged"][0])
+    with pytest.raises(spos_tf.UserError, match="`weights=last` says which"):
+        spos_tf.train_subnet(
+            (blueprint, [option]),
+            digits[0],
+            work_dir=tmp_path,
+            name="new",
+            weights="last",
+        )
+
+
 class Stop(keras.callbacks.Callback):
     """Ends the process's training as Ctrl-C does."""
 

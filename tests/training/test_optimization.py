@@ -27,6 +27,22 @@ def test_cosine_goes_to_zero():
     assert rates == pytest.approx([0.5, 0.25, 0.0], abs=1e-7)
 
 
+@pytest.mark.parametrize("kind, middle", [("linear", 0.3), ("cosine", 0.3)])
+def test_a_schedule_ends_at_its_final_rate(kind, middle):
+    rates = _rates(kind, 0.5, 110, 10, 0.1, steps=[0, 10, 60, 110, 200])
+    assert rates == pytest.approx([0.05, 0.5, middle, 0.1, 0.1])
+    options = TrainingOptions(
+        steps=100,
+        learning_rate=0.5,
+        schedule=kind,
+        final_learning_rate=0.1,
+    )
+    made = run_optimizer(options)
+    made.build([keras.Variable([1.0])])
+    made.iterations.assign(100)
+    assert float(made.learning_rate) == pytest.approx(0.1)
+
+
 def test_constant_stays():
     assert _rates("constant", 0.5, 100, steps=[0, 99]) == [0.5, 0.5]
 
@@ -38,9 +54,9 @@ def test_warm_up_rises_to_the_peak_first():
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "constant"])
 def test_a_schedule_survives_its_config(kind):
-    schedule = LearningRate(kind, 0.5, 100, 7)
+    schedule = LearningRate(kind, 0.5, 100, 7, 0.1)
     again = LearningRate.from_config(schedule.get_config())
-    for step in (0, 3, 50):
+    for step in (0, 3, 50, 100):
         assert float(again(step)) == float(schedule(step))
 
 
@@ -49,6 +65,8 @@ def test_what_is_no_schedule_is_refused():
         LearningRate("step", 0.5, 100)
     with pytest.raises(UserError, match="got 100 of 100 steps"):
         LearningRate("linear", 0.5, 100, 100)
+    with pytest.raises(UserError, match="got 0.6 below a peak of 0.5"):
+        LearningRate("linear", 0.5, 100, final=0.6)
 
 
 def test_optimizers_come_by_name():

@@ -1,0 +1,71 @@
+"""The rates of a training: what goes together, and what a recipe gives."""
+
+import pytest
+
+from spos_tf.errors import UserError
+from spos_tf.options import (
+    ScoringOptions,
+    SubnetOptions,
+    SupernetOptions,
+    TrainingOptions,
+)
+
+RECIPE = {
+    "learning_rate": 0.5,
+    "schedule": "cosine",
+    "final_learning_rate": 0.05,
+}
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"final_learning_rate": -0.1}, "is at least 0; got -0.1"),
+        (
+            {"final_learning_rate": 0.2, "learning_rate": 0.1},
+            "is at most `learning_rate`; got 0.2 and 0.1",
+        ),
+        (
+            {"final_learning_rate": 0.2, "schedule": "constant"},
+            "`schedule=constant` stays.*`final_learning_rate=0.2`",
+        ),
+    ],
+)
+def test_a_final_rate_that_cannot_be_is_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        TrainingOptions(**given)
+
+
+def test_a_final_rate_above_the_recipes_peak_is_refused():
+    with pytest.raises(UserError, match="got 0.6 and 0.5"):
+        TrainingOptions(final_learning_rate=0.6).with_recipe(RECIPE)
+
+
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        ({}, 0.05),
+        # The same share of another peak.
+        ({"learning_rate": 0.01}, pytest.approx(0.001)),
+        ({"learning_rate": 0.0}, 0.0),
+        ({"schedule": "constant"}, 0.0),
+        ({"final_learning_rate": 0.0}, 0.0),
+        ({"final_learning_rate": 0.2}, 0.2),
+    ],
+)
+def test_a_recipes_final_rate_belongs_to_its_peak(given, wanted):
+    full = TrainingOptions(**given).with_recipe(RECIPE)
+    assert full.final_learning_rate == wanted
+
+
+def test_supernets_alone_are_averaged():
+    assert SupernetOptions().average_every > 0
+    assert SupernetOptions(average_every=0).average_every == 0
+    with pytest.raises(UserError, match="`average_every` is at least 0"):
+        SupernetOptions(average_every=-1)
+    assert "average_every" not in {o.name for o in SubnetOptions.described()}
+
+
+def test_which_weights_are_read_is_one_of_two():
+    with pytest.raises(UserError, match="is one of averaged, last; got 'ema'"):
+        ScoringOptions(weights="ema")
