@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import stat
 from collections.abc import Iterator
 
 import filelock
@@ -100,10 +101,24 @@ def _locked(path: pathlib.Path) -> Iterator[tuple[bool, bool]]:
             # A run that failed may just have removed the file or the folder.
             is_named = False
             gone = isinstance(error, FileNotFoundError | FileExistsError)
-            in_the_way = os.path.lexists(folder) and not folder.is_dir()
-            if not gone or in_the_way:
+            if not gone or _is_in_the_way(folder):
                 raise UserError(
                     f"Cannot write to {str(folder)!r}: {error.strerror}. "
                     "Choose another `work_dir`."
                 ) from None
         yield lock.is_locked, is_named
+
+
+def _is_in_the_way(folder: pathlib.Path) -> bool:
+    """Whether a file has the name of a folder, by a single look.
+
+    With two looks the folder of a run that failed could be there at the first
+    and gone at the second, and would count as a file.
+    """
+    try:
+        mode = os.lstat(folder).st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(mode):
+        return not folder.is_dir()
+    return not stat.S_ISDIR(mode)

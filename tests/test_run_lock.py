@@ -1,6 +1,7 @@
 """One run at a time in a folder, whatever becomes of the lock file."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -52,9 +53,9 @@ def test_three_processes_are_never_in_together(tmp_path):
         )
         for seed in range(3)
     ]
+    outputs = [process.communicate(timeout=60) for process in processes]
     counts = []
-    for process in processes:
-        output, errors = process.communicate(timeout=60)
+    for process, (output, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors
         counts.append([int(number) for number in output.split()])
     entered, refused, removed = map(sum, zip(*counts, strict=True))
@@ -82,6 +83,34 @@ def test_a_lock_ends_with_its_process(tmp_path):
     assert ended.returncode == 7
     with hold_lock(tmp_path):
         pass
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_not_in_the_way(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    lstat, mkdir = os.lstat, pathlib.Path.mkdir
+    made = []
+
+    def another_run_removes_it_again(path, *args, **kwargs):
+        mkdir(path, *args, **kwargs)
+        if path == folder and not made:
+            made.append(path)
+            os.rmdir(folder)
+
+    def there_when_looked_at(path, **kwargs):
+        """A look at the folder, which is there at that moment only."""
+        if path != folder:
+            return lstat(path, **kwargs)
+        os.mkdir(folder)
+        found = lstat(path, **kwargs)
+        os.rmdir(folder)
+        return found
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", another_run_removes_it_again)
+    monkeypatch.setattr(os, "lstat", there_when_looked_at)
+    with hold_lock(folder):
+        assert made
 
 
 @pytest.mark.parametrize("leaves_file", [True, False])
