@@ -21,6 +21,9 @@ from spos_tf.ops.tensor_ops import ChosenWidths, FoldedOps, TensorOps, WidthMode
 
 # By "operation.weight".
 Weights = Mapping[str, tf.Tensor]
+# Segments whose functions a process keeps, their networks gone or not. At most
+# 14 of a space here differ.
+_MOST_SHARED = 64
 
 
 class SegmentFunctions:
@@ -202,7 +205,7 @@ class SharedFunctions:
         width_mode: WidthMode = "slice",
     ) -> None:
         self._arguments = blocks, input_shape, norm, width_mode
-        self._dtype = keras.config.dtype_policy().compute_dtype
+        self._policy = keras.config.dtype_policy()
         # What was shared may be forgotten; a network keeps its own.
         self._made: dict[bool, SegmentFunctions] = {}
 
@@ -214,24 +217,34 @@ class SharedFunctions:
         deterministic = framework_config.is_op_determinism_enabled()
         if deterministic not in self._made:
             blocks, shape, norm, mode = self._arguments
+            dtype = self._policy.compute_dtype
             # Any other one has a state, or belongs to a strategy.
             if type(norm) is BatchNorm:
-                made = _shared(blocks, shape, mode, self._dtype, deterministic)
+                made = _shared(
+                    blocks,
+                    shape,
+                    mode,
+                    dtype,
+                    self._policy.variable_dtype,
+                    deterministic,
+                )
             else:
-                made = SegmentFunctions(blocks, shape, norm, mode, self._dtype)
+                made = SegmentFunctions(blocks, shape, norm, mode, dtype)
             self._made[deterministic] = made
         return self._made[deterministic]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=_MOST_SHARED)
 def _shared(
     blocks: tuple[Block | None, ...],
     input_shape: Shape,
     width_mode: WidthMode,
     dtype: str,
+    variable_dtype: str,
     deterministic: bool,
 ) -> SegmentFunctions:
-    del deterministic
+    # What a trace depends on besides.
+    del variable_dtype, deterministic
     return SegmentFunctions(blocks, input_shape, BatchNorm(), width_mode, dtype)
 
 

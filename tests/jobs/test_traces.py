@@ -1,6 +1,8 @@
 """What a second job of the same space in a process does not pay again."""
 
 import dataclasses
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -86,20 +88,58 @@ def test_a_second_job_of_a_space_traces_no_block_again(blueprint, tmp_path):
     assert Counted.traces == once
 
 
-def test_determinism_is_another_trace(blueprint):
-    from spos_tf.jobs.process import process_settings
+def slot_of(blueprint, **arguments):
+    """What runs the first segment in which something is chosen."""
     from spos_tf.networks.supernet import Supernet
 
-    (slot, *_) = [s for s in Supernet(blueprint)._slots if len(s.branches) > 1]
-    (other, *_) = [s for s in Supernet(blueprint)._slots if len(s.branches) > 1]
+    slots = Supernet(blueprint, **arguments)._slots
+    return next(slot for slot in slots if len(slot.branches) > 1)
+
+
+def test_what_a_trace_depends_on_makes_another(blueprint):
+    from spos_tf.jobs.process import process_settings
+    from spos_tf.ops.path_norm import SynchronizedBatchNorm
+
+    slot, other = slot_of(blueprint), slot_of(blueprint)
     with process_settings(deterministic=True):
         strict = slot.functions
         assert other.functions is strict
     with process_settings(deterministic=False):
-        assert slot.functions is not strict
-        assert other.functions is slot.functions
-    with process_settings(deterministic=False, dtype_policy="mixed_float16"):
-        (half, *_) = [
-            s for s in Supernet(blueprint)._slots if len(s.branches) > 1
-        ]
-        assert half.functions is not slot.functions
+        usual = slot.functions
+        assert usual is not strict
+        assert other.functions is usual
+        # It has a variable of its strategy's.
+        assert (
+            slot_of(blueprint, norm=SynchronizedBatchNorm(1)).functions
+            is not slot_of(blueprint, norm=SynchronizedBatchNorm(1)).functions
+        )
+        assert slot_of(blueprint, width_mode="mask").functions is not usual
+    made = {usual}
+    for policy in ("mixed_float16", "mixed_bfloat16", "bfloat16"):
+        with process_settings(deterministic=False, dtype_policy=policy):
+            made.add(slot_of(blueprint).functions)
+    assert len(made) == 4
+
+
+def test_a_network_goes_and_its_traces_serve_the_next(blueprint):
+    import keras
+    import tensorflow as tf
+
+    from spos_tf.networks.supernet import Supernet
+
+    images = tf.zeros([2, 8, 8, 3])
+
+    def score(network):
+        statistics = network.batch_moments(images, tf.constant([0, 1]))
+        return network(images, tf.constant([0, 1]), statistics).numpy()
+
+    network = Supernet(blueprint, seed=3)
+    expected = score(network)
+    once = Counted.traces
+    weight = weakref.ref(next(iter(network.named_variables.values())))
+    del network
+    gc.collect()
+    assert weight() is None
+    keras.backend.clear_session()
+    assert (score(Supernet(blueprint, seed=3)) == expected).all()
+    assert Counted.traces == once
