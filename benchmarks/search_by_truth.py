@@ -11,10 +11,13 @@ this takes seconds:
 It prints a table and writes OUTPUT.json and OUTPUT.png. A file of scores is
 `scores.npz` of `spos correlate --num_architectures=0`. Searches are those of
 `spos search` with the same options, seed, and limits on the table's
-multiply-adds (benchmarks/table_macs.py); it proposes the same networks.
+multiply-adds (benchmarks/table_macs.py); it proposes the same networks. Where
+the file does not have all networks of the space, as of a table that is a part,
+the searches propose only those that it has.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -22,8 +25,10 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
+from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.mean_interval import MeanInterval, mean_interval
 from spos_tf.analysis.stored_scores import read_scores
+from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
@@ -32,11 +37,12 @@ from spos_tf.options import SearchOptions
 from spos_tf.report.truth_plot import AtLimit, plot_truth
 from spos_tf.search.evolution import Evolution
 from spos_tf.search.generations import RandomSearch
-from spos_tf.spaces import build_blueprint
+from spos_tf.spaces import build_blueprint, parse_architecture
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list("scores", None, "Files of scores, one a supernet.")
+flags.DEFINE_string("table", None, "Of scores that are kept without truth.")
 flags.DEFINE_string("output", None, "Results, without their suffix.")
 flags.DEFINE_list("limits", ["40e6", "55e6", "70e6"], "Multiply-adds.")
 flags.DEFINE_integer("seeds", 20, "Searches of each kind and limit.")
@@ -46,6 +52,8 @@ flags.mark_flags_as_required(["scores", "output"])
 
 # Of the limit, what a random network at the limit costs at least.
 _AT_LIMIT = 0.97
+# Space arguments that the table's network has too; others make a proxy.
+_KEPT = ("stage_quarters",)
 _SEARCHES = {"evolution": Evolution, "random search": RandomSearch}
 
 
@@ -53,28 +61,70 @@ class Truth:
     """Networks of a benchmark with scores, true accuracy and costs.
 
     Args:
-        stored: Scores with truth, of every network of the space.
+        stored: Scores, with truth where no table is given.
+        table: The benchmark's file, for scores that are kept without truth.
     """
 
-    def __init__(self, stored):
+    def __init__(self, stored, table=None):
         name = stored.settings["search_space"]
-        if stored.truth is None:
-            raise UserError("The scores have no truth beside them.")
         # The table's network, whatever the supernet's stem was.
-        self.blueprint = build_blueprint(name)
+        arguments = stored.settings["space_arguments"]
+        self.blueprint = build_blueprint(
+            name, **{k: v for k, v in arguments.items() if k in _KEPT}
+        )
         self.encodings = stored.encodings
         canonical = self.blueprint.canonical(self.encodings)
         if not np.array_equal(canonical, self.encodings):
             raise UserError("The scores are not of canonical encodings.")
         self.truth = stored.truth
+        if self.truth is None:
+            self.truth = self._looked_up(stored.settings, table)
         self.cost = cost_table(self.blueprint, "macs")
         self.macs = self.cost(self.encodings)
-        self.blocks = counts(self.blueprint)["blocks"](self.encodings)
+        self.counts = {
+            name: count(self.encodings)
+            for name, count in counts(self.blueprint).items()
+        }
         self._places = {
             tuple(one): place
             for place, one in enumerate(self.encodings.tolist())
         }
         self._merits = stored.merits
+        # Kept by networks with a truth, where some are without.
+        self._further = []
+        if len(self.encodings) < self._networks():
+            self._further = [Constraint(_Known(self._places), minimum=1)]
+
+    def _looked_up(self, settings, path):
+        """True accuracies in the table that the scores are of."""
+        if path is None:
+            raise UserError("The scores have no truth beside them: --table.")
+        table = read_table(path)
+        if table.sha256 != settings["table"]:
+            raise UserError(f"The scores are of another table than {path}.")
+        space = self.blueprint.search_space
+        rows = sub_table(
+            table,
+            space,
+            functools.partial(parse_architecture, space.name),
+            self.blueprint.canonical,
+        )
+        values = table.numbers(settings["accuracy_column"])[rows.rows]
+        found = dict(zip(map(tuple, rows.encodings), values, strict=True))
+        return np.array([found[tuple(one)] for one in self.encodings])
+
+    def _networks(self):
+        """How many networks the space has."""
+        space = self.blueprint.search_space
+        every = np.indices(space.num_legal).reshape(space.num_choices, -1).T
+        every = space.legal_table[np.arange(space.num_choices), every]
+        return len(np.unique(self.blueprint.canonical(every), axis=0))
+
+    def uniform(self, legal):
+        """Networks with one option in all choices, the most expensive one."""
+        searched = self.blueprint.search_space.num_legal > 1
+        same = (np.ptp(self.encodings[:, searched], axis=1) == 0) & legal
+        return same & (self.macs == self.macs[same].max(initial=0))
 
     def place(self, encoding):
         """Row of a network."""
@@ -87,7 +137,7 @@ class Truth:
         """True accuracy of what one search picks."""
         search = kind(
             self.blueprint.search_space,
-            [Constraint(self.cost, maximum=limit)],
+            [Constraint(self.cost, maximum=limit), *self._further],
             options,
             self.blueprint.canonical,
         )
@@ -95,6 +145,19 @@ class Truth:
             merits = [self._merits[self.place(one)] for one in encodings]
             search.tell(encodings, merits)
         return self.truth[self.place(search.best.encoding)]
+
+
+class _Known:
+    """A cost that is 1 where a network has a truth, and otherwise 0."""
+
+    name = "known"
+
+    def __init__(self, places):
+        self._places = places
+
+    def __call__(self, encodings):
+        rows = np.asarray(encodings).tolist()
+        return np.array([tuple(row) in self._places for row in rows], int)
 
 
 def at_limit(networks, limit, options):
@@ -115,7 +178,17 @@ def at_limit(networks, limit, options):
     if not near.any():
         raise UserError(f"No network costs about {limit:,.0f}.")
     largest = legal & (one.macs == one.macs[legal].max())
-    most = legal & (one.blocks == one.blocks[legal].max())
+    beside = {"largest": one.truth[largest]}
+    if "blocks" in one.counts:
+        blocks = one.counts["blocks"]
+        most = legal & (blocks == blocks[legal].max())
+        beside["most blocks"] = one.truth[most]
+    if "log_widths" in one.counts:
+        logs = np.where(legal, one.counts["log_widths"], -np.inf)
+        beside["ten widest"] = one.truth[np.argsort(-logs, kind="stable")[:10]]
+        uniform = one.uniform(legal)
+        if uniform.any():
+            beside["uniform"] = one.truth[uniform]
     return {
         **{
             name: np.array(
@@ -128,8 +201,7 @@ def at_limit(networks, limit, options):
             for name, kind in _SEARCHES.items()
         },
         "random networks": one.truth[near],
-        "largest": one.truth[largest],
-        "most blocks": one.truth[most],
+        **beside,
         "best": one.truth[legal].max(keepdims=True),
     }
 
@@ -149,7 +221,8 @@ def summary(values):
         "random search": values["random search"],
         **{
             name: means[name].mean
-            for name in ("random networks", "largest", "most blocks")
+            for name in values
+            if name not in (*_SEARCHES, "best")
         },
     }
     return {
@@ -212,7 +285,7 @@ def draw(networks, limits, path):
 def main(argv):
     del argv
     stored = [read_scores(path) for path in FLAGS.scores]
-    networks = [Truth(one) for one in stored]
+    networks = [Truth(one, FLAGS.table) for one in stored]
     tables = {one.settings["table"] for one in stored}
     if len(tables) > 1:
         raise UserError("All scores are of one table; got several.")

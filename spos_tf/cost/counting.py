@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.blocks.mobile import Identity, Projection
+from spos_tf.blocks.mobile import Projection
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.ops.protocol import passes_on
 
 Count = Callable[[npt.ArrayLike], npt.NDArray[np.float64]]
 
@@ -57,10 +58,11 @@ def _blocks(blueprint: Blueprint) -> npt.NDArray[np.float64] | None:
         if segment.choice is None:
             continue
         for option, block in enumerate(segment.branches):
-            table[reads[0], option] += not isinstance(
-                block, Identity | Projection
-            )
-            skips |= isinstance(block, Identity)
+            skipped = passes_on(block)
+            # A projection stands for a skip where the shape changes.
+            counted = not skipped and not isinstance(block, Projection)
+            table[reads[0], option] += counted
+            skips |= skipped
     return table if skips else None
 
 

@@ -145,6 +145,38 @@ class StreamSplit:
 AnySplit = Split | StreamSplit
 
 
+def joined(first: AnySplit, second: AnySplit) -> AnySplit:
+    """The images of two splits that share none, as one split.
+
+    Raises:
+        UserError: They are not of one kind, or of two sources.
+    """
+    if isinstance(first, Split) and isinstance(second, Split):
+        alike = (
+            first.kind == second.kind
+            and first.items.dtype == second.items.dtype
+            and first.items.shape[1:] == second.items.shape[1:]
+        )
+        if alike:
+            return Split(
+                np.concatenate([first.items, second.items]),
+                np.concatenate([first.labels, second.labels]),
+                first.kind,
+                first.name,
+            )
+    elif (
+        isinstance(first, StreamSplit)
+        and isinstance(second, StreamSplit)
+        and first.identity == second.identity
+    ):
+        both = np.concatenate([first.positions, second.positions])
+        return dataclasses.replace(first, positions=np.sort(both))
+    raise UserError(
+        f"Images of '{first.name}' and '{second.name}' are of different kinds "
+        "and cannot be scored on together. Give both in one form."
+    )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """A data set: its classes, its training split and its test split.
@@ -180,6 +212,10 @@ class Source:
                 )
             if isinstance(split, Split):
                 check_labels(split.labels, self.num_classes, split.name)
+
+
+class NoTestImages(UserError):
+    """A data set that nobody said how to split."""
 
 
 def check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:

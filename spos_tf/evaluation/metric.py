@@ -13,6 +13,7 @@ from spos_tf.errors import UserError
 from spos_tf.space.candidate import ACCURACY, Direction
 
 LabelForm = Literal["sparse", "one_hot"]
+_LOSS = "loss"
 
 # They are what is counted where no metric is given.
 _ACCURACIES = (
@@ -110,6 +111,7 @@ class ScoreMetric:
         labels: str | None = None,
         direction: str = "max",
         num_classes: int,
+        scored_by: str = ACCURACY,
     ) -> "ScoreMetric":
         """The metric of a run.
 
@@ -119,11 +121,23 @@ class ScoreMetric:
             labels: `"sparse"` or `"one_hot"`; see `label_form`.
             direction: `"max"` if larger is better, `"min"` if smaller is.
             num_classes: Classes of the networks.
+            scored_by: "accuracy", or "loss" for the mean cross-entropy, of
+                which less is better; `metric` replaces the former.
 
         Raises:
-            UserError: One of them is something else, or the metric cannot be
-                made again from its configuration.
+            UserError: One of them is something else, both are given, or the
+                metric cannot be made again from its configuration.
         """
+        if scored_by == _LOSS:
+            if metric is not None:
+                raise UserError(
+                    "`scored_by=loss` is a metric of its own; got `metric` "
+                    "too. Leave one of them out."
+                )
+            metric = keras.metrics.SparseCategoricalCrossentropy(
+                name=_LOSS, from_logits=True
+            )
+            direction = "min"
         if direction not in get_args(Direction):
             raise UserError(
                 f"`direction` is max or min; got {direction!r}. Give min for "

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.blocks.mobile import Identity
 from spos_tf.errors import UserError
-from spos_tf.ops.protocol import Block, ElasticBlock
+from spos_tf.ops.protocol import Block, ElasticBlock, passes_on
 from spos_tf.ops.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
 
@@ -283,7 +282,7 @@ class Blueprint:
             if len(reads) != 1 or uses[reads[0]] > 1 or segment.elastic:
                 return index
             options = legal[reads[0]]
-            if not any(segment.branches[one] == Identity() for one in options):
+            if not any(passes_on(segment.branches[one]) for one in options):
                 return index
             return segment.branches, options, self.input_shapes[index]
 
@@ -291,7 +290,8 @@ class Blueprint:
         for _, group in itertools.groupby(range(len(self.segments)), kind):
             indexes = list(group)
             if len(indexes) > 1:
-                skip = self.segments[indexes[0]].branches.index(Identity())
+                branches = self.segments[indexes[0]].branches
+                skip = [*map(passes_on, branches)].index(True)
                 rows.append(([self.reads[one][0] for one in indexes], skip))
         return tuple(rows)
 

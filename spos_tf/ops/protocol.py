@@ -238,6 +238,20 @@ class Block(Protocol):
         """Applies the block to `x` with the reader's operations."""
 
 
+def passes_on(block: Block | None) -> bool:
+    """Whether a block gives its input as it is: a skip.
+
+    Such a block asks for no operation, so it can do without any.
+    """
+    if block is None:
+        return False
+    probe = object()
+    try:
+        return block(Ops(), probe) is probe
+    except UserError:
+        return False
+
+
 # RGB 0..255 comes in. The official SPOS code trains on BGR 0..255 without any
 # normalisation; "standard" is per-channel (x - mean) / std with CIFAR-like
 # figures that suit natural images of any set.

@@ -95,7 +95,7 @@ def _channel_bench_macro(
     ]
     stem = MobileStem(widths[0], macro.stem_stride, macro.input_kind, STYLE)
     choices = [Choice("stem.width", OPTIONS)]
-    legal = [(macro.stage_quarters[0] - 1,)]
+    legal: list[tuple[int, ...]] = [(macro.stage_quarters[0] - 1,)]
     body = [Segment("stem", _only(stem, macro.stage_quarters[0]), "stem.width")]
     full = macro.stage_widths[0]
     for stage, width in enumerate(widths):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spos_tf.data.examples import Source, Split
+from spos_tf.data.examples import Source, Split, StreamSplit, joined
 from spos_tf.data.inputs import split_arrays
 from spos_tf.data.sources import load_source
 from spos_tf.data.splits import carve, fingerprint, scored_subset
@@ -175,6 +175,30 @@ def test_fingerprint_of_files_is_of_their_content(file_split, tmp_path):
     path.unlink()
     with pytest.raises(UserError, match=r"x\.jpg' cannot be read"):
         fingerprint(copy)
+
+
+def test_splits_of_one_kind_are_joined():
+    first, second = (
+        Split(
+            np.full((count, 2, 2, 3), count, np.uint8),
+            np.full(count, count, np.int32),
+            "pixels",
+        )
+        for count in (2, 3)
+    )
+    both = joined(first, second)
+    assert both.labels.tolist() == [2, 2, 3, 3, 3]
+    assert both.items[:, 0, 0, 0].tolist() == [2, 2, 3, 3, 3]
+    files = Split(np.array([b"a"], object), np.zeros(1, np.int32), "files")
+    with pytest.raises(UserError, match="different kinds"):
+        joined(first, files)
+    streams = [
+        StreamSplit(None, np.array(places), identity)
+        for places, identity in (([0, 4], "a"), ([2], "a"), ([1], "b"))
+    ]
+    assert joined(*streams[:2]).positions.tolist() == [0, 2, 4]
+    with pytest.raises(UserError, match="different kinds"):
+        joined(*streams[1:])
 
 
 def test_a_fraction_of_every_class_is_taken():

@@ -190,3 +190,16 @@ def test_a_metric_of_several_numbers_is_refused():
     metric = _make(keras.metrics.F1Score(average=None))
     with pytest.raises(UserError, match=r"one number; 'f1_score' gives"):
         _scored(metric)
+
+
+def test_the_loss_is_a_metric_by_name():
+    made = ScoreMetric.make(num_classes=3, scored_by="loss")
+    assert (made.name, made.direction) == ("loss", "min")
+    made.update(np.array([0, 2]), tf.constant([[9.0, 0, 0], [0, 0, 0]]))
+    assert made.result() == pytest.approx((2.5e-4 + np.log(3)) / 2, abs=1e-4)
+    with pytest.raises(UserError, match="metric of its own; got `metric` too"):
+        ScoreMetric.make(
+            keras.metrics.SparseTopKCategoricalAccuracy(2),
+            num_classes=3,
+            scored_by="loss",
+        )

@@ -4,10 +4,12 @@ import inspect
 
 import pytest
 
+from spos_tf.blocks.cell import Zero
+from spos_tf.blocks.mobile import Identity, InvertedResidual, Style
 from spos_tf.errors import UserError
 from spos_tf.networks.keras_file import _every_operation
 from spos_tf.ops.keras_ops import KerasOps
-from spos_tf.ops.protocol import Ops
+from spos_tf.ops.protocol import Ops, passes_on
 from spos_tf.ops.shape_ops import ShapeOps
 from spos_tf.ops.tensor_ops import TensorOps
 
@@ -62,3 +64,18 @@ def test_files_may_hold_the_layers_of_every_operation():
 
     assert _every_operation(Recorder(), (8, 8, 3)) == (1,)
     assert read >= OPERATIONS
+
+
+def test_a_skip_is_what_gives_its_input_back():
+    class OwnSkip:
+        def __call__(self, ops, x):
+            return x
+
+    class Relu:
+        def __call__(self, ops, x):
+            return ops.relu(x)
+
+    skips = [Identity(), OwnSkip()]
+    others = [None, Zero(), Relu(), InvertedResidual(3, 3, 8, Style())]
+    assert [passes_on(one) for one in skips] == [True, True]
+    assert [passes_on(one) for one in others] == [False] * 4

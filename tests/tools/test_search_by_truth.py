@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from source_tree import REPO
+from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.stored_scores import StoredScores
 from spos_tf.cost.constraint import Constraint
 from spos_tf.cost.table import cost_table
@@ -33,9 +34,9 @@ SETTINGS = {
 }
 
 
-def program(*flags):
+def program(*flags, name="search_by_truth"):
     return subprocess.run(
-        [sys.executable, "benchmarks/search_by_truth.py", *flags],
+        [sys.executable, f"benchmarks/{name}.py", *flags],
         cwd=REPO,
         capture_output=True,
         text=True,
@@ -108,6 +109,66 @@ def test_networks_without_a_score_are_refused(tmp_path):
     StoredScores(NETWORKS[:50], TRUTH[:50], SETTINGS, TRUTH[:50]).write(path)
     done = program(f"--scores={path}", f"--output={tmp_path / 'found'}")
     assert done.returncode and "No network costs about" in done.stderr
+
+
+def test_widths_of_a_part_of_a_table(tmp_path):
+    """Networks without a truth are not proposed; the truth is in the table."""
+    space = build_blueprint("channel_bench_macro").search_space
+    rng = np.random.default_rng(0)
+    encodings = np.unique(space.sample(rng, 700), axis=0)
+    uniform = [[3, 1, 1, 1, 3, 1, 1]]
+    encodings = np.unique(np.concatenate([encodings, uniform]), axis=0)
+    truth = 90 + (encodings @ [0, 3, 1, 1, 0, 2, 1]) / 10
+    table = tmp_path / "table.npz"
+    np.savez(table, encodings=encodings, mean=truth)
+    settings = {
+        "search_space": "channel_bench_macro",
+        "space_arguments": {"preset": "quarter"},
+        "direction": "min",
+        "table": read_table(table).sha256,
+        "accuracy_column": "mean",
+    }
+    StoredScores(encodings, -truth, settings).write(tmp_path / "scores.npz")
+    done = program(
+        f"--scores={tmp_path / 'scores.npz'}",
+        f"--output={tmp_path / 'found'}",
+        *(f"--table={table}", "--limits=110e6", "--seeds=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads((tmp_path / "found.json").read_text())["limits"]
+    mean = {name: value["mean"] for name, value in one["means"].items()}
+    full = build_blueprint("channel_bench_macro")
+    macs = cost_table(full, "macs")(encodings)
+    assert mean["best"] == pytest.approx(truth[macs <= 110e6].max())
+    assert mean["uniform"] == pytest.approx(90.8)
+    assert mean["evolution"] > mean["random networks"]
+    assert one["means"]["ten widest"]["count"] == 10
+    assert "uniform" in one["lead"]
+
+
+def test_without_a_supernet(tmp_path):
+    """An additive truth is found by an additive model of few trainings."""
+    table = tmp_path / "table.npz"
+    noise = np.random.default_rng(0).normal(0, 0.5, (len(TRUTH), 3))
+    trained = TRUTH[:, None] + noise
+    np.savez(table, encodings=NETWORKS, exact=TRUTH[:, None] + [0, 0, 0])
+    done = program(
+        *("--search_space=nas_bench_macro", f"--table={table}"),
+        *("--trainings=exact", "--networks=200", "--draws=2"),
+        name="without_supernet",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3969 networks, 3 trainings" in done.stdout
+    assert "tau between two trainings: 1.000" in done.stdout
+    assert "200 trained networks: tau 1.000" in done.stdout
+    np.savez(table, encodings=NETWORKS, noisy=trained)
+    done = program(
+        *("--search_space=nas_bench_macro", f"--table={table}"),
+        *("--trainings=noisy", "--networks=200", "--draws=2"),
+        name="without_supernet",
+    )
+    (line,) = [one for one in done.stdout.splitlines() if "between" in one]
+    assert 0.5 < float(line.rpartition(" ")[2]) < 0.95
 
 
 def test_a_search_of_the_smaller_supernet_proposes_the_same():
