@@ -128,11 +128,6 @@ def training_data(
         images, scored, confirmation, confirm_per_class = kept_back(
             images, holdout_per_class, confirm_per_class
         )
-        if confirmation is not None:
-            tell(
-                f"{confirm_per_class} images of every class are kept back to "
-                "confirm the winner of a search on (`confirm_per_class`)."
-            )
     if isinstance(train, tf.data.Dataset):
         tell(
             "A tf.data.Dataset is not augmented here: map your augmentation "
