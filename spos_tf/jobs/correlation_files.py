@@ -185,7 +185,10 @@ def write_results(
         {
             **of_run,
             "space_arguments": facts.space_arguments,
-            **{key: entries[-1][key] for key in ("step", "images")},
+            **{
+                key: entries[-1].get(key)
+                for key in ("step", "images", "reliability")
+            },
             "options": facts.options.to_dict(),
         },
         compared.accuracies,
