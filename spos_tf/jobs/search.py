@@ -3,18 +3,27 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import tqdm
 
+from spos_tf.analysis.reliability import Confirmed
+from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
+from spos_tf.errors import UserError
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.jobs import measuring, scoring
-from spos_tf.jobs.found import FoundNetwork, SearchResult
+from spos_tf.jobs.found import (
+    BEST_FILE,
+    SEARCH_STAGE,
+    FoundNetwork,
+    SearchResult,
+)
 from spos_tf.jobs.limits import (
     constraints,
     cost_named,
@@ -27,7 +36,7 @@ from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.scoring import halves_words, tell_outdated
 from spos_tf.jobs.search_files import (
-    BEST_FILE,
+    FRONT_FILE,
     MEMO_FILE,
     RECORD_FILE,
     BestWriter,
@@ -37,6 +46,12 @@ from spos_tf.jobs.search_files import (
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
+from spos_tf.jobs.trust import (
+    TrustOf,
+    confirm_winner,
+    confirmed_before,
+    tell_trust,
+)
 from spos_tf.options import LimitOptions, RunOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
@@ -49,7 +64,8 @@ from spos_tf.space.front import front_of
 from spos_tf.space.record import Record
 from spos_tf.space.search_space import format_encoding
 
-SEARCH_STAGE = "search"
+# Seconds; drawing takes about one.
+_DRAWN_EVERY = 10.0
 _DEFAULTS = SearchOptions()
 
 
@@ -76,6 +92,11 @@ def search_supernet(
     `run.json` and `scored_with.json`; with `strategy="nsga2"` also
     `front.json` and `front.png`. Searches of one supernet share their scores
     in `work_dir/search/scores.jsonl`.
+
+    At its end it says how far the scores can be trusted (`SearchResult.trust`
+    and docs/trust.md): how well they repeat on other images, and how much
+    better the winner is than random networks on images that neither training
+    nor search used.
 
     Args:
         supernet: From `train_supernet` or `load_supernet`.
@@ -123,6 +144,7 @@ def search_supernet(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
+    options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
     with search.opened() as run, process_settings(deterministic=True):
         images = subject.images(options, validation, recalibration)
@@ -163,6 +185,7 @@ class Search:
         if options.workers == "ray":
             # The number decides last bits of scores, so it is part of the run.
             self.threads = self.threads or 1
+        self._deadline = time.monotonic() + options.seconds_allowed
         measuring.check(options, self.threads)
         named = () if options.objective is None else (options.objective,)
         self._costs = known_costs(subject.blueprint, limits, *named)
@@ -225,6 +248,7 @@ class Search:
         Raises:
             UserError: See `run_search`; or the folder is of other weights.
         """
+        confirming = scorer.confirming
         record = Record.in_memory()
         folder = None if run is None else run.folder
         if run is not None and folder is not None:
@@ -232,30 +256,57 @@ class Search:
             supernet = task.scored_with["supernet"]
             run.check_inputs(supernet=supernet, **inputs)
             record = Record.open(folder / RECORD_FILE)
+            self._check_not_fewer(record)
             memo = self._memo(task, folder.parent)
             tell_outdated(record.path, record.outdated)
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
+        trust_of = TrustOf(task, self._options)
         with tqdm.tqdm(
             total=self._options.budget,
             desc=self._options.strategy,
             unit="path",
         ) as bar:
             watch = _Watch(
-                bar, scorer, task.images, record, self._writer(folder)
+                bar,
+                scorer,
+                task.images,
+                self._writer(folder, record, trust_of),
             )
             best = self._searched(scorer, record, watch)
+        known = None
         if folder is not None:
-            self._finish(folder, record, best)
+            known = confirmed_before(folder / BEST_FILE, best.choices)
+        confirmed = known or self._confirmed(best, confirming)
+        trust = trust_of(record.candidates, confirmed, is_over=True)
         if self._algorithm.stopped_early:
             tell(self._algorithm.stopped_early)
+        elif len(record) < self._options.budget:
+            tell(
+                f"`time_limit={self._options.time_limit}` is over after "
+                f"{len(record):,} of {self._options.budget:,} evaluations. "
+                "Start it again to go on."
+            )
+        if folder is not None:
+            self._finish(folder, record, best, trust)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
         costs = ", ".join(f"{k} {v:,}" for k, v in best.costs.items())
         tell(
             f"Best: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
-        return self._result(record, best, folder)
+        tell_trust(trust)
+        return self._result(record, best, folder, trust)
+
+    def _confirmed(
+        self, best: Candidate, confirming: Callable[[], Scorer] | None
+    ) -> Confirmed | None:
+        """The winner beside random networks, where there are images for it."""
+        if confirming is None:
+            return None
+        return confirm_winner(
+            best.encoding, confirming(), self._algorithm, best.direction
+        )
 
     def _memo(
         self, task: scoring.ScoringTask, folder: pathlib.Path
@@ -283,6 +334,7 @@ class Search:
             "metric": metric.name,
             "direction": metric.direction,
             "on_candidate": watch,
+            "stop": lambda: time.monotonic() >= self._deadline,
         }
         if isinstance(self._algorithm, SteadyEvolution):
             return run_asynchronous(
@@ -293,30 +345,79 @@ class Search:
             )
         return run_search(self._algorithm, scorer, **same)
 
-    def _writer(self, folder: pathlib.Path | None) -> "BestWriter | None":
+    def _check_not_fewer(self, record: Record) -> None:
+        """Generations can be added to a search, and not be taken away."""
+        options = self._options
+        if len(record) > options.budget:
+            least = -(-len(record) // options.population)
+            raise UserError(
+                f"The search has {len(record):,} evaluations, which are more "
+                f"than `generations={options.generations}`. Give "
+                f"`generations={least}` or more to go on, or choose another "
+                "`name`."
+            )
+
+    def _writer(
+        self, folder: pathlib.Path | None, record: Record, trust_of: TrustOf
+    ) -> "Callable[[], None] | None":
+        """Writes what a search has found so far; called by generations."""
         if folder is None:
             return None
-        return BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        write = BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        drawn = time.monotonic()
+
+        def write_all() -> None:
+            nonlocal drawn
+            # What is resumed has the best of a later generation, perhaps.
+            best = best_of(record.candidates)
+            write(best, trust_of(record.candidates, write.confirmed(best)))
+            if time.monotonic() - drawn >= _DRAWN_EVERY:
+                self._draw(folder, record)
+                drawn = time.monotonic()
+
+        return write_all
+
+    def _draw(self, folder: pathlib.Path, record: Record) -> None:
+        """The plot, and the front where there is one."""
+        draw_search(folder, self._options.strategy)
+        if self._objective is not None:
+            write_front_files(
+                folder,
+                record.candidates,
+                self._objective.name,
+                self._subject.blueprint,
+            )
 
     def _finish(
-        self, folder: pathlib.Path, record: Record, best: Candidate
+        self,
+        folder: pathlib.Path,
+        record: Record,
+        best: Candidate,
+        trust: Trust,
     ) -> None:
-        """Files of a search that is over."""
+        """Files of a search that has ended."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
         write = BestWriter(folder / BEST_FILE, blueprint)
-        write(best)
-        draw_search(folder, options.strategy)
+        write(best, trust)
+        self._draw(folder, record)
         candidates = record.candidates
         if self._objective is not None:
-            name = self._objective.name
-            write_front_files(folder, candidates, name, blueprint)
+            front = front_of(candidates, self._objective.name)
+            tell(
+                f"The front has {len(front)} of {len(candidates)} candidates; "
+                f"see {folder / FRONT_FILE}."
+            )
         if options.measure_latency:
             measured = measuring.measure(blueprint, candidates, options)
-            write(best, measured=measured)
+            write(best, trust, measured=measured)
 
     def _result(
-        self, record: Record, best: Candidate, folder: pathlib.Path | None
+        self,
+        record: Record,
+        best: Candidate,
+        folder: pathlib.Path | None,
+        trust: Trust,
     ) -> SearchResult:
         def found(candidate: Candidate) -> FoundNetwork:
             subject = self._subject
@@ -332,6 +433,7 @@ class Search:
             front=tuple(map(found, front)),
             candidates=tuple(record.candidates),
             folder=folder,
+            trust=trust,
         )
 
 
@@ -342,8 +444,7 @@ class _Watch:
         bar: Of all evaluations.
         scorer: Knows what candidates of a chunk shared.
         images: That a candidate sees.
-        record: Of the search.
-        write_best: Takes the best so far.
+        write: Writes what was found so far.
     """
 
     def __init__(
@@ -351,16 +452,14 @@ class _Watch:
         bar: "tqdm.tqdm[Any]",
         scorer: Scorer,
         images: int,
-        record: Record,
-        write_best: BestWriter | None,
+        write: Callable[[], None] | None,
     ) -> None:
         self._bar = bar
         self._scorer = scorer
         # Of the latest chunk that shared any: it stays when one shares none.
         self._shared = ""
         self._images = images
-        self._record = record
-        self._write_best = write_best
+        self._write = write
         self._best: Candidate | None = None
         self._count = 0
 
@@ -376,14 +475,13 @@ class _Watch:
         if self._scorer.computed < 1:
             share = f"{self._scorer.computed:.0%}"
             self._shared = f", {share} of segments computed"
-        best = score_text(self._best.metric, self._best.score)
+        text = score_text(self._best.metric, self._best.score)
         self._bar.set_postfix_str(
-            f"generation {candidate.generation + 1}, best {best}{speed}"
+            f"generation {candidate.generation + 1}, best {text}{speed}"
             f"{self._shared}",
             refresh=False,
         )
         self._bar.update()
         self._count += 1
-        if self._count % generation_size == 0 and self._write_best:
-            # What is resumed has the best of a later generation, perhaps.
-            self._write_best(best_of(self._record.candidates))
+        if self._count % generation_size == 0 and self._write:
+            self._write()

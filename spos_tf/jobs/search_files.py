@@ -4,11 +4,14 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from spos_tf.analysis.reliability import Confirmed
+from spos_tf.analysis.trust import Trust
 from spos_tf.errors import UserError
 from spos_tf.jobs import measuring
-from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
 from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.trust import confirmed_before
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     LimitOptions,
@@ -23,7 +26,7 @@ from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import read_record, write_best
 from spos_tf.strict_json import parse_json
 
-BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
+RECORD_FILE, FRONT_FILE = "record.jsonl", "front.json"
 # Beside the folders of the searches.
 MEMO_FILE = "scores.jsonl"
 _WITH_FILE = "scored_with.json"
@@ -48,16 +51,33 @@ class BestWriter:
     def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
         self._path = path
         self._blueprint = blueprint
-        self._written: int | None = None
+        self._written: tuple[int, Trust] | None = None
 
-    def __call__(self, best: Candidate, **further: Any) -> None:
-        """Writes a candidate, unless it is there; `further` is written too."""
-        if self._written == best.i and not further:
+    def confirmed(self, best: Candidate) -> Confirmed | None:
+        """What the file says of this candidate's confirmation."""
+        return confirmed_before(self._path, best.choices)
+
+    def __call__(self, best: Candidate, trust: Trust, **further: Any) -> None:
+        """Writes a candidate, unless it is there.
+
+        Args:
+            best: The candidate.
+            trust: How far its score can be trusted.
+            **further: Is written too.
+        """
+        if self._written == (best.i, trust) and not further:
             return
         architecture = self._blueprint.architecture(best.encoding)
         kept = measuring.measured_before(self._path, architecture.choices)
-        write_best(self._path, architecture, best, **{**kept, **further})
-        self._written = best.i
+        write_best(
+            self._path,
+            architecture,
+            best,
+            trust=trust.to_dict(),
+            trust_in_words=trust.lines,
+            **{**kept, **further},
+        )
+        self._written = best.i, trust
 
 
 def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:
@@ -117,14 +137,9 @@ def write_front_files(
     Raises:
         UserError: A file cannot be written.
     """
-    path = folder / "front.json"
     front = front_of(candidates, cost)
-    write_front(path, front, cost, blueprint.architecture)
+    write_front(folder / FRONT_FILE, front, cost, blueprint.architecture)
     plot_front(candidates, front, cost, folder / "front.png")
-    tell(
-        f"The front has {len(front)} of {len(candidates)} candidates; see "
-        f"{path}."
-    )
 
 
 def _siblings(
