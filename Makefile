@@ -17,13 +17,14 @@ PYTEST := -m pytest --numprocesses=2 --dist=loadfile
 INSTALL_INPUTS := setup.cfg pyproject.toml $(CONSTRAINTS)
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
+INSTALLED_DOCS := $(VENV)/.installed-docs
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
 	--constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-oldest test-install lint format install \
-	install-test torch-env clean
+.PHONY: help demo docs test test-fast test-slow test-oldest test-install lint format \
+	install install-test torch-env clean
 
 help: ## Show this list.
 	@echo "Needs Python 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ... picks one)."
@@ -33,13 +34,16 @@ help: ## Show this list.
 demo: $(INSTALLED) ## Run the whole job on handwritten digits, a few minutes.
 	$(VENV_PYTHON) tools/demo.py --work_dir=$(DEMO_DIR)
 
+docs: $(INSTALLED_DOCS) ## Build the site into build/site; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build
+
 test: lint ## Lint, then run the tests (PYTEST_ARGS="-k name" picks some).
 	$(VENV_PYTHON) $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED_TEST) ## Run the tests that need no process of their own.
 	$(VENV_PYTHON) $(PYTEST) -m fast $(PYTEST_ARGS)
 
-test-slow: $(INSTALLED_TEST) test-install ## Wheel, kills, several hosts, Ray.
+test-slow: $(INSTALLED_TEST) test-install docs ## Wheel, kills, hosts, Ray, the site.
 	$(VENV_PYTHON) $(PYTEST) -m slow --timeout=900 $(PYTEST_ARGS)
 
 # What an old release calls deprecated, or calls although it is deprecated in
@@ -95,3 +99,7 @@ $(INSTALLED): $(INSTALL_INPUTS) | $(VENV_PYTHON)
 $(INSTALLED_TEST): $(INSTALL_INPUTS) | $(VENV_PYTHON)
 	$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ $(INSTALLED)
+
+$(INSTALLED_DOCS): $(INSTALL_INPUTS) | $(VENV_PYTHON)
+	$(PIP_INSTALL) --editable '.[docs]'
+	@touch $@

@@ -12,7 +12,7 @@ generations and one without (tools/search.py --asynchronous) can also be
 compared by the true accuracy of what they find.
 
 Times are in evaluations of mean length: 1,000 evaluations by one worker take
-1,000. docs/operations.md has the last result.
+1,000. docs/results.md has the last result.
 """
 
 import collections

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.export import export_subnet
     from spos_tf.jobs.latency import build_latency_table
+    from spos_tf.jobs.planning import plan_supernet
     from spos_tf.jobs.report import write_report
     from spos_tf.jobs.search import search_supernet
     from spos_tf.jobs.train_subnet import train_subnet
@@ -49,6 +50,7 @@ _NAMES = {
     "jobs.correlate": ("correlate_supernet",),
     "jobs.export": ("export_subnet",),
     "jobs.latency": ("build_latency_table",),
+    "jobs.planning": ("plan_supernet",),
     "jobs.report": ("write_report",),
     "jobs.search": ("search_supernet",),
     "jobs.train_subnet": ("train_subnet",),
@@ -99,6 +101,7 @@ __all__ = [
     "load_subnet",
     "load_supernet",
     "network_cost",
+    "plan_supernet",
     "search_supernet",
     "split_arrays",
     "tfds",

@@ -45,7 +45,7 @@ def check_keras() -> None:
 def _settings() -> tuple[dict[str, Any], dict[str, str]]:
     """Values by name, and where each comes from."""
     keras = sys.modules.get("keras")
-    if hasattr(keras, "config"):
+    if keras is not None and hasattr(keras, "config"):
         found = {name: getattr(keras.config, name)() for name in _NEEDED}
         return found, dict.fromkeys(found, "keras.config of this process")
     path = _file()

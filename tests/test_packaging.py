@@ -108,7 +108,7 @@ def test_torch_is_for_the_peer_alone():
     assert users == ["benchmarks/peer_torch.py"]
 
 
-@pytest.mark.parametrize("extra", ["", *USED, "test"])
+@pytest.mark.parametrize("extra", ["", *USED, "docs", "test"])
 def test_pins_lie_in_the_ranges(extra):
     pinned = pins("constraints.txt")
     for name, requirement in declared()[extra].items():

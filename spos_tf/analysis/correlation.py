@@ -128,8 +128,7 @@ def correlate(
         raise ValueError("All scores and accuracies are finite.")
     if len(ours) < 2:
         raise UserError(
-            f"Rankings are compared of at least 2 architectures; got "
-            f"{len(ours)}."
+            f"A comparison needs at least 2 architectures; got {len(ours)}."
         )
     best = float(theirs.max())
     chosen = float(theirs[ours == ours.max()].mean())

@@ -9,6 +9,7 @@ and a run's accuracies `eval_acc1es` are by `"set@epoch"`, in percent.
 
 import bz2
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -44,6 +45,9 @@ _COLUMNS = (
 )
 # Costs are those of the CIFAR-10 networks.
 _COST_DATA_SETS = ("cifar10", "cifar10-valid")
+# Architectures of the topology space, and of NATS-Bench's other one: widths.
+_TOPOLOGY = re.compile(r"\|\w+~0\|\+\|\w+~0\|\w+~1\|\+(\|\w+~[012]){3}\|")
+_SIZES = re.compile(r"\d+(:\d+)*")
 # Of repeated runs whose costs disagree the benchmark's reader takes this one.
 _COST_SEED = 888
 # The benchmark counts an addition for each bias of the classifier.
@@ -148,6 +152,16 @@ def _texts(data: Any, path: pathlib.Path) -> list[str]:
         isinstance(text, str) for text in found
     ):
         raise _other_layout(path, "meta_archs")
+    others = [text for text in found if not _TOPOLOGY.fullmatch(text)]
+    if others:
+        sizes = all(_SIZES.fullmatch(text) for text in found)
+        raise UserError(
+            "The topology space (tss) is read, whose architectures are texts "
+            f"such as '|nor_conv_3x3~0|+...'; {str(path)!r} has "
+            f"{others[0][:60]!r}"
+            f"{' and is of the size space (sss)' if sizes else ''}. Give "
+            "NATS-tss-v1_0-3ffb9-simple, or a file of NAS-Bench-201."
+        )
     return list(found)
 
 

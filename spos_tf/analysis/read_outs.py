@@ -189,18 +189,40 @@ def own_fit(
     >>> own_fit([[0, 0], [0, 1], [1, 0], [1, 1]], [1, 2, 3, 8]).tolist()
     [0.0, 3.0, 4.0, 7.0]
     """
-    rows = np.asarray(encodings, np.int64)
-    columns = [np.ones(len(rows))]
-    for choice in rows.T:
-        # The first option that occurs is what the others are compared with.
-        columns += [choice == option for option in np.unique(choice)[1:]]
-    design = np.stack(columns, axis=1).astype(np.float64)
-    goal = np.asarray(scores, np.float64)
-    solution = np.linalg.lstsq(design, goal, rcond=None)[0]
+    return additive_fit(encodings, scores, encodings)
+
+
+def additive_fit(
+    encodings: npt.ArrayLike, values: npt.ArrayLike, others: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Fits a value to each option of each choice, and adds them up elsewhere.
+
+    Args:
+        encodings: `[architectures, num_choices]`, option indices.
+        values: `[architectures]`, what is fitted by least squares.
+        others: `[n, num_choices]`. An option that no architecture of the fit
+            has counts nothing.
+
+    Returns:
+        `[n]`.
+    """
+    rows, wanted = (np.asarray(one, np.int64) for one in (encodings, others))
+
+    def design(chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        columns = [np.ones(len(chosen))]
+        for known, choice in zip(rows.T, chosen.T, strict=True):
+            # The others are compared with the first option that occurs.
+            columns += [choice == option for option in np.unique(known)[1:]]
+        return np.stack(columns, axis=1).astype(np.float64)
+
+    goal = np.asarray(values, np.float64)
+    solution = np.linalg.lstsq(design(rows), goal, rcond=None)[0]
+    found: npt.NDArray[np.float64] = (design(wanted) @ solution).astype(
+        np.float64
+    )
     # Equal sums give equal values: they are ties, not noise of the solver.
-    fitted: npt.NDArray[np.float64] = (design @ solution).astype(np.float64)
     # Without the sign of zero.
-    return np.round(fitted, 9) + 0.0
+    return np.round(found, 9) + 0.0
 
 
 def rank_sum(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:

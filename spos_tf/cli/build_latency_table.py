@@ -20,6 +20,7 @@ and --output. See docs/device_latency.md.
 import dataclasses
 import pathlib
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
@@ -45,7 +46,7 @@ class _Options(Options):
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Builds the table, or reads it where it is there, and checks it."""
     from spos_tf.cli.objects import blueprint_of
     from spos_tf.jobs.latency import build_latency_table
@@ -62,7 +63,7 @@ def main(given: Given) -> None:
             blueprint, options=options, export_parts=files.export_parts
         )
         print(f"{manifest}; measure with {manifest.parent}/measure_parts.py")
-        return
+        return f"python {manifest.parent}/measure_parts.py on the device"
     if files.output is None:
         raise UserError("`output` or `export_parts` is required. Try --help.")
     output = pathlib.Path(files.output)
@@ -88,6 +89,9 @@ def main(given: Given) -> None:
     report = output.with_name(f"{output.name}.report.md")
     if is_checked and report.exists():
         print(report.read_text("utf-8"), end="")
+    return command_line(
+        "search", work_dir="DIR", latency_table=output, max_latency_ms="MOST"
+    )
 
 
 COMMAND = Command(__doc__, (_Options, SpaceOptions, LatencyOptions), main)

@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import Options, SourceOptions, option
@@ -33,7 +34,7 @@ class _Options(Options):
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Prints the table; refuses data that cannot be read."""
     from spos_tf.data.sources import DataSource
     from spos_tf.jobs.check_data import broken_words, check_data
@@ -45,6 +46,9 @@ def main(given: Given) -> None:
     broken = broken_words(result, _MOST)
     if broken:
         raise UserError(broken)
+    return command_line(
+        "train_supernet", dataset=given(SourceOptions).dataset, work_dir="DIR"
+    )
 
 
 def _lines(result: Mapping[str, Any]) -> list[str]:

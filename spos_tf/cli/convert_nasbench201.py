@@ -29,6 +29,7 @@ from typing import Any
 import tqdm
 
 from spos_tf.atomic_write import unfinished
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import Options, option
@@ -53,7 +54,7 @@ def _with_bar(entries: Iterator, count: int) -> Iterator:
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Reads, then writes."""
     options = given(_Options)
     import numpy as np
@@ -83,6 +84,13 @@ def main(given: Given) -> None:
     if found.absent:
         _LOGGER.warning("%s architectures have no results there.", found.absent)
     print(f"{rows} architectures, columns {', '.join(found.columns)}")
+    accuracies = [name for name in found.columns if "_" in name]
+    return command_line(
+        "correlate",
+        work_dir="DIR",
+        table=output,
+        accuracy_column=accuracies[-1],
+    )
 
 
 COMMAND = Command(__doc__, (_Options,), main, ("source", "output"))

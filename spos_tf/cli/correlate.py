@@ -27,6 +27,7 @@ over_training.png. Start it again to resume. Scores are shared with other
 runs in work_dir/correlate/scores.jsonl.
 """
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     CorrelationOptions,
@@ -39,7 +40,7 @@ from spos_tf.options import (
 )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Scores and compares."""
     given.use_threads()
     from spos_tf.cli.objects import source_of
@@ -68,6 +69,7 @@ def main(given: Given) -> None:
         f"step {max(found.by_step)}, {options.statistics} statistics: "
         f"{result}, reliability {found.reliability}"
     )
+    return command_line("report", work_dir=run.work_dir)
 
 
 COMMAND = Command(

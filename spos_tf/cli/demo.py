@@ -82,7 +82,7 @@ def _summary(work_dir: pathlib.Path) -> str:
     return "\n".join(lines)
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Runs the commands one after another and prints what came out."""
     from spos_tf.jobs.search import search_supernet
 
@@ -106,6 +106,7 @@ def main(given: Given) -> None:
             command.main(flags)
     print(f"\nDone in {time.perf_counter() - started:.0f} seconds.\n")
     print(_summary(work_dir.resolve()))
+    return f"open {work_dir / 'report.html'} in a browser"
 
 
 COMMAND = Command(__doc__, (_Options,), main)

@@ -4,8 +4,9 @@ Example:
   spos describe --search_space=shufflenet_blocks \
       --encoding=2,1,0,1,2,0,2,0,2,0,2,3,0,0,0,0,3,2,3,3 --format=json
 
-Builds no network, so it answers at once. With --format=json standard output
-holds one JSON object and nothing else.
+Builds no network, so it answers at once. Without a network it prints the least,
+the median and the most of every cost, so that a limit can be chosen. With
+--format=json standard output holds one JSON object and nothing else.
 """
 
 import dataclasses
@@ -13,13 +14,16 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import NetworkOptions, Options, SpaceOptions, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    list: bool = option(False, "Only names the search spaces and networks.")
+    list: bool = option(
+        False, "Only print the names of the search spaces and networks."
+    )
     format: Literal["table", "json"] = option(
         "table", "table: for people. json: for programs."
     )
@@ -54,6 +58,8 @@ def _table(data: dict[str, Any]) -> str:
         ]
         if data["bit_ops"] is not None:
             lines.append(f"BitOps    {data['bit_ops']:.4f} Gi (2^30)")
+    if data["ranges"] is not None:
+        lines += ["", *_aligned(_range_rows(data["ranges"]))]
     rows: list[Sequence[str]] = [
         ("slot", "choice", "input", "output", "MACs", "params")
     ]
@@ -87,6 +93,17 @@ def _table(data: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_aligned(rows)])
 
 
+def _range_rows(ranges: dict[str, Any]) -> list[Sequence[str]]:
+    """What the networks of a space cost."""
+    rows: list[Sequence[str]] = [("cost", "", "least", "median", "most")]
+    for name, range_ in ranges.items():
+        form = ",.4f" if name == "bit_ops" else ",.0f"
+        unit = "Gi (2^30)" if name == "bit_ops" else ""
+        ends = (range_[end] for end in ("least", "median", "most"))
+        rows.append((name, unit, *(f"{value:{form}}" for value in ends)))
+    return rows
+
+
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of a table as lines; the first two columns are of words."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -112,7 +129,7 @@ def _list(form: str) -> str:
     return "\n".join([*lines, "", f"--network={{{networks}}}"])
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str | None:
     """Prints what the flags ask for."""
     options = given(_Options)
     if options.list:
@@ -120,7 +137,20 @@ def main(given: Given) -> None:
     elif options.format == "json":
         print(json.dumps(_described(given)))
     else:
-        print(_table(_described(given)))
+        data = _described(given)
+        print(_table(data))
+        return command_line(
+            "train_supernet" if data["ranges"] else "train_subnet",
+            dataset="folder:PATH",
+            work_dir="DIR",
+            **{
+                name: value
+                for kind in (SpaceOptions, NetworkOptions)
+                for name, value in given.values(kind).items()
+                if given.is_typed(name)
+            },
+        )
+    return None
 
 
 COMMAND = Command(__doc__, (SpaceOptions, NetworkOptions, _Options), main)

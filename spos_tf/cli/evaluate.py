@@ -11,6 +11,7 @@ format in work_dir/export/<name>/. Prints one JSON object on stdout.
 import json
 import pathlib
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     EvaluationOptions,
@@ -21,20 +22,20 @@ from spos_tf.options import (
 )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Prints what the flags ask for."""
-    from spos_tf.cli.objects import subnet_of_flags
-    from spos_tf.data.sources import DataSource
+    from spos_tf.cli.objects import data_of, subnet_folder, subnet_of_flags
     from spos_tf.jobs.evaluate import evaluate_subnet
 
     run = given(RunOptions)
     result = evaluate_subnet(
         subnet_of_flags(given),
-        DataSource.of(given(SourceOptions)),
+        data_of(given, subnet_folder(given)),
         export_folder=pathlib.Path(str(run.work_dir)) / "export" / run.name,
         options=given(EvaluationOptions),
     )
     print(json.dumps(result))
+    return command_line("report", work_dir=run.work_dir)
 
 
 COMMAND = Command(

@@ -17,6 +17,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     ExportOptions,
@@ -48,10 +49,9 @@ def _table(manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Writes the files that the flags ask for."""
-    from spos_tf.cli.objects import subnet_of_flags
-    from spos_tf.data.sources import DataSource
+    from spos_tf.cli.objects import data_of, subnet_folder, subnet_of_flags
     from spos_tf.jobs.export import export_subnet
 
     run = given(RunOptions)
@@ -59,13 +59,14 @@ def main(given: Given) -> None:
     manifest = export_subnet(
         subnet_of_flags(given),
         folder,
-        compare_on=DataSource.of(given(SourceOptions)),
+        compare_on=data_of(given, subnet_folder(given)),
         subnet_name=given(SubnetNameOptions).subnet_name,
         options=given(ExportOptions),
     )
     print(_table(manifest))
     count = max(one["images"] for one in manifest["files"].values())
     print(f"{count} test images; files and manifest.json in {folder}")
+    return command_line("report", work_dir=run.work_dir)
 
 
 COMMAND = Command(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spos_tf.cli.program import Given
-from spos_tf.data.sources import DataSource
-from spos_tf.errors import UserError, said_of
+from spos_tf.data.sources import DataSource, is_folder
+from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     NetworkOptions,
@@ -17,13 +17,10 @@ from spos_tf.options import (
     SpaceOptions,
     SubnetNameOptions,
 )
-from spos_tf.space import Architecture
 from spos_tf.space.search_space import parse_encoding
 from spos_tf.spaces import (
-    at_its_place,
     build_blueprint,
     named_network,
-    stored_blueprint,
     uniform_network,
 )
 
@@ -56,7 +53,8 @@ def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
     """The data set that the flags name, where they name one.
 
     Args:
-        given: The flags; what they leave out is as in the training.
+        given: The flags. Where they name no data set, or another place of
+            a folder, what they leave out is as in the training.
         trained: The data set of the training, where it is known.
 
     Returns:
@@ -69,31 +67,32 @@ def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
     }
     if not typed:
         return None
-    known = SourceOptions() if trained is None else trained.options
+    known = SourceOptions()
+    if trained is not None and _may_have_moved(trained, typed.get("dataset")):
+        known = trained.options
     return DataSource.of(dataclasses.replace(known, **typed))
 
 
-def network_of(path: str | pathlib.Path, space: SpaceOptions) -> Network:
-    """Reads an architecture file; the space is the file's.
+def _may_have_moved(trained: DataSource, dataset: str | None) -> bool:
+    kinds = (trained.dataset, dataset or trained.dataset)
+    return len({"folder" if is_folder(one) else one for one in kinds}) == 1
 
-    Options that say the same as the file are welcome, others are refused.
+
+def data_of(given: Given, *runs: pathlib.Path) -> DataSource:
+    """The data set that the flags name, or that of an earlier run.
+
+    Args:
+        given: The flags.
+        *runs: Folders of runs; the first that names a data set counts.
 
     Raises:
-        UserError: The file is none, or contradicts the options.
+        UserError: Nobody names one.
     """
-    architecture = Architecture.read(path)
-    arguments = {**architecture.space_arguments, **space.arguments}
-    name = space.search_space
-    with said_of(path):
-        if name is None:
-            found = stored_blueprint(architecture.search_space, arguments)
-        else:
-            found = build_blueprint(name, **arguments)
-            stored = architecture.search_space
-            architecture = dataclasses.replace(
-                architecture, search_space=at_its_place(stored, name)
-            )
-        return Network(found, found.encode(architecture))
+    from spos_tf.jobs.trained import source_of_run
+
+    known = next(filter(None, map(source_of_run, runs)), None)
+    source = source_of(given, known) or known
+    return source or DataSource.of(SourceOptions())
 
 
 def chosen_network(
@@ -116,7 +115,9 @@ def chosen_network(
         encoding = found.search_space.check(parse_encoding(network.encoding))
         return Network(found, encoding)
     if network.architecture is not None:
-        return network_of(network.architecture, space)
+        from spos_tf.jobs.trained import read_network
+
+        return Network(*read_network(network.architecture, space=space))
     if network.uniform_bits is not None:
         return Network(
             *uniform_network(
@@ -137,14 +138,21 @@ def chosen_network(
     return known
 
 
-def subnet_of_flags(given: Given) -> "keras.Model":
-    """The trained network that the flags name."""
-    from spos_tf.jobs.trained import SUBNET_STAGE, load_subnet
+def subnet_folder(given: Given) -> pathlib.Path:
+    """Where the trained network that the flags name is."""
+    from spos_tf.jobs.trained import SUBNET_STAGE
 
     run, subnet = given(RunOptions), given(SubnetNameOptions)
     name = subnet.subnet_name or run.name
+    return pathlib.Path(str(run.work_dir)) / SUBNET_STAGE / name
+
+
+def subnet_of_flags(given: Given) -> "keras.Model":
+    """The trained network that the flags name."""
+    from spos_tf.jobs.trained import load_subnet
+
     return load_subnet(
-        pathlib.Path(str(run.work_dir)) / SUBNET_STAGE / name,
-        architecture=subnet.architecture,
+        subnet_folder(given),
+        architecture=given(SubnetNameOptions).architecture,
         space=given(SpaceOptions),
     )

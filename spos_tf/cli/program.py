@@ -102,13 +102,13 @@ class Command:
     Attributes:
         text: Help; its first line stands in the list of commands.
         kinds: Classes of options that become its flags.
-        main: Does it.
+        main: Does it, and says which command comes next.
         required: Names of options that have to be given.
     """
 
     text: str
     kinds: tuple[type[Options], ...]
-    main: Callable[[Given], None]
+    main: Callable[[Given], str | None]
     required: tuple[str, ...] = ()
 
 
@@ -273,7 +273,9 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
         _warn_of_code(own, typed)
         try:
             check_keras()
-            command.main(Given(flags.FLAGS))
+            following = command.main(Given(flags.FLAGS))
+            if following:
+                python_logging.getLogger("spos_tf").info("Next: %s", following)
         except UserError as error:
             if stop.has_raised:
                 raise

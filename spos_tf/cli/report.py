@@ -23,7 +23,7 @@ from spos_tf.options.fields import PLACE
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
-    work_dir: str | None = option(None, "Folder of results to show.")
+    work_dir: str | None = option(None, "Folder of the results to show.")
     output: str | None = option(
         None,
         "The file to write; report.html in the work_dir if unset.",
@@ -31,19 +31,22 @@ class _Options(Options):
     )
     search_space: tuple[str, ...] = option(
         (),
-        "Repeatable; a file of your own that networks of the work_dir are of, "
-        "at the path that they name: its code is run, to draw them. Networks "
-        "of other files are shown by their choices.",
+        "A Python file of yours that defines the space of networks in the "
+        "work_dir, at the path that they name. Its code is run to draw them; "
+        "networks of other files are shown by their choices. May be repeated.",
         repeated=True,
     )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Reads the folder and writes the page."""
     from spos_tf.jobs.report import write_report
 
     options = given(_Options)
-    write_report(str(options.work_dir), options.output, options.search_space)
+    page = write_report(
+        str(options.work_dir), options.output, options.search_space
+    )
+    return f"open {page} in a browser"
 
 
 COMMAND = Command(__doc__, (_Options,), main, ("work_dir",))

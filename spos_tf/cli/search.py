@@ -14,6 +14,7 @@ supernet was trained with, unless --dataset names them again.
 
 from typing import Any
 
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     LimitOptions,
@@ -60,12 +61,19 @@ def arguments(given: Given) -> dict[str, Any]:
     }
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Searches and writes what it found."""
     given.use_threads()
     from spos_tf.jobs.search import search_supernet
 
     search_supernet(**arguments(given))
+    run = given(RunOptions)
+    return command_line(
+        "train_subnet",
+        work_dir=run.work_dir,
+        search_name=run.name,
+        name=run.name,
+    )
 
 
 COMMAND = Command(__doc__, KINDS, main, required=("work_dir",))

@@ -12,11 +12,12 @@ table.json put the winners beside the networks of --baseline. Networks that
 """
 
 from spos_tf.cli import search
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
-from spos_tf.options import LimitsTableOptions
+from spos_tf.options import LimitsTableOptions, RunOptions
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Searches under every limit, then prints the table."""
     given.use_threads()
     from spos_tf.jobs.search_limits import search_limits
@@ -28,6 +29,14 @@ def main(given: Given) -> None:
         **search.arguments(given),
     )
     print(found.table, end="")
+    run = given(RunOptions)
+    name = next(
+        (one.folder.name for one in found.searches.values() if one.folder),
+        run.name,
+    )
+    return command_line(
+        "train_subnet", work_dir=run.work_dir, search_name=name, name=name
+    )
 
 
 COMMAND = Command(

@@ -9,10 +9,15 @@ Example:
 Reads an architecture (work_dir/search/<search_name>/best.json, or what
 --architecture, --encoding, --uniform_bits or --network name) and writes
 work_dir/subnet/<name>/: subnet.keras (a plain Keras model), architecture.json,
-labels.json, metrics.json, run.json, checkpoints/ and TensorBoard events. Start
-it again to resume where it stopped.
+labels.json, metrics.json, run.json, checkpoints/ and TensorBoard events. The
+images are those of the search unless --dataset names others; the steps take at
+most an hour where those of the supernet were picked so. Start it again to
+resume where it stopped.
 """
 
+from typing import Any
+
+from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.options import (
     NetworkOptions,
@@ -26,32 +31,47 @@ from spos_tf.options import (
 )
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Trains what the flags ask for."""
     given.use_threads()
     import pathlib
 
-    from spos_tf.cli.objects import chosen_network, network_of
-    from spos_tf.data.sources import DataSource
+    from spos_tf.cli.objects import chosen_network, data_of
+    from spos_tf.jobs.found import SEARCH_STAGE, read_found
+    from spos_tf.jobs.notes import tell
+    from spos_tf.jobs.planning import planned_subnet
     from spos_tf.jobs.train_subnet import train_subnet
+    from spos_tf.jobs.trained import SUBNET_STAGE, SUPERNET_STAGE
 
     run, start = given(RunOptions), given(StartOptions)
     space = given(SpaceOptions)
-    network = chosen_network(space, given(NetworkOptions))
+    work_dir = pathlib.Path(str(run.work_dir))
+    supernet = given(SupernetNameOptions).supernet_name
+    folder = work_dir / SUBNET_STAGE / run.name
+    trained = work_dir / SUPERNET_STAGE / supernet
+    before = [folder]
+    network: Any = chosen_network(space, given(NetworkOptions))
     if network is None:
-        searches = pathlib.Path(str(run.work_dir)) / "search"
-        network = network_of(searches / start.search_name / "best.json", space)
+        network = read_found(work_dir, start.search_name, space)
+        before.append(work_dir / SEARCH_STAGE / start.search_name)
+    train = data_of(given, *before, trained)
+    options = given(SubnetOptions)
+    recipe, reasons = planned_subnet(network, train, options, folder, trained)
+    for line in reasons:
+        tell(line)
     train_subnet(
         network,
-        DataSource.of(given(SourceOptions)),
-        work_dir=str(run.work_dir),
+        train,
+        work_dir=work_dir,
         name=run.name,
-        options=given(SubnetOptions),
+        options=options,
+        recipe=recipe,
         inherit_from=start.inherit_from,
-        supernet_name=given(SupernetNameOptions).supernet_name,
+        supernet_name=supernet,
         weights=start.weights,
         start_from=start.start_from,
     )
+    return command_line("export", work_dir=run.work_dir, name=run.name)
 
 
 COMMAND = Command(

@@ -78,7 +78,7 @@ class Constraint:
             or values.dtype.kind not in "iuf"
         ):
             raise UserError(
-                f"Cost {self.cost.name!r} gives one number an architecture; "
+                f"Cost {self.cost.name!r} is one number per architecture; "
                 f"for {encodings.shape[0]} it gave {values.dtype} values of "
                 f"shape {values.shape}."
             )

@@ -3,11 +3,15 @@
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.counts import network_cost, segment_costs
-from spos_tf.cost.table import short_names
+from spos_tf.cost.table import cost_names, cost_table, short_names
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
+
+# Random networks whose median is told.
+_SAMPLE = 10_000
 
 
 def describe(
@@ -39,9 +43,12 @@ def describe(
         "params": None,
         "params_without_bn": None,
         "bit_ops": None,
+        "ranges": None,
         "slots": _slots(blueprint, encoding),
     }
-    if encoding is not None:
+    if encoding is None:
+        result["ranges"] = cost_ranges(blueprint)
+    else:
         cost = network_cost(blueprint, encoding)
         architecture = blueprint.architecture(encoding).to_dict()
         architecture["space_arguments"] = result["space_arguments"]
@@ -56,6 +63,31 @@ def describe(
         for name in blueprint.further_costs:
             result[name] = getattr(cost, name)
     return result
+
+
+def cost_ranges(blueprint: Blueprint) -> dict[str, dict[str, int | float]]:
+    """What the networks of a space cost: the ground to choose a limit on.
+
+    Args:
+        blueprint: The description.
+
+    Returns:
+        By the cost's name `{"least", "median", "most"}`: exact ends, and the
+        median of random networks.
+    """
+    rng = np.random.default_rng(0)
+    sample = blueprint.search_space.sample(rng, _SAMPLE)
+    ranges = {}
+    for name in cost_names(blueprint):
+        table = cost_table(blueprint, name)
+        # The lower one of an even number: a cost that a network has.
+        middle = np.sort(table(sample))[(_SAMPLE - 1) // 2]
+        ranges[name] = {
+            "least": table.minimum,
+            "median": middle.item(),
+            "most": table.maximum,
+        }
+    return ranges
 
 
 def _slots(

@@ -35,7 +35,10 @@ class DatasetImages:
             `[batch, 1]`.
         argument: What messages call it.
         num_classes: Of the network.
-        class_names: In the order of the labels; those of the set if None.
+        class_names: In the order of the network's outputs; None where nobody
+            said.
+        outputs: int32 `[num_classes]`, which output a label stands for; None
+            where they are the labels.
 
     Raises:
         UserError: It is empty, or its elements are something else.
@@ -47,18 +50,26 @@ class DatasetImages:
         argument: str,
         num_classes: int,
         class_names: tuple[str, ...] | None,
+        outputs: np.ndarray | None = None,
     ) -> None:
         self._dataset = dataset
         self._argument = argument
         self._num_classes = num_classes
-        named = getattr(dataset, "class_names", None)
-        if class_names is None and named is not None:
-            class_names = tuple(map(str, named))
+        self._outputs = outputs
         self.class_names = class_names
         self.name = argument
+        # Images of its first batch; the last one may have fewer.
+        self._batch = 0
         # By the side in pixels and how many.
         self._read: dict[tuple[int, int | None], Split] = {}
         self._check()
+
+    @property
+    def count(self) -> int | None:
+        """See `inputs.Images`; up to a last batch that is not full."""
+        batches = int(self._dataset.cardinality())
+        # Unknown and infinite are negative.
+        return batches * self._batch if batches >= 0 else None
 
     @property
     def num_classes(self) -> int:
@@ -100,6 +111,7 @@ class DatasetImages:
             first = next(iter(self._dataset.take(1)), None)
         if first is None or not len(first[0]):
             raise UserError(f"The tf.data.Dataset of `{argument}` is empty.")
+        self._batch = len(first[0])
         highest = float(tf.reduce_max(tf.cast(first[0], tf.float32)))
         if image.dtype.is_floating and highest <= 1:
             raise UserError(
@@ -212,7 +224,10 @@ class DatasetImages:
                 )
             )
         with tf.control_dependencies(checks):
-            return tf.identity(found)
+            found = tf.identity(found)
+        return (
+            found if self._outputs is None else tf.gather(self._outputs, found)
+        )
 
     # Scoring
 

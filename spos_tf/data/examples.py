@@ -214,6 +214,10 @@ class Source:
                 check_labels(split.labels, self.num_classes, split.name)
 
 
+class NoTestImages(UserError):
+    """A data set that nobody said how to split."""
+
+
 def check_labels(labels: np.ndarray, num_classes: int, name: str) -> None:
     """Refuses a label (int `[n]`) outside `[0, num_classes)`.
 

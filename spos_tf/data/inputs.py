@@ -7,11 +7,16 @@ import contextlib
 import functools
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.class_names import (
+    are_named,
+    outputs_of_classes,
+    relabelled,
+)
 from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import training_batches
@@ -45,6 +50,11 @@ class Images(Protocol):
     """
 
     class_names: tuple[str, ...] | None
+
+    @property
+    def count(self) -> int | None:
+        """How many images; None where that is not known."""
+        ...
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """Batches to train on."""
@@ -165,6 +175,11 @@ class SplitImages:
         if faults:
             raise UserError(unreadable_words(faults))
 
+    @property
+    def count(self) -> int:
+        """See `Images`."""
+        return len(self.split)
+
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """See `Images`."""
         return SplitBatches(self.split, preprocessing, self._num_classes)
@@ -209,8 +224,13 @@ def images_of(
     argument: str,
     num_classes: int,
     class_names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    way_out: str = "",
 ) -> Images:
     """What a job's argument holds.
+
+    Where the network's outputs have names, labels are put in their order;
+    images of other classes are refused.
 
     Args:
         given: `(images, labels)`, a `DataSource`, or a `tf.data.Dataset` of
@@ -219,10 +239,14 @@ def images_of(
             `test` and `compare_on`, its training images for any other.
         num_classes: Classes of the network.
         class_names: Replace those of the data.
+        outputs: Names of the network's classes in the order of its outputs;
+            None where there is no trained network.
+        way_out: What a refusal of other classes offers besides naming them
+            alike.
 
     Raises:
-        UserError: It is none of these, or holds images, labels or a number
-            of classes that do not fit.
+        UserError: It is none of these, or holds images, labels, a number of
+            classes or names of classes that do not fit.
     """
     names = None if class_names is None else tuple(map(str, class_names))
     if names is not None and len(names) != num_classes:
@@ -230,14 +254,17 @@ def images_of(
             f"`class_names` has a name for each of the {num_classes} classes; "
             f"got {len(names)}."
         )
+    aligned = _Aligned(outputs, way_out)
     if isinstance(given, DataSource):
-        return _of_source(given, argument, num_classes, names)
+        return _of_source(given, argument, num_classes, names, aligned)
     if isinstance(given, tf.data.Dataset):
-        return DatasetImages(given, argument, num_classes, names)
+        return _of_dataset(given, argument, num_classes, names, aligned)
     if isinstance(given, tuple | list) and len(given) == 2:
-        split = array_split(*given, argument=argument)
-        check_labels(split.labels, num_classes, argument)
-        return SplitImages(split, num_classes, names, argument)
+        arrays = array_split(*given, argument=argument)
+        check_labels(arrays.labels, num_classes, argument)
+        order = aligned.order(names, f"`{argument}`")
+        split = arrays if order is None else relabelled(arrays, order)
+        return SplitImages(split, num_classes, aligned.names(names), argument)
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
@@ -245,13 +272,44 @@ def images_of(
     )
 
 
+class _Aligned(NamedTuple):
+    """Puts classes in the order of a network's outputs."""
+
+    outputs: Sequence[str] | None
+    way_out: str
+
+    def order(
+        self, names: Sequence[str] | None, data: str
+    ) -> np.ndarray | None:
+        """See `outputs_of_classes`; None too where one side has no names."""
+        if names is None or self.outputs is None:
+            return None
+        if are_named(names) == are_named(self.outputs):
+            return outputs_of_classes(names, self.outputs, data, self.way_out)
+        _LOGGER.warning(
+            "Only one of the network and %s has names of classes, so they "
+            "cannot be compared: label 0 is taken as output 0, and so on.",
+            data,
+        )
+        return None
+
+    def names(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """What the classes are called from now on."""
+        if self.outputs is not None and are_named(self.outputs):
+            return tuple(self.outputs)
+        return names
+
+
 def _of_source(
     given: DataSource,
     argument: str,
     num_classes: int,
     names: tuple[str, ...] | None,
+    aligned: _Aligned,
 ) -> SplitImages:
     source = given.load()
+    names = names or source.class_names
+    order = aligned.order(names, f"data set {given.dataset!r}")
     if source.num_classes != num_classes:
         raise UserError(
             f"Data set {given.dataset!r} has {source.num_classes} classes; "
@@ -263,8 +321,27 @@ def _of_source(
     split, beside = source.train, source.test
     if argument in _OF_TEST:
         split, beside = beside, split
-    names = names or source.class_names
-    return SplitImages(split, num_classes, names, source.name, beside)
+    if order is not None:
+        split = relabelled(split, order)
+    return SplitImages(
+        split, num_classes, aligned.names(names), source.name, beside
+    )
+
+
+def _of_dataset(
+    given: tf.data.Dataset,
+    argument: str,
+    num_classes: int,
+    names: tuple[str, ...] | None,
+    aligned: _Aligned,
+) -> DatasetImages:
+    named = getattr(given, "class_names", None)
+    if names is None and named is not None:
+        names = tuple(map(str, named))
+    order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
+    return DatasetImages(
+        given, argument, num_classes, aligned.names(names), order
+    )
 
 
 @functools.cache

@@ -107,12 +107,12 @@ class Fault(NamedTuple):
     """An image that cannot be read.
 
     Attributes:
-        index: Its place in the split.
+        place: Its index in the split.
         name: What messages call it.
         reason: What is wrong, a part of a sentence.
     """
 
-    index: int
+    place: int
     name: str
     reason: str
 
@@ -127,14 +127,14 @@ def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
     """
     if split.kind == "pixels":
         return []
-    started, found = time.monotonic(), []
+    started = time.monotonic()
+    found: list[Fault] = []
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
         for start in range(0, len(split), _SEARCHED_AT_ONCE):
             stop = min(start + _SEARCHED_AT_ONCE, len(split))
             indices = range(start, stop)
-            found += filter(
-                None, pool.map(lambda index: _fault_at(split, index), indices)
-            )
+            looked = pool.map(lambda index: _fault_at(split, index), indices)
+            found += [one for one in looked if one is not None]
             late = seconds is not None and (
                 time.monotonic() - started > seconds
             )

@@ -5,7 +5,13 @@ import os
 
 from spos_tf.data.class_subset import first_classes as _first_classes
 from spos_tf.data.digits import load_digits_source
-from spos_tf.data.examples import AnySplit, Source, Split, StreamSplit
+from spos_tf.data.examples import (
+    AnySplit,
+    NoTestImages,
+    Source,
+    Split,
+    StreamSplit,
+)
 from spos_tf.data.folders import load_folder_source
 from spos_tf.data.split_names import SplitNames, refuse_test_fraction
 from spos_tf.errors import UserError
@@ -15,15 +21,22 @@ from spos_tf.paths import local_path
 __all__ = [
     "AnySplit",
     "DataSource",
+    "NoTestImages",
     "Source",
     "Split",
     "StreamSplit",
     "folder",
+    "is_folder",
     "load_source",
     "tfds",
 ]
 
 _FOLDER = "folder:"
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether a data set's name is that of a folder."""
+    return dataset.startswith(_FOLDER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +63,16 @@ class DataSource:
 
     @classmethod
     def of(cls, options: SourceOptions) -> "DataSource":
-        """The data set that options name."""
+        """The data set that options name.
+
+        Raises:
+            UserError: They name none.
+        """
+        if options.dataset is None:
+            raise UserError(
+                "Images are needed. Name a data set by `dataset`: "
+                "folder:PATH, or the name of a TFDS set."
+            )
         return cls(
             **{
                 field.name: getattr(options, field.name)
@@ -197,7 +219,7 @@ def load_source(
     local_path(name, "dataset")
     if data_dir is not None:
         local_path(data_dir, "data_dir")
-    if name.startswith(_FOLDER):
+    if is_folder(name):
         return load_folder_source(name.removeprefix(_FOLDER), names)
     if name == "digits":
         if names.train or names.test:

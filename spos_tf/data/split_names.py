@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Container
 
+from spos_tf.data.examples import NoTestImages
 from spos_tf.errors import UserError
 
 # What sets call their test split, in the order in which one is chosen.
@@ -73,9 +74,9 @@ def refuse_test_fraction(names: SplitNames, where: str, test: str) -> None:
         )
 
 
-def no_test_images(reason: str) -> UserError:
+def no_test_images(reason: str) -> NoTestImages:
     """The error of a data set that nobody said how to split."""
-    return UserError(
+    return NoTestImages(
         f"A data set has test images; {reason}. Give for example "
         "`test_fraction=0.2`, or name the split with `test_split`."
     )

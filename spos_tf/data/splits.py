@@ -18,7 +18,7 @@ from spos_tf.data.examples import (
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 
-SplitKind = TypeVar("SplitKind", Split, StreamSplit)
+SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
 
 _SCAN_BATCH = 1024
 # Images of a class that confirm a winner, where nobody says how many.
@@ -142,7 +142,7 @@ def hold_out(
     remaining = np.flatnonzero(keep)
     if not len(remaining):
         raise UserError(
-            f"Holding out {count} images a class leaves none of the "
+            f"Holding out {count} images of every class leaves none of the "
             f"{len(train)} of '{name}' to train on. Lower `{argument}`."
         )
     # Nothing held out: no copy of the training images.

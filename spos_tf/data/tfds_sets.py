@@ -275,7 +275,7 @@ def _load_split(
     total = sum(one.stop - one.start for one in slices)
     height, width = shape[:2]
     if height is not None and width is not None:
-        num_bytes = total * height * width * 3
+        num_bytes: float = total * height * width * 3
     else:
         num_bytes = sum(_stored_bytes(builder, one) for one in slices)
     spec = _spec(slices, 0, total)

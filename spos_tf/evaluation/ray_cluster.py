@@ -140,6 +140,6 @@ def room(
     if not room:
         raise UserError(
             f"A worker takes {options.threads} CPUs and {gpus:g} GPUs; Ray "
-            f"has {have_cpus:g} and {have_gpus:g}. Ask for fewer a worker."
+            f"has {have_cpus:g} and {have_gpus:g}. Ask for fewer."
         )
     return gpus, options.workers or room

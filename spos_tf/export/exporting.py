@@ -29,6 +29,7 @@ from spos_tf.export.manifest import (
 )
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
+from spos_tf.export.tflite_operations import most_dimensions
 from spos_tf.export.writing import Network
 from spos_tf.lowbit.deploy_form import deploy_form
 from spos_tf.lowbit.deployable_subnet import rounds_sums
@@ -135,7 +136,10 @@ def export_model(
             assert of is not None
             parity = _parity(target.name, of, logits, labels)
             check(parity, target, limits.get(target.name))
-            files[target.name] = file_entry(path, parity, levels)
+            dimensions = None
+            if path.suffix == ".tflite":
+                dimensions = most_dimensions(path.read_bytes())
+            files[target.name] = file_entry(path, parity, levels, dimensions)
             report(target.name, "done", index)
         manifest = build_manifest(
             architecture,

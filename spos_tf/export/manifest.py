@@ -64,7 +64,10 @@ def build_manifest(
 
 
 def file_entry(
-    path: pathlib.Path, parity: Parity, levels: Mapping[str, int]
+    path: pathlib.Path,
+    parity: Parity,
+    levels: Mapping[str, int],
+    dimensions: int | None = None,
 ) -> dict[str, Any]:
     """A format's entry: name, bytes, SHA-256 and parity of its file.
 
@@ -73,6 +76,7 @@ def file_entry(
         parity: With what it was made of.
         levels: From `most_levels`; goes in as `"most_weights_a_channel"` if
             there are any.
+        dimensions: From `most_dimensions`, of a TFLite file.
     """
     entry = {
         "path": path.name,
@@ -80,6 +84,8 @@ def file_entry(
         "sha256": sha256(path),
         **_figures(parity),
     }
+    if dimensions is not None:
+        entry["most_dimensions"] = dimensions
     if levels:
         entry["most_weights_a_channel"] = dict(levels)
     return entry

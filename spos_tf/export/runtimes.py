@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from spos_tf.errors import UserError
 from spos_tf.export.formats import find_format
+from spos_tf.export.saved_model import readable_place
 from spos_tf.export.silence import silenced
 
 Predictor = Callable[[np.ndarray], np.ndarray]
@@ -121,7 +122,8 @@ def load(
 def load_saved_model(path: str, threads: int) -> Predictor:
     """Loads a SavedModel into TensorFlow."""
     del threads
-    loaded = tf.saved_model.load(path)
+    with readable_place(path) as place:
+        loaded = tf.saved_model.load(place)
     signature = loaded.signatures["serving_default"]
 
     def run(images: np.ndarray) -> np.ndarray:

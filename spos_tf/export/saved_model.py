@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 
 import keras
@@ -24,6 +25,8 @@ _REFUSALS = tuple(
         errno.EIO,
     )
 )
+# What is not itself in a pattern of file names.
+_PATTERN = set("[]*?\\")
 
 
 def write_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -55,6 +58,29 @@ def write_saved_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
         tf.saved_model.save(
             module, str(temporary), signatures={"serving_default": signature}
         )
+
+
+@contextlib.contextmanager
+def readable_place(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A path of a SavedModel that TensorFlow finds.
+
+    It takes the path of the variables for a pattern of file names, so that it
+    finds none in a folder whose name has a bracket or a star.
+
+    Args:
+        path: The folder.
+
+    Yields:
+        The path itself, or one of a link to it that lasts as long as the block.
+    """
+    text = os.fspath(path)
+    if not _PATTERN & set(text):
+        yield text
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = os.path.join(folder, "saved_model")
+        os.symlink(os.path.abspath(text), link, target_is_directory=True)
+        yield link
 
 
 @contextlib.contextmanager

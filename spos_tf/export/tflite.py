@@ -11,7 +11,7 @@ import tensorflow as tf
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 from spos_tf.export.channel_split import with_channel_split
-from spos_tf.export.saved_model import write_saved_model
+from spos_tf.export.saved_model import readable_place, write_saved_model
 from spos_tf.export.silence import silenced
 from spos_tf.export.tflite_operations import check_builtin, check_integer
 from spos_tf.export.tflite_weights import with_int8_matrix
@@ -69,9 +69,27 @@ def write_tflite(
         UserError: The network needs an operation that TFLite has not, int8
             was asked for without images, or a part of it stays in float.
     """
+    with readable_place(source) as place:
+        content = _converted(
+            place, precision, representative_images, has_ranges
+        )
+    check_builtin(content)
+    if precision == "int8":
+        check_integer(content)
+    with unfinished(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _converted(
+    source: str,
+    precision: Precision,
+    representative_images: Iterable[np.ndarray] | None,
+    has_ranges: bool,
+) -> bytes:
+    """The bytes of a TFLite file; see `write_tflite`."""
     with silenced():
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            os.fspath(source), signature_keys=["serving_default"]
+            source, signature_keys=["serving_default"]
         )
     builtins = tf.lite.OpsSet.TFLITE_BUILTINS
     if precision == "float16":
@@ -85,12 +103,7 @@ def write_tflite(
             converter.representative_dataset = lambda: batches
     converter.target_spec.supported_ops = [builtins]
     with silenced():
-        content = _convert(converter)
-    check_builtin(content)
-    if precision == "int8":
-        check_integer(content)
-    with unfinished(path) as temporary:
-        temporary.write_bytes(content)
+        return _convert(converter)
 
 
 def write_lowbit_tflite(

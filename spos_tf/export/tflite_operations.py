@@ -72,6 +72,19 @@ def _graph_operations(
         )
 
 
+def most_dimensions(content: bytes) -> int:
+    """The most dimensions that a tensor of a TFLite file has.
+
+    Delegates of GPUs and NPUs leave what has more than four to the CPU.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    return max(
+        0 if tensor.shape is None else len(tensor.shape)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+    )
+
+
 def check_builtin(content: bytes) -> None:
     """Refuses a file that needs more than TFLite's builtin operations.
 

@@ -68,8 +68,8 @@ def found_blueprint(
     if given is None:
         if not can_be_built(name):
             raise UserError(
-                f"Search space {name!r} is of no registry: it was built in "
-                "Python. Build it again and give it as `blueprint`."
+                f"Search space {name!r} was built in Python, so it cannot be "
+                "found by its name. Build it again and give it as `blueprint`."
             )
         if asked is not None:
             name = at_its_place(name, asked)

@@ -26,7 +26,7 @@ from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
-from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.scoring import ScoringTask, completed
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
 from spos_tf.jobs.trust import images_per_option
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
@@ -139,6 +139,7 @@ def correlate_supernet(
         num_classes=supernet.blueprint.num_classes,
         scored_by=options.scored_by,
     )
+    options = completed(options, supernet)
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
     plan = RunPlan.of(
@@ -291,7 +292,7 @@ def _read_compared(
     )
     if len(sample) < 2:
         raise UserError(
-            "Rankings are compared of at least 2 architectures; got "
+            "A comparison needs at least 2 architectures; got "
             f"{len(sample)} of table {os.fspath(path)!r}."
         )
     costs = {

@@ -78,6 +78,8 @@ def training_data(
     confirm_per_class: int | None = 0,
     validation: Any = None,
     class_names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    way_out: str = "",
 ) -> JobData:
     """The images that a network is trained on.
 
@@ -91,6 +93,9 @@ def training_data(
             confirm a winner on; None for as many as is usual.
         validation: Images that are scored on, likewise.
         class_names: Replace those of the data.
+        outputs: Names of the classes in the order of the outputs, where the
+            weights that the training starts with have it.
+        way_out: See `images_of`.
 
     Raises:
         UserError: The images cannot be had, or do not fit the network.
@@ -100,6 +105,8 @@ def training_data(
         argument="train",
         num_classes=blueprint.num_classes,
         class_names=class_names,
+        outputs=outputs,
+        way_out=way_out,
     )
     refuse_bad_files(images)
     preprocessing = preprocessing_of(blueprint, options)
@@ -113,6 +120,7 @@ def training_data(
             argument="validation",
             num_classes=blueprint.num_classes,
             class_names=class_names,
+            outputs=images.class_names,
         )
         refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
@@ -237,7 +245,10 @@ def search_data(
     if validation is not None:
         scored, trained = (
             images_of(
-                given, argument=argument, num_classes=blueprint.num_classes
+                given,
+                argument=argument,
+                num_classes=blueprint.num_classes,
+                outputs=supernet.class_names,
             )
             for given, argument in (
                 (validation, "validation"),
@@ -258,7 +269,10 @@ def search_data(
                 "`recalibration`."
             )
         whole = images_of(
-            source, argument="train", num_classes=blueprint.num_classes
+            source,
+            argument="train",
+            num_classes=blueprint.num_classes,
+            outputs=supernet.class_names,
         )
         trained, scored = whole.hold_out(count)
         inputs = {"train": whole.fingerprint()}

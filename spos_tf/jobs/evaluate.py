@@ -1,6 +1,7 @@
 """Measures the accuracy of a trained network, or of an exported file of it."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spos_tf.data.inputs import Images, images_of
@@ -9,7 +10,7 @@ from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.export import FORMATS, keras_predictor, load
 from spos_tf.jobs.data import preprocessing_of
-from spos_tf.jobs.trained import network_known
+from spos_tf.jobs.trained import LABELS_FILE, network_known, read_labels
 from spos_tf.jobs.validation import score
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import EvaluationOptions
@@ -45,9 +46,15 @@ def evaluate_subnet(
             not finite.
     """
     options = options or EvaluationOptions()
-    blueprint = network_known(model).blueprint
+    network = network_known(model)
+    blueprint = network.blueprint
     preprocessing = preprocessing_of(blueprint, options)
-    images = _images(data, blueprint, options)
+    outputs = network.class_names
+    if options.format != "keras" and export_folder is not None:
+        # The network may have been trained anew since.
+        own = read_labels(pathlib.Path(export_folder) / LABELS_FILE)
+        outputs = own or outputs
+    images = _images(data, blueprint, options, outputs)
     split = images.everything(preprocessing)
     if not len(split):
         way_out = "Choose another `split`."
@@ -83,7 +90,10 @@ def evaluate_subnet(
 
 
 def _images(
-    data: Any, blueprint: Blueprint, options: EvaluationOptions
+    data: Any,
+    blueprint: Blueprint,
+    options: EvaluationOptions,
+    outputs: Sequence[str] | None,
 ) -> Images:
     """The images that are measured on."""
     is_test = not isinstance(data, DataSource) or options.split == "test"
@@ -91,6 +101,7 @@ def _images(
         data,
         argument="test" if is_test else "train",
         num_classes=blueprint.num_classes,
+        outputs=outputs,
     )
     if is_test:
         return images

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spos_tf.data.class_names import are_named
 from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.pipeline import evaluation_arrays
 from spos_tf.data.preprocessing import PreprocessingOptions
@@ -23,7 +24,7 @@ from spos_tf.export import (
 )
 from spos_tf.export.formats import DEPLOY_FORM
 from spos_tf.jobs.data import preprocessing_of, source_options
-from spos_tf.jobs.notes import tell
+from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.run_folder import RunPlan, open_run, write_json
 from spos_tf.jobs.trained import LABELS_FILE, TrainedSubnet, network_known
 from spos_tf.networks.blueprint import Blueprint
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 EXPORT_STAGE = "export"
 # The format that shows itself training images.
 _REPRESENTED = "tflite_int8"
+# Dimensions of a tensor that delegates of GPUs and NPUs take.
+_MOST_DIMENSIONS = 4
 _STEPS = {"convert": "converting", "check": "comparing"}
 
 
@@ -77,8 +80,8 @@ def export_subnet(
         architecture: Of a model from elsewhere, or the path of an architecture
             file.
         blueprint: Of the architecture, if it was built in Python.
-        class_names: In the order of the outputs; those of the training or of
-            the images if None.
+        class_names: In the order of the outputs, for a model whose training
+            did not say them; those of the images if nobody says them.
         subnet_name: Name of the network in its work_dir, for the flag file
             that repeats the export.
         options: How the files are made and compared.
@@ -102,11 +105,12 @@ def export_subnet(
     limits = _min_agreement(options.min_agreement)
     network = network_known(model, architecture, blueprint)
     names, left_out = _formats(network, options, compare_on, representative)
+    outputs = _outputs(network, class_names)
     compared = images_of(
         compare_on,
         argument="compare_on",
         num_classes=network.blueprint.num_classes,
-        class_names=class_names or network.class_names,
+        outputs=outputs,
     )
     preprocessing = preprocessing_of(network.blueprint, options)
     images, labels = _compared(compared, preprocessing, options)
@@ -117,9 +121,12 @@ def export_subnet(
             network.blueprint,
             preprocessing,
             options,
+            outputs,
         )
-    classes = compared.class_names or tuple(
-        map(str, range(network.blueprint.num_classes))
+    classes = (
+        outputs
+        or compared.class_names
+        or tuple(map(str, range(network.blueprint.num_classes)))
     )
     if left_out:
         tell(left_out)
@@ -158,6 +165,7 @@ def export_subnet(
             progress=progress,
         )
         write_json(run.folder / LABELS_FILE, list(classes))
+    _warn_of_dimensions(manifest)
     if others:
         tell(
             f"Removed {', '.join(others)} of an earlier export, which are not "
@@ -185,6 +193,32 @@ def _min_agreement(given: Iterable[str]) -> dict[str, float]:
             )
         limits.update({name: value} if name else dict.fromkeys(known, value))
     return limits
+
+
+def _outputs(
+    network: TrainedSubnet, class_names: Sequence[str] | None
+) -> tuple[str, ...] | None:
+    """Names of the classes in the order of the outputs, where known.
+
+    Raises:
+        UserError: `class_names` are not one a class, or not those of the
+            training.
+    """
+    if class_names is None:
+        return network.class_names
+    given, count = tuple(map(str, class_names)), network.blueprint.num_classes
+    if len(given) != count:
+        raise UserError(
+            f"`class_names` has a name for each of the {count} classes; got "
+            f"{len(given)}."
+        )
+    known = network.class_names
+    if known is not None and are_named(known) and given != known:
+        raise UserError(
+            f"The network was trained with the classes {list(known)} in this "
+            f"order; got `class_names` {list(given)}. Leave them out."
+        )
+    return given
 
 
 def _formats(
@@ -233,10 +267,14 @@ def _representative(
     blueprint: Blueprint,
     preprocessing: PreprocessingOptions,
     options: ExportOptions,
+    outputs: Sequence[str] | None,
 ) -> np.ndarray:
     """Training images, float32 `[n, height, width, 3]`."""
     images = images_of(
-        given, argument="representative", num_classes=blueprint.num_classes
+        given,
+        argument="representative",
+        num_classes=blueprint.num_classes,
+        outputs=outputs,
     )
     if options.holdout_per_class:
         images, _ = images.hold_out(options.holdout_per_class)
@@ -245,6 +283,18 @@ def _representative(
     )
     arrays, _ = evaluation_arrays(split, preprocessing)
     return arrays
+
+
+def _warn_of_dimensions(manifest: Mapping[str, Any]) -> None:
+    """Says which files not every accelerator takes as a whole."""
+    for name, entry in manifest["files"].items():
+        most = entry.get("most_dimensions", 0)
+        if most > _MOST_DIMENSIONS:
+            warn(
+                f"{name} has tensors of {most} dimensions. Delegates of GPUs "
+                f"and NPUs take at most {_MOST_DIMENSIONS}, and leave such "
+                "operations to the CPU."
+            )
 
 
 def _other_files(folder: pathlib.Path, formats: Iterable[str]) -> list[str]:

@@ -97,7 +97,8 @@ def _parse(text: str, choices: tuple[Choice, ...]) -> tuple[str, Option]:
     by_name = {choice.name: choice for choice in choices}
     if name not in by_name:
         raise UserError(
-            f"`fix={text}` names choice {name!r}, which the space has not. "
+            f"`fix={text}` names choice {name!r}, which this space "
+            "does not have. "
             f"Its choices are: {', '.join(by_name)}."
         )
     choice = by_name[name]
@@ -139,8 +140,8 @@ def _choices_of(
         if choice is None:
             raise UserError(
                 f"`fix_from={path}` fixes choice {name!r}, which space "
-                f"{space.name!r} has not. Give an architecture of this space "
-                "or of one that is part of it."
+                f"{space.name!r} does not have. Give an architecture of this "
+                "space or of one that is part of it."
             )
         settled[name] = choice.options[choice.index(option)]
     return settled

@@ -288,6 +288,32 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
     return found
 
 
+def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
+    """The options that a run's `run.json` says, for defaults.
+
+    Args:
+        folder: Of the run.
+
+    Returns:
+        By name; nothing where there is no such file, or a damaged one.
+    """
+    return _part(folder, "options")
+
+
+def recipe_name_of_run(folder: pathlib.Path) -> str | None:
+    """The name of the recipe that a run was made with, where it had one."""
+    return _part(folder, "recipe").get("name")
+
+
+def _part(folder: pathlib.Path, name: str) -> dict[str, Any]:
+    try:
+        part = parse_json((folder / RUN_FILE).read_bytes())[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        # They are only defaults: the caller is asked for what is missing.
+        return {}
+    return dict(part) if isinstance(part, dict) else {}
+
+
 def _as_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 

@@ -148,8 +148,8 @@ def _check_sampler(
     ranged = options.sampler == "uniform_constraint"
     if options.untied and (ranged or constraints):
         raise UserError(
-            "`untied` networks are of no one cost, so `sampler` is uniform or "
-            "strict_fairness and there are no limits; got "
+            "`untied` networks have no single cost, so `sampler` is uniform "
+            "or strict_fairness, and limits are left out; got "
             f"`sampler={options.sampler}`{limit}."
         )
     if options.sampler == "strict_fairness" and constraints:

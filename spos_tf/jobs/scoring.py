@@ -9,6 +9,7 @@ import pathlib
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +42,7 @@ from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
 from spos_tf.randomness import Purpose, derive_seed
 
+Kind = TypeVar("Kind", bound=ScoringOptions)
 # Batches of more bytes are read anew for every candidate, or chunk of them.
 _CACHE_BYTES = 4 << 30
 _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
@@ -95,16 +97,11 @@ class ScoringTask:
                 or there are none.
         """
         check_held_out(supernet, images.validation, images.confirmation)
-        wanted = options.recalibration_images
-        recalibration = images.recalibration(wanted, options.drawn_by)
-        if len(recalibration) < wanted:
-            tell(
-                "Batch norm is recalibrated on all training images there are: "
-                f"{len(recalibration):,}."
-            )
+        options = completed(options, supernet)
+        count = options.recalibration_images or 0
         return cls(
             supernet,
-            recalibration,
+            images.recalibration(count, options.drawn_by),
             _scored(images, options),
             images.preprocessing,
             metric,
@@ -180,6 +177,20 @@ class ScoringTask:
         with said_of(self.supernet.words()):
             load_weights(network, self.weights)
         return network
+
+
+def completed(options: Kind, supernet: TrainedSupernet) -> Kind:
+    """Options in which the supernet's training fills what is open.
+
+    Args:
+        options: How paths are scored.
+        supernet: That they are paths of.
+    """
+    if options.recalibration_images is not None:
+        return options
+    return dataclasses.replace(
+        options, recalibration_images=supernet.recalibration_images
+    )
 
 
 def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,17 @@ import tqdm
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
+from spos_tf.errors import UserError
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.jobs import measuring, scoring
-from spos_tf.jobs.found import FoundNetwork, SearchResult
+from spos_tf.jobs.found import (
+    BEST_FILE,
+    SEARCH_STAGE,
+    FoundNetwork,
+    SearchResult,
+)
 from spos_tf.jobs.limits import (
     constraints,
     cost_named,
@@ -29,7 +36,7 @@ from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.scoring import halves_words, tell_outdated
 from spos_tf.jobs.search_files import (
-    BEST_FILE,
+    FRONT_FILE,
     MEMO_FILE,
     RECORD_FILE,
     BestWriter,
@@ -42,6 +49,7 @@ from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.jobs.trust import (
     TrustOf,
     confirm_winner,
+    confirmed_before,
     tell_trust,
 )
 from spos_tf.options import LimitOptions, RunOptions, SearchOptions
@@ -56,7 +64,8 @@ from spos_tf.space.front import front_of
 from spos_tf.space.record import Record
 from spos_tf.space.search_space import format_encoding
 
-SEARCH_STAGE = "search"
+# Seconds; drawing takes about one.
+_DRAWN_EVERY = 10.0
 _DEFAULTS = SearchOptions()
 
 
@@ -135,6 +144,7 @@ def search_supernet(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
+    options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
     with search.opened() as run, process_settings(deterministic=True):
         images = subject.images(options, validation, recalibration)
@@ -175,6 +185,7 @@ class Search:
         if options.workers == "ray":
             # The number decides last bits of scores, so it is part of the run.
             self.threads = self.threads or 1
+        self._deadline = time.monotonic() + options.seconds_allowed
         measuring.check(options, self.threads)
         named = () if options.objective is None else (options.objective,)
         self._costs = known_costs(subject.blueprint, limits, *named)
@@ -245,11 +256,12 @@ class Search:
             supernet = task.scored_with["supernet"]
             run.check_inputs(supernet=supernet, **inputs)
             record = Record.open(folder / RECORD_FILE)
+            self._check_not_fewer(record)
             memo = self._memo(task, folder.parent)
             tell_outdated(record.path, record.outdated)
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
-        trust_of, writer = TrustOf(task, self._options), self._writer(folder)
+        trust_of = TrustOf(task, self._options)
         with tqdm.tqdm(
             total=self._options.budget,
             desc=self._options.strategy,
@@ -259,18 +271,24 @@ class Search:
                 bar,
                 scorer,
                 task.images,
-                record,
-                trust_of,
-                writer,
+                self._writer(folder, record, trust_of),
             )
             best = self._searched(scorer, record, watch)
-        known = None if writer is None else writer.confirmed(best)
+        known = None
+        if folder is not None:
+            known = confirmed_before(folder / BEST_FILE, best.choices)
         confirmed = known or self._confirmed(best, confirming)
         trust = trust_of(record.candidates, confirmed, is_over=True)
-        if folder is not None:
-            self._finish(folder, record, best, trust)
         if self._algorithm.stopped_early:
             tell(self._algorithm.stopped_early)
+        elif len(record) < self._options.budget:
+            tell(
+                f"`time_limit={self._options.time_limit}` is over after "
+                f"{len(record):,} of {self._options.budget:,} evaluations. "
+                "Start it again to go on."
+            )
+        if folder is not None:
+            self._finish(folder, record, best, trust)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
         costs = ", ".join(f"{k} {v:,}" for k, v in best.costs.items())
         tell(
@@ -316,6 +334,7 @@ class Search:
             "metric": metric.name,
             "direction": metric.direction,
             "on_candidate": watch,
+            "stop": lambda: time.monotonic() >= self._deadline,
         }
         if isinstance(self._algorithm, SteadyEvolution):
             return run_asynchronous(
@@ -326,10 +345,48 @@ class Search:
             )
         return run_search(self._algorithm, scorer, **same)
 
-    def _writer(self, folder: pathlib.Path | None) -> "BestWriter | None":
+    def _check_not_fewer(self, record: Record) -> None:
+        """Generations can be added to a search, and not be taken away."""
+        options = self._options
+        if len(record) > options.budget:
+            least = -(-len(record) // options.population)
+            raise UserError(
+                f"The search has {len(record):,} evaluations, which are more "
+                f"than `generations={options.generations}`. Give "
+                f"`generations={least}` or more to go on, or choose another "
+                "`name`."
+            )
+
+    def _writer(
+        self, folder: pathlib.Path | None, record: Record, trust_of: TrustOf
+    ) -> "Callable[[], None] | None":
+        """Writes what a search has found so far; called by generations."""
         if folder is None:
             return None
-        return BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        write = BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        drawn = time.monotonic()
+
+        def write_all() -> None:
+            nonlocal drawn
+            # What is resumed has the best of a later generation, perhaps.
+            best = best_of(record.candidates)
+            write(best, trust_of(record.candidates, write.confirmed(best)))
+            if time.monotonic() - drawn >= _DRAWN_EVERY:
+                self._draw(folder, record)
+                drawn = time.monotonic()
+
+        return write_all
+
+    def _draw(self, folder: pathlib.Path, record: Record) -> None:
+        """The plot, and the front where there is one."""
+        draw_search(folder, self._options.strategy)
+        if self._objective is not None:
+            write_front_files(
+                folder,
+                record.candidates,
+                self._objective.name,
+                self._subject.blueprint,
+            )
 
     def _finish(
         self,
@@ -338,16 +395,19 @@ class Search:
         best: Candidate,
         trust: Trust,
     ) -> None:
-        """Files of a search that is over."""
+        """Files of a search that has ended."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
         write = BestWriter(folder / BEST_FILE, blueprint)
         write(best, trust)
-        draw_search(folder, options.strategy)
+        self._draw(folder, record)
         candidates = record.candidates
         if self._objective is not None:
-            name = self._objective.name
-            write_front_files(folder, candidates, name, blueprint)
+            front = front_of(candidates, self._objective.name)
+            tell(
+                f"The front has {len(front)} of {len(candidates)} candidates; "
+                f"see {folder / FRONT_FILE}."
+            )
         if options.measure_latency:
             measured = measuring.measure(blueprint, candidates, options)
             write(best, trust, measured=measured)
@@ -384,9 +444,7 @@ class _Watch:
         bar: Of all evaluations.
         scorer: Knows what candidates of a chunk shared.
         images: That a candidate sees.
-        record: Of the search.
-        trust_of: Says how far its scores can be trusted.
-        write_best: Takes the best so far.
+        write: Writes what was found so far.
     """
 
     def __init__(
@@ -394,18 +452,14 @@ class _Watch:
         bar: "tqdm.tqdm[Any]",
         scorer: Scorer,
         images: int,
-        record: Record,
-        trust_of: TrustOf,
-        write_best: BestWriter | None,
+        write: Callable[[], None] | None,
     ) -> None:
         self._bar = bar
         self._scorer = scorer
         # Of the latest chunk that shared any: it stays when one shares none.
         self._shared = ""
         self._images = images
-        self._record = record
-        self._trust_of = trust_of
-        self._write_best = write_best
+        self._write = write
         self._best: Candidate | None = None
         self._count = 0
 
@@ -429,9 +483,5 @@ class _Watch:
         )
         self._bar.update()
         self._count += 1
-        if self._count % generation_size == 0 and self._write_best:
-            # What is resumed has the best of a later generation, perhaps.
-            candidates = self._record.candidates
-            best = best_of(candidates)
-            confirmed = self._write_best.confirmed(best)
-            self._write_best(best, self._trust_of(candidates, confirmed))
+        if self._count % generation_size == 0 and self._write:
+            self._write()

@@ -8,7 +8,7 @@ from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.errors import UserError
 from spos_tf.jobs import measuring
-from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trust import confirmed_before
@@ -26,7 +26,7 @@ from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import read_record, write_best
 from spos_tf.strict_json import parse_json
 
-BEST_FILE, RECORD_FILE = "best.json", "record.jsonl"
+RECORD_FILE, FRONT_FILE = "record.jsonl", "front.json"
 # Beside the folders of the searches.
 MEMO_FILE = "scores.jsonl"
 _WITH_FILE = "scored_with.json"
@@ -137,14 +137,9 @@ def write_front_files(
     Raises:
         UserError: A file cannot be written.
     """
-    path = folder / "front.json"
     front = front_of(candidates, cost)
-    write_front(path, front, cost, blueprint.architecture)
+    write_front(folder / FRONT_FILE, front, cost, blueprint.architecture)
     plot_front(candidates, front, cost, folder / "front.png")
-    tell(
-        f"The front has {len(front)} of {len(candidates)} candidates; see "
-        f"{path}."
-    )
 
 
 def _siblings(

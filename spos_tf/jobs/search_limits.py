@@ -114,6 +114,11 @@ def search_limits(
         UserError: See `search_supernet`; or two limits are the same.
     """
     names = _names(limits, name)
+    if options.time_limit is not None:
+        raise UserError(
+            "`time_limit` ends one search; here are several. Leave it out, "
+            "give fewer `generations`, or stop and start again at any time."
+        )
     shared = LimitOptions(**limits_of_all)
     table = LimitsTableOptions(limits=tuple(limits), baseline=tuple(baselines))
     measure = ScoreMetric.make(
@@ -125,6 +130,7 @@ def search_limits(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
+    options = scoring.completed(options, supernet)
     place = None if work_dir is None else pathlib.Path(work_dir)
     place = place or supernet.work_dir
     # Whatever can be refused is, before anything is scored.

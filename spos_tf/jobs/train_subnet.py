@@ -28,14 +28,18 @@ from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run, write_json
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
+    LABELS_FILE,
     SUBNET_FILE,
     SUBNET_STAGE,
+    SUPERNET_STAGE,
     TrainedSubnet,
     TrainedSupernet,
     Weights,
     load_supernet,
+    read_labels,
     read_network,
     remember,
+    tell_of_fewer,
 )
 from spos_tf.jobs.validation import ScoreAndLoss, score
 from spos_tf.lowbit.deploy_form import deploy_form, settle
@@ -50,12 +54,13 @@ from spos_tf.networks.int8_subnet import (
     calibrate,
     copy_weights,
 )
-from spos_tf.networks.keras_file import load_keras_file
+from spos_tf.networks.keras_file import load_keras_file, lowest_keras
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import inherit_weights, load_weights
 from spos_tf.options import (
     NetworkOptions,
+    Recipe,
     StartOptions,
     SubnetOptions,
     SupernetNameOptions,
@@ -75,6 +80,10 @@ _CALIBRATION_IMAGES = 500
 _BATCH, _CALIBRATION_BATCH = 200, 100
 
 _DEFAULTS = SubnetOptions()
+_OTHER_CLASSES = (
+    ", or train the architecture alone on these classes: name the file that "
+    "has it by `architecture`"
+)
 
 
 def train_subnet(
@@ -85,6 +94,7 @@ def train_subnet(
     work_dir: str | os.PathLike[str],
     name: str = "default",
     options: TrainingOptions = _DEFAULTS,
+    recipe: Recipe | None = None,
     class_names: Sequence[str] | None = None,
     loss: keras.losses.Loss | None = None,
     metric: keras.metrics.Metric | None = None,
@@ -112,6 +122,8 @@ def train_subnet(
         name: Of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SubnetOptions`, which also say the form of the network.
+        recipe: Values of options that are None, from `plan_subnet`; those of
+            the preset's recipe if None.
         class_names: Names of the classes in the order of the labels.
         loss: Keras loss of logits; cross-entropy if None.
         metric: Keras metric; accuracy if None.
@@ -142,12 +154,13 @@ def train_subnet(
         ...     found.best, train, test=test, work_dir="runs/x")
         >>> model.evaluate(images, labels)  # doctest: +SKIP
     """
-    blueprint, encoding = _network(network)
-    full, recipe = training.completed(
+    blueprint, encoding, found_names = _network(network)
+    full, taken = training.completed(
         SubnetOptions,
         options,
         blueprint,
         "subnet",
+        recipe,
         holdout_per_class=getattr(options, "holdout_per_class", None) or 0,
     )
     full = training.without_smoothing(full, options, loss)
@@ -171,7 +184,7 @@ def train_subnet(
         full,
         *start,
         *job_data.source_options(train),
-        recipe=recipe.to_dict(),
+        recipe=taken.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
     with (
@@ -190,10 +203,13 @@ def train_subnet(
             full,
             holdout_per_class=full.holdout_per_class or 0,
             class_names=class_names,
+            outputs=_outputs(run, inherit_from, start, found_names),
+            way_out=_OTHER_CLASSES,
         )
         tested = _test_split(train, test, blueprint, images)
         run.check_inputs(**images.inputs)
-        job = _Job(blueprint, encoding, full, recipe, objective, team, run)
+        full = training.with_steps(full, images)
+        job = _Job(blueprint, encoding, full, taken, objective, team, run)
         model = job.train(
             images,
             tested,
@@ -209,12 +225,16 @@ def train_subnet(
     return remember(known)
 
 
-def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
-    """The family and the encoding of what is trained."""
+def _network(
+    given: Any,
+) -> tuple[Blueprint, np.ndarray, Sequence[str] | None]:
+    """The family, the encoding and perhaps the classes of what is trained."""
     if isinstance(given, Architecture):
         found = found_blueprint(given.search_space, given.space_arguments, None)
-        return found, found.encode(given)
+        return found, found.encode(given), None
     blueprint: Any
+    # What a search found knows the classes that it was found on.
+    names = getattr(given, "class_names", None)
     if isinstance(given, tuple | list) and len(given) == 2:
         blueprint, encoding = given
     else:
@@ -226,7 +246,33 @@ def _network(given: Any) -> tuple[Blueprint, np.ndarray]:
             "Architecture, or (blueprint, encoding); got "
             f"{type(given).__name__}."
         )
-    return blueprint, blueprint.search_space.check(encoding)
+    return blueprint, blueprint.search_space.check(encoding), names
+
+
+def _outputs(
+    run: Run,
+    inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
+    start: tuple[SupernetNameOptions, StartOptions],
+    found: Sequence[str] | None,
+) -> Sequence[str] | None:
+    """Names of the classes in the order of the outputs, where one is set.
+
+    That of a run that is resumed, of the weights that it starts with, or of
+    the supernet that was searched.
+    """
+    supernet, weights = start
+    own = read_labels(run.folder / LABELS_FILE)
+    if own is not None:
+        return own
+    if weights.start_from is not None:
+        folder = run.folder.parent / weights.start_from
+        return read_labels(folder / LABELS_FILE)
+    if isinstance(inherit_from, TrainedSupernet):
+        return inherit_from.class_names
+    if inherit_from is not None:
+        folder = pathlib.Path(inherit_from) / SUPERNET_STAGE
+        return read_labels(folder / supernet.supernet_name / LABELS_FILE)
+    return found
 
 
 def _start_options(
@@ -322,7 +368,12 @@ def _test_split(
         test = train
     if test is None:
         return None
-    given = images_of(test, argument="test", num_classes=blueprint.num_classes)
+    given = images_of(
+        test,
+        argument="test",
+        num_classes=blueprint.num_classes,
+        outputs=images.class_names,
+    )
     if test is not train:
         job_data.refuse_bad_files(given)
     images.inputs["test"] = given.fingerprint()
@@ -347,7 +398,7 @@ class _Job:
         blueprint: Blueprint,
         encoding: np.ndarray,
         options: SubnetOptions,
-        recipe: training.Recipe,
+        recipe: training.TakenRecipe,
         objective: Objective,
         team: Team,
         run: Run,
@@ -414,7 +465,7 @@ class _Job:
             folder=folder,
             description={
                 "kind": "subnet",
-                **training.described(self.blueprint),
+                **training.described(self.blueprint, images.class_names),
                 "encoding": self.encoding.tolist(),
             },
             team=team,
@@ -503,6 +554,9 @@ class _Job:
             # Those of a start that was killed are not known.
             "seconds": seconds,
         }
+        path = self.run.folder / SUBNET_FILE
+        metrics["keras"] = keras.version()
+        metrics["lowest_keras"] = lowest_keras(path)
         if metric.is_accuracy:
             metrics["test_accuracy"] = value
         if form is not None:
@@ -604,6 +658,7 @@ def _inherit(
     split = images.images.subset(
         images.preprocessing, job.options.recalibration_images, job.options.seed
     )
+    tell_of_fewer(len(split), job.options.recalibration_images)
     batches = evaluation_batches(split, images.preprocessing, batch_size=_BATCH)
     statistics = Evaluator(supernet, batches, []).recalibrate(job.encoding)
     inherit_weights(model, job.blueprint, job.encoding, weights, statistics)

@@ -24,11 +24,13 @@ from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
 from spos_tf.jobs.trained import (
+    LABELS_FILE,
     SUPERNET_STAGE,
     SearchData,
     TrainedSupernet,
     choices_of,
     load_supernet,
+    read_labels,
 )
 from spos_tf.jobs.validation import ScoreAndLoss
 from spos_tf.networks.blueprint import Blueprint
@@ -37,6 +39,7 @@ from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.options import (
     LimitOptions,
+    Recipe,
     SupernetOptions,
     TrainingOptions,
 )
@@ -61,6 +64,7 @@ def train_supernet(
     work_dir: str | os.PathLike[str],
     name: str = "default",
     options: TrainingOptions = _DEFAULTS,
+    recipe: Recipe | None = None,
     validation: Any = None,
     recalibration: Any = None,
     class_names: Sequence[str] | None = None,
@@ -90,6 +94,8 @@ def train_supernet(
         name: Of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SupernetOptions`, which also say how paths are drawn.
+        recipe: Values of options that are None, from `plan_supernet`; those
+            of the preset's recipe if None.
         validation: Images that the weights do not see and paths are scored
             on, like `train`. If None, `holdout_per_class` images of every
             class are kept back, and `confirm_per_class` others on which a
@@ -127,11 +133,12 @@ def train_supernet(
     _check_not_pinned(blueprint)
     pins = pin_options(fix, fix_from)
     limited = LimitOptions(**limited_by)
-    full, recipe = training.completed(
+    full, taken = training.completed(
         SupernetOptions,
         options,
         blueprint,
         "supernet",
+        recipe,
         holdout_per_class=_holdout(options, validation),
     )
     _check_confirmation(full, validation)
@@ -155,7 +162,7 @@ def train_supernet(
         pins,
         limited,
         *job_data.source_options(train),
-        recipe=recipe.to_dict(),
+        recipe=taken.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
     with (
@@ -174,12 +181,15 @@ def train_supernet(
             confirm_per_class=full.confirm_per_class,
             validation=validation,
             class_names=class_names,
+            # A run that is resumed keeps the order of its outputs.
+            outputs=read_labels(run.folder / LABELS_FILE),
         )
         search = _search_data(images, recalibration, small)
         run.check_inputs(**images.inputs)
+        full = training.with_steps(full, images)
         if task.is_chief:
             training.write_labels(run, images.class_names)
-        _Job(small, full, limited, fixed, recipe, objective, team, run).train(
+        _Job(small, full, limited, fixed, taken, objective, team, run).train(
             images, search, callbacks
         )
         team.wait()
@@ -197,7 +207,7 @@ def _check_not_pinned(blueprint: Blueprint) -> None:
     if known.search_space.legal_options != space.legal_options:
         raise UserError(
             f"Choices of the blueprint {space.name!r} were fixed by "
-            "`pinned`, which no checkpoint would say. Give the whole "
+            "`pinned`, which a checkpoint cannot store. Give the whole "
             "blueprint, and fix them by `fix`."
         )
 
@@ -239,6 +249,7 @@ def _search_data(
             recalibration,
             argument="recalibration",
             num_classes=blueprint.num_classes,
+            outputs=images.class_names,
         )
         inputs["recalibration"] = trained.fingerprint()
     if images.scored is None:
@@ -273,7 +284,7 @@ class _Job:
         options: SupernetOptions,
         limited: LimitOptions,
         pins: Mapping[str, Any],
-        recipe: training.Recipe,
+        recipe: training.TakenRecipe,
         objective: Objective,
         team: Team,
         run: Run,
@@ -403,7 +414,7 @@ class _Job:
         options = self._options
         return {
             "kind": "supernet",
-            **training.described(self._blueprint),
+            **training.described(self._blueprint, images.class_names),
             "choices": choices_of(self._blueprint),
             "algorithm": options.algorithm,
             "steps": options.steps,

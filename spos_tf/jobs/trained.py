@@ -12,10 +12,15 @@ import numpy as np
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.jobs.blueprints import found_blueprint
-from spos_tf.jobs.notes import warn
-from spos_tf.jobs.run_folder import RUN_FILE
+from spos_tf.jobs.notes import tell, warn
+from spos_tf.jobs.run_folder import options_of_run
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import SourceOptions, SpaceOptions, WeightsOptions
+from spos_tf.options import (
+    SourceOptions,
+    SpaceOptions,
+    SupernetOptions,
+    WeightsOptions,
+)
 from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 from spos_tf.spaces import at_its_place, build_blueprint, stored_blueprint
@@ -67,7 +72,18 @@ class SearchData:
             count: Most images.
             seed: Seed of the draw.
         """
-        return self.draw(count, seed)
+        found = self.draw(count, seed)
+        tell_of_fewer(len(found), count)
+        return found
+
+
+def tell_of_fewer(found: int, wanted: int) -> None:
+    """Says that there are not as many images to recalibrate on."""
+    if found < wanted:
+        tell(
+            "Batch norm is recalibrated on all training images there are: "
+            f"{found:,}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +119,21 @@ class TrainedSupernet:
     source: DataSource | None = None
     averages: Mapping[str, np.ndarray] | None = None
     read: Weights | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Classes in the order of the outputs; None where nobody wrote them."""
+        names = self.description.get("class_names")
+        return None if names is None else tuple(map(str, names))
+
+    @property
+    def recalibration_images(self) -> int:
+        """How many images its training recalibrated batch norm on, at most."""
+        options: Mapping[str, Any] = {}
+        if self.work_dir is not None:
+            options = options_of_run(self.work_dir / SUPERNET_STAGE / self.name)
+        name = "recalibration_images"
+        return int(options.get(name) or getattr(SupernetOptions(), name))
 
     def words(self) -> str:
         """What messages call it."""
@@ -249,7 +280,7 @@ def load_supernet(
         found.step,
         work_dir=pathlib.Path(work_dir),
         name=name,
-        source=_source(run),
+        source=source_of_run(run),
         averages=found.averages(),
         read=asked.weights,
     )
@@ -296,18 +327,18 @@ def _check_agrees(blueprint: Blueprint, space: SpaceOptions) -> None:
         )
 
 
-def _source(run: pathlib.Path) -> DataSource | None:
-    """The data set that a training run says it read, if it had a name."""
-    try:
-        options = parse_json((run / RUN_FILE).read_bytes())["options"]
-        given = {
-            one.name: options[one.name]
-            for one in SourceOptions.described()
-            if options.get(one.name) is not None
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # It is only a default: the caller is asked for the data.
-        return None
+def source_of_run(folder: pathlib.Path) -> DataSource | None:
+    """The data set that a run says it read; None where none has a name.
+
+    Args:
+        folder: Of the run.
+    """
+    options = options_of_run(folder)
+    given = {
+        one.name: options[one.name]
+        for one in SourceOptions.described()
+        if options.get(one.name) is not None
+    }
     if "dataset" not in given:
         return None
     return DataSource.of(SourceOptions(**given))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import needs_probabilities
+from spos_tf.jobs.data import JobData
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import threads
 from spos_tf.jobs.run_folder import Run, write_json
@@ -18,6 +20,7 @@ from spos_tf.jobs.trained import LABELS_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
     Options,
+    Recipe,
     RunOptions,
     SpaceOptions,
     ThreadOptions,
@@ -32,7 +35,7 @@ from spos_tf.training.team import Team
 Kind = TypeVar("Kind", bound=TrainingOptions)
 
 
-class Recipe(NamedTuple):
+class TakenRecipe(NamedTuple):
     """The values that a training has in common with its recipe.
 
     Attributes:
@@ -61,8 +64,9 @@ def completed(
     given: TrainingOptions,
     blueprint: Blueprint,
     trained: Literal["supernet", "subnet"],
+    planned: Recipe | None = None,
     **values: Any,
-) -> tuple[Kind, Recipe]:
+) -> tuple[Kind, TakenRecipe]:
     """Options in which nothing is left open.
 
     Args:
@@ -70,6 +74,7 @@ def completed(
         given: What it was given; `TrainingOptions` do.
         blueprint: Its preset and image size pick the recipe.
         trained: What is trained.
+        planned: Values instead of the recipe's.
         **values: Replace those that are given.
 
     Returns:
@@ -85,20 +90,48 @@ def completed(
         )
     options = kind.of(given, **values)
     preset = blueprint.space_arguments.get("preset")
-    recipe = recipe_of(trained, preset, blueprint.image_size)
-    full = options.with_recipe(recipe.values).complete()
-    known = [name for name in recipe.values if hasattr(full, name)]
+    recipe = planned or recipe_of(trained, preset, blueprint.image_size)
+    recommended = dict(recipe.values)
+    if options.epochs is not None:
+        recommended.pop("steps", None)
+    full = options.with_recipe(recommended).complete()
+    known = [name for name in recommended if hasattr(full, name)]
     held = {
-        name: recipe.values[name]
+        name: recommended[name]
         for name in known
-        if getattr(full, name) == recipe.values[name]
+        if getattr(full, name) == recommended[name]
     }
     taken = {
         name: getattr(full, name)
         for name in known
         if getattr(options, name) is None
     }
-    return full, Recipe(recipe.name, held, taken)
+    return full, TakenRecipe(recipe.name, held, taken)
+
+
+def with_steps(options: Kind, images: JobData) -> Kind:
+    """Options that say steps, where they said epochs.
+
+    Args:
+        options: Complete ones.
+        images: What is trained on.
+
+    Raises:
+        UserError: Nobody knows how many images there are.
+    """
+    if options.epochs is None:
+        return options
+    count = images.images.count
+    if count is None:
+        raise UserError(
+            "`epochs` are passes over a known number of images; this "
+            "tf.data.Dataset does not know its own. Give `steps`."
+        )
+    steps = max(
+        1, math.ceil(options.epochs * count / (options.batch_size or 1))
+    )
+    tell(f"{options.epochs:g} epochs of {count:,} images are {steps:,} steps.")
+    return dataclasses.replace(options, epochs=None, steps=steps)
 
 
 def place_options(
@@ -178,11 +211,14 @@ def write_labels(run: Run, class_names: Sequence[str]) -> None:
     write_json(run.folder / LABELS_FILE, list(class_names))
 
 
-def described(blueprint: Blueprint) -> dict[str, Any]:
-    """What a checkpoint says of the blueprint."""
+def described(
+    blueprint: Blueprint, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """What a checkpoint says of the blueprint and its outputs."""
     return {
         "search_space": blueprint.search_space.name,
         "space_arguments": plain_arguments(blueprint.space_arguments),
+        "class_names": list(class_names),
     }
 
 

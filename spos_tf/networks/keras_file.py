@@ -26,7 +26,13 @@ from spos_tf.quantization.quantizers import check_clip_level
 from spos_tf.strict_json import parse_json
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_ENTRIES = {_CONFIG, "metadata.json", _WEIGHTS}
+_METADATA = "metadata.json"
+_ENTRIES = {_CONFIG, _METADATA, _WEIGHTS}
+# The lowest Keras that reads our files, by what a description says that
+# earlier releases do not know. Measured: files of 3.8 to 3.15, each read by
+# all of them.
+_LOWEST = (3, 8)
+_SINCE = {"quantization_config": (3, 13), "renorm": (3, 14)}
 # How Keras writes Python values that JSON has not.
 _VALUES = {"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__"}
 # Whole numbers of a description that may be anything.
@@ -51,6 +57,11 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
     # A zip, JSON or HDF5 error, by where the file is damaged.
     except Exception as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
+        versions = _other_versions(path)
+        if versions:
+            raise UserError(
+                f"{str(path)!r} {versions}, which cannot read it ({reason})."
+            ) from None
         raise UserError(
             f"{str(path)!r} is not a readable .keras file of ours: {reason}. "
             "Train it again."
@@ -59,6 +70,58 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
         if isinstance(layer, Pact):
             check_clip_level(layer.alpha, f"{layer.name!r} in {str(path)!r}")
     return model
+
+
+def lowest_keras(path: pathlib.Path) -> str:
+    """The lowest version of Keras that reads a file of ours.
+
+    Args:
+        path: A file that this Keras has saved.
+    """
+    with zipfile.ZipFile(path) as archive:
+        description = parse_json(archive.read(_CONFIG))
+    return _words(_needed(description))
+
+
+def _needed(description: Any) -> tuple[int, int]:
+    said: set[str] = set()
+    for one in _objects(description):
+        if isinstance(one.get("config"), dict):
+            said |= one["config"].keys()
+    return max(
+        (since for name, since in _SINCE.items() if name in said),
+        default=_LOWEST,
+    )
+
+
+def _other_versions(path: pathlib.Path) -> str:
+    """Which Keras a file needs, if it may be newer than this one."""
+    ours = keras.version()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved = str(parse_json(archive.read(_METADATA))["keras_version"])
+            needed = _needed(parse_json(archive.read(_CONFIG)))
+        newer = _numbers(saved) > _numbers(ours)
+    # It is damaged besides, which is said.
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return ""
+    if not newer:
+        return ""
+    needs = f"Keras {_words(needed)}"
+    if needed <= _numbers(ours):
+        needs = f"perhaps Keras {saved}"
+    return (
+        f"was saved by Keras {saved} and needs {needs} or later; this is "
+        f"Keras {ours}"
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _words(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _check(path: pathlib.Path) -> None:

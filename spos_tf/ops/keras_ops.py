@@ -142,10 +142,11 @@ class KerasOps(Ops[Any]):
 
     def interleave(self, x: Any, y: Any) -> Any:
         height, width, channels = x.shape[1:]
+        # Four dimensions in all: delegates of GPUs and NPUs take no more.
         pairs = keras.layers.Concatenate(name=self._next("pairs"))(
             [
                 keras.layers.Reshape(
-                    (height, width, channels, 1), name=self._next("column")
+                    (height, width * channels, 1), name=self._next("column")
                 )(one)
                 for one in (x, y)
             ]

@@ -14,13 +14,13 @@ class SubnetNameOptions(Options):
 
     subnet_name: str | None = option(
         None,
-        "Name of the network: its folder below subnet/; the run's name if "
-        "unset.",
+        "Name of the network: its folder below subnet/. If unset, the name of"
+        " the run.",
     )
     architecture: str | None = option(
         None,
-        "Architecture file of the network; the architecture.json beside it if "
-        "unset.",
+        "Architecture file of the network. If unset, the architecture.json "
+        "beside it.",
         effect=PLACE,
     )
 
@@ -33,37 +33,38 @@ class ExportOptions(ImageOptions):
         None,
         "Any of saved_model, tflite, tflite_float16, tflite_int8, onnx and, "
         "for networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy. If "
-        "unset all that can hold the network; tflite_lowbit and onnx_deploy "
-        "only after a training with deploy_form.",
+        "unset, all that can hold the network, but tflite_lowbit and "
+        "onnx_deploy only after a training with deploy_form.",
         effect=FREE,
     )
     min_agreement: tuple[str, ...] = option(
         (),
-        "Least share of images with the network's top class, FORMAT=SHARE; a "
-        "bare SHARE counts for all. The defaults are those of the table in "
-        "docs/deployment.md.",
+        "Smallest share of images for which a file has to give the network's "
+        "class, as FORMAT=SHARE; a bare SHARE is for all formats. The "
+        "defaults are in docs/deployment.md.",
         effect=FREE,
     )
     stored_weight_bits: int | None = option(
         None,
-        "What a file stores low-bit weights in: 4 (the default) or 8 in "
-        "onnx_qdq, 8 in tflite_lowbit and onnx_deploy.",
+        "Bits in which a file stores low-bit weights: 4 (the default) or 8 in"
+        " onnx_qdq, 8 in tflite_lowbit and onnx_deploy.",
         effect=FREE,
     )
     num_images: int = option(
         2000,
-        "Test images to compare on, chosen at random; 0 for all. They are in "
-        "memory at once.",
+        "Number of test images to compare on, drawn at random; 0: all of "
+        "them. They are in memory at once.",
         least=0,
         effect=FREE,
     )
     num_representative_images: int = option(
         200,
-        "Training images that show tflite_int8 the range of every feature.",
+        "Number of training images from which tflite_int8 takes the range of "
+        "every feature.",
         least=1,
         effect=FREE,
     )
-    batch_size: int = option(256, "Images at once.", least=1, effect=FREE)
+    batch_size: int = option(256, "Images of one batch.", least=1, effect=FREE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,14 +83,15 @@ class EvaluationOptions(ImageOptions):
         "onnx_deploy",
     ] = option(
         "keras",
-        "keras: the network itself. Others: the exported file, in its runtime.",
+        "keras: the network itself. Any other: the exported file of this "
+        "format, in its runtime.",
     )
     split: Literal["train", "search", "test"] = option(
         "test",
-        "Images of a data set to measure on. search needs the "
-        "holdout_per_class of the search.",
+        "Which images of a data set to measure on. search: those that were "
+        "held out; it needs the holdout_per_class of the search.",
     )
-    batch_size: int = option(256, "Images at once.", least=1)
+    batch_size: int = option(256, "Images of one batch.", least=1)
 
 
 # Networks of each kind that are exported beside the parts if nobody says.
@@ -106,10 +108,8 @@ class LatencyOptions(Options):
     threads: int = option(1, "CPU threads of the runtime.", least=1)
     batch: int = option(1, "Images of one call.", least=1)
     warmup: int = option(3, "Rounds before those that are measured.", least=0)
-    repeats: int = option(30, "Calls of every part in each pass.", least=1)
-    passes: int = option(
-        3, "Times that the whole space is gone through.", least=1
-    )
+    repeats: int = option(30, "Calls of every part in one pass.", least=1)
+    passes: int = option(3, "How often the whole space is measured.", least=1)
     check_architectures: int | None = option(
         None,
         "Networks of each kind (spread over the range; uniform) to compare "
@@ -118,7 +118,7 @@ class LatencyOptions(Options):
         least=0,
     )
     check_rounds: int = option(
-        25, "Calls of every network in each series.", least=20
+        25, "Calls of every network in one series.", least=20
     )
 
     def __post_init__(self) -> None:

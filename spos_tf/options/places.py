@@ -17,7 +17,8 @@ class RunOptions(Options):
     work_dir: str | None = option(None, "Folder of all results.", effect=PLACE)
     name: str = option(
         "default",
-        "Folder of this run, below the folder of its kind in the work_dir.",
+        "Name of this run: its folder below supernet/, search/ and so on in "
+        "the work_dir.",
         effect=PLACE,
     )
 
@@ -28,8 +29,8 @@ class ThreadOptions(Options):
 
     threads: int | None = option(
         None,
-        "CPU threads of this process; all cores if unset. The number decides "
-        "the last bits of scores, so it is part of a run.",
+        "CPU threads of this process; all cores if unset. The last bits of "
+        "scores depend on the number, so a run is resumed with the same one.",
         least=1,
     )
 
@@ -46,7 +47,7 @@ class SpaceOptions(Options):
         "(docs/custom_space.md).",
     )
     preset: str | None = option(
-        None, "Size of the networks: imagenet (default), cifar or demo."
+        None, "Size of the networks: imagenet (the default), cifar or demo."
     )
     image_size: int | None = option(
         None, "Height and width in pixels; the preset's if unset.", least=1
@@ -77,14 +78,14 @@ class NetworkOptions(Options):
 
     network: str | None = option(
         None,
-        "Name of a published network that `describe --list` prints. Its "
-        "space is known; preset, image size, classes and space arguments "
-        "apply.",
+        "A published network, by a name that `describe --list` prints. Its "
+        "space is known; preset, image size, number of classes and space "
+        "arguments can be given too.",
     )
     uniform_bits: int | None = option(
         None,
-        "The network of full width with this many bits of weights and "
-        "features in all blocks; the search space is one of bits.",
+        "The network of full width whose weights and features have this many "
+        "bits in every block, in a search space with bits.",
     )
     encoding: str | None = option(
         None, "Comma-separated option indices of a network."
@@ -101,10 +102,11 @@ class NetworkOptions(Options):
 class SourceOptions(Options):
     """Which images."""
 
-    dataset: str = option(
-        "imagenet2012",
+    dataset: str | None = option(
+        None,
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
-        "any TFDS image-classification set.",
+        "any TFDS image-classification set. If unset, the data of the run "
+        "that comes before in the work_dir.",
         # What it holds decides, not how it is spelled.
         effect=PLACE,
     )
@@ -113,8 +115,8 @@ class SourceOptions(Options):
     )
     test_fraction: float | None = option(
         None,
-        "Share of the training images that is test, of data without a test "
-        "split.",
+        "Share of the training images that become test images, for data "
+        "without a test split.",
         least=0,
         below=1,
     )
@@ -125,13 +127,12 @@ class SourceOptions(Options):
     )
     test_split: str | None = option(
         None,
-        "Likewise of the test split, if it is not 'test', 'validation' or "
-        "'val'.",
+        "Name of the test split if it is not 'test', 'validation' or 'val'.",
     )
     first_classes: int | None = option(
         None,
-        "Only the images of so many first classes: 120 of "
-        "imagenet_resized/16x16 are ImageNet16-120.",
+        "Use only the images of this many first classes. With 120, "
+        "imagenet_resized/16x16 is ImageNet16-120.",
         least=1,
     )
 
@@ -149,38 +150,54 @@ class SupernetNameOptions(Options):
 class LimitOptions(Options):
     """Hard limits on what a network may cost, and costs that are told."""
 
-    max_macs: float | None = option(None, "Most multiply-adds, inclusive.")
-    min_macs: float | None = option(None, "Least multiply-adds, inclusive.")
-    max_params: float | None = option(None, "Most weights, inclusive.")
-    min_params: float | None = option(None, "Least weights, inclusive.")
+    max_macs: float | None = option(
+        None, "Largest number of multiply-adds that is allowed."
+    )
+    min_macs: float | None = option(
+        None, "Smallest number of multiply-adds that is allowed."
+    )
+    max_params: float | None = option(
+        None, "Largest number of weights that is allowed."
+    )
+    min_params: float | None = option(
+        None, "Smallest number of weights that is allowed."
+    )
     max_latency_ms: float | None = option(
-        None, "Most milliseconds by the latency table, inclusive."
+        None,
+        "Largest latency that is allowed, in milliseconds by the latency "
+        "table.",
     )
     min_latency_ms: float | None = option(
-        None, "Least milliseconds by the latency table, inclusive."
+        None,
+        "Smallest latency that is allowed, in milliseconds by the latency "
+        "table.",
     )
     max_bit_ops: float | None = option(
-        None, "Most BitOps in units of 2^30, inclusive; for spaces of bits."
+        None,
+        "Largest number of BitOps that is allowed, in units of 2^30; for "
+        "spaces with bits.",
     )
     min_bit_ops: float | None = option(
-        None, "Least BitOps in units of 2^30, inclusive; for spaces of bits."
+        None,
+        "Smallest number of BitOps that is allowed, in units of 2^30; for "
+        "spaces with bits.",
     )
     constraint: tuple[str, ...] = option(
         (),
-        "Repeatable; a limit on any cost, for example 'macs<=330e6', or on "
-        "one of your own: 'energy.py:energy_mj<=5'.",
+        "A limit on any cost, for example 'macs<=330e6', or on one of your "
+        "own: 'energy.py:energy_mj<=5'. May be repeated.",
         repeated=True,
     )
     cost: tuple[str, ...] = option(
         (),
-        "Repeatable; FILE.py:function, a cost of your own that is written "
-        "down without being limited.",
+        "FILE.py:function, a cost of your own that is recorded without being "
+        "limited. May be repeated.",
         repeated=True,
     )
     latency_table: tuple[str, ...] = option(
         (),
-        "Repeatable; YAML table that the cost latency_ms is read from. The "
-        "first table that has all parts of the networks is taken.",
+        "YAML table from which the cost latency_ms is read. May be repeated: "
+        "the first table that has all parts of the networks is used.",
         repeated=True,
         effect=PLACE,
     )
@@ -192,12 +209,12 @@ class PinOptions(Options):
 
     fix: tuple[str, ...] = option(
         (),
-        "Repeatable; fixes a choice, for example 'stage1.block1.op=3x3'.",
+        "Fix a choice, for example 'stage1.block1.op=3x3'. May be repeated.",
         repeated=True,
     )
     fix_from: str | None = option(
         None,
-        "Architecture file, for example a best.json: fixes every choice that "
-        "the file has; this space must have these choices.",
+        "Architecture file, for example a best.json. Fix every choice that "
+        "the file has; this space needs to have these choices.",
         effect=PLACE,
     )

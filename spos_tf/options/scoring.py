@@ -1,9 +1,11 @@
 """How paths are scored, searched and compared with a benchmark."""
 
 import dataclasses
+import math
 from typing import Literal
 
 from spos_tf.errors import UserError
+from spos_tf.options.durations import seconds_of
 from spos_tf.options.fields import FREE, PLACE, Options, option
 from spos_tf.options.training import ImageOptions, WeightsOptions
 
@@ -12,36 +14,39 @@ from spos_tf.options.training import ImageOptions, WeightsOptions
 class ScoringOptions(WeightsOptions, ImageOptions):
     """How paths of a trained supernet are scored."""
 
-    recalibration_images: int = option(
-        20_000,
+    recalibration_images: int | None = option(
+        None,
         "Most training images that batch norm is recalibrated on for every "
-        "path; all of them where there are fewer.",
+        "path; all of them where there are fewer. If unset, as many as the "
+        "validations of the supernet's training took.",
         least=1,
     )
     image_seed: int | None = option(
         None,
-        "Seed by which recalibration images and the like are drawn; seed if "
-        "unset. Searches with different seeds and one image_seed share their "
-        "scores.",
+        "Seed by which recalibration images and the like are drawn; the value"
+        " of seed if unset. Searches with different seeds and the same "
+        "image_seed share their scores.",
         least=0,
         most=2**32 - 1,
     )
     scored_by: Literal["accuracy", "loss"] = option(
         "accuracy",
-        "accuracy: the share of images that are right. loss: the mean "
-        "cross-entropy, where less is better; it tells more of few images.",
+        "accuracy: the share of images that are classified correctly. loss: "
+        "the mean cross-entropy, where less is better; on few images it says "
+        "more.",
     )
     scored_training_images: int = option(
         0,
-        "Training images that are scored on besides those that the training "
-        "held out: more images, less noise, and what the weights have seen.",
+        "Training images to score on besides those that the training held "
+        "out. More images mean less noise, but the weights have seen these.",
         least=0,
     )
-    evaluation_batch_size: int = option(200, "Images at once.", least=1)
+    evaluation_batch_size: int = option(200, "Images of one batch.", least=1)
     scoring: Literal["single", "tree"] = option(
         "single",
-        "single: one path after the other. tree: those of a generation "
-        "together, what their paths share computed once; scores are the same.",
+        "single: score one path after the other. tree: score the paths of a "
+        "generation together and compute what they share once. Scores are the"
+        " same.",
         effect=FREE,
     )
     chunk_size: int = option(
@@ -68,14 +73,15 @@ class WorkerOptions(Options):
 
     workers: Literal["local", "ray"] = option(
         "local",
-        "Who scores paths. local: this process. ray: processes of Ray's, "
-        "here or on a cluster, with the CPU threads of this process each (1 "
-        "if unset); record and result are the same. Needs the extra 'ray'.",
+        "Who scores paths. local: this process. ray: Ray's processes, on this"
+        " machine or on a cluster, each with the option threads as CPU "
+        "threads (1 if unset). Record and result are the same. Needs the "
+        "extra 'ray'.",
         effect=FREE,
     )
     num_workers: int | None = option(
         None,
-        "Worker processes; 0: as many as there is room for.",
+        "Number of worker processes; 0: as many as there is room for.",
         least=0,
         belongs_to="workers",
         defaults={"ray": 0},
@@ -83,8 +89,8 @@ class WorkerOptions(Options):
     )
     worker_gpus: float | None = option(
         None,
-        "GPUs of a worker, 0.5 for two workers a GPU; one where there are "
-        "GPUs if unset.",
+        "GPUs of one worker; 0.5 lets two workers share a GPU. If unset, one "
+        "where there are GPUs.",
         least=0,
         belongs_to="workers",
         defaults={"ray": None},
@@ -92,9 +98,9 @@ class WorkerOptions(Options):
     )
     ray_address: str | None = option(
         None,
-        "Address of a cluster, HOST:PORT or auto; one is started on this "
-        "machine if unset. Every machine needs the package, and image files or "
-        "the prepared TFDS set at the same paths.",
+        "Address of a Ray cluster, HOST:PORT or auto. If unset, Ray is "
+        "started on this machine. Every machine needs the package, and the "
+        "image files or the prepared TFDS set at the same paths.",
         belongs_to="workers",
         defaults={"ray": None},
         effect=FREE,
@@ -107,12 +113,13 @@ class MeasuringOptions(Options):
 
     measure_latency: bool = option(
         False,
-        "Measures the final best candidates end to end on this machine.",
+        "Measure the latency of the best candidates as whole networks on this"
+        " machine.",
         effect=FREE,
     )
     measured_candidates: int = option(
         5,
-        "With measure_latency: how many of the best.",
+        "With measure_latency: how many of the best candidates.",
         least=1,
         effect=FREE,
     )
@@ -139,8 +146,9 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     strategy: Literal["evolution", "random", "nsga2"] = option(
         "evolution",
-        "evolution: Algorithm 1. random: as many random candidates. nsga2: "
-        "the front of score and objective; needs the extra 'nsga2'.",
+        "evolution: the paper's Algorithm 1. random: as many random "
+        "candidates. nsga2: the front of score and objective; needs the extra"
+        " 'nsga2'.",
     )
     objective: str | None = option(
         None,
@@ -148,27 +156,47 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         belongs_to="strategy",
         defaults={"nsga2": "macs"},
     )
-    population: int = option(50, "Candidates a generation, P.", least=1)
-    generations: int = option(20, "Generations, T.", least=1)
+    population: int = option(50, "Candidates of one generation, P.", least=1)
+    generations: int = option(
+        20,
+        "Generations, T. A search that is over goes on with more of them, as "
+        "if they had been asked for at once.",
+        least=1,
+        effect=FREE,
+    )
+    time_limit: str | None = option(
+        None,
+        "Ends this start of the search after so long, for example 30m or "
+        "1h30m, with what it has found by then; start it again to go on.",
+        effect=FREE,
+    )
     top_k: int = option(
-        10, "Parents of a generation, k; evolution only.", least=1
+        10, "Parents of a generation, k. Evolution only.", least=1
     )
     crossover: int | None = option(
         None,
-        "Offspring by crossover, n; P/2 if unset. Evolution only.",
+        "Offspring by crossover in a generation, n; P/2 if unset. Evolution "
+        "only.",
         least=0,
     )
     mutation: int | None = option(
-        None, "Offspring by mutation, m; P/2 if unset. Evolution only.", least=0
+        None,
+        "Offspring by mutation in a generation, m; P/2 if unset. Evolution "
+        "only.",
+        least=0,
     )
     mutation_probability: float = option(
-        0.1, "That a choice is redrawn in mutation.", above=0, most=1
+        0.1,
+        "Probability with which mutation redraws a choice.",
+        above=0,
+        most=1,
     )
     asynchronous: bool = option(
         False,
-        "A new candidate for every result instead of whole generations, so "
-        "that no worker waits for the slowest of one; evolution only. Other "
-        "candidates than without, the same for any number of workers.",
+        "Propose a new candidate for every result instead of whole "
+        "generations, so that no worker waits for the slowest one. Evolution "
+        "only. The candidates differ from those without this option, but not "
+        "with the number of workers.",
     )
     lag: int | None = option(
         None,
@@ -181,6 +209,8 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.time_limit is not None:
+            seconds_of(self.time_limit, "time_limit")
         if self.num_crossover + self.num_mutation > self.population:
             raise UserError(
                 "`crossover` and `mutation` together give at most a "
@@ -200,6 +230,13 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     def budget(self) -> int:
         """Evaluations of a whole search."""
         return self.population * self.generations
+
+    @property
+    def seconds_allowed(self) -> float:
+        """That one start of the search may take; infinite without a limit."""
+        if self.time_limit is None:
+            return math.inf
+        return seconds_of(self.time_limit, "time_limit")
 
     @property
     def num_crossover(self) -> int:
@@ -228,8 +265,12 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
 
     @property
     def num_random(self) -> int:
-        """Candidates that an asynchronous search begins with, all random."""
-        return min(max(self.population, self.most_under_way), self.budget)
+        """Candidates that an asynchronous search begins with, all random.
+
+        However few generations there are: with more, it goes on as if they
+        had been asked for at once.
+        """
+        return max(self.population, self.most_under_way)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -238,15 +279,16 @@ class LimitsTableOptions(Options):
 
     limits: tuple[str, ...] = option(
         (),
-        "Repeatable; a search under this limit, for example 'macs<=290e6', or "
-        "under several with a comma between them; besides the limits that "
-        "hold in every search.",
+        "Search under this limit, for example 'macs<=290e6', or under several"
+        " with a comma between them, besides the limits that hold in every "
+        "search. May be repeated.",
         repeated=True,
         effect=FREE,
     )
     baseline: tuple[str, ...] = option(
         (),
-        "Repeatable; a published network that `describe --list` prints.",
+        "A published network to compare with, by a name that `describe "
+        "--list` prints. May be repeated.",
         repeated=True,
         effect=FREE,
     )
@@ -276,8 +318,8 @@ class CorrelationOptions(ScoringOptions):
     )
     scored_images: int = option(
         0,
-        "Held-out images that an architecture is scored on, as many of every "
-        "class as can be, drawn with the seed; 0: all of them.",
+        "How many of the held-out images an architecture is scored on: about "
+        "as many of every class, drawn with the seed; 0: all of them.",
         least=0,
     )
     statistics: Literal["recalibrated", "shared"] = option(
@@ -289,7 +331,8 @@ class CorrelationOptions(ScoringOptions):
     )
     shared_paths: int = option(
         200,
-        "With statistics=shared: random paths, a training batch each.",
+        "With statistics=shared: number of random paths, each with one "
+        "training batch.",
         least=1,
     )
     top_k: tuple[str, ...] = option(
@@ -344,6 +387,6 @@ class TableOptions(Options):
     )
     accuracy_column: str | None = option(
         None,
-        "Column of the table to compare with; a wrong one lists those there "
-        "are.",
+        "Column of the table to compare with. A wrong name lists those that "
+        "there are.",
     )

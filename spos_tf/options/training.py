@@ -12,17 +12,19 @@ from spos_tf.options.fields import FREE, PLACE, Options, option
 class ImageOptions(Options):
     """How images become inputs of a network."""
 
-    seed: int = option(0, "Seed of everything random.", least=0, most=2**32 - 1)
+    seed: int = option(
+        0, "Seed of all random numbers.", least=0, most=2**32 - 1
+    )
     holdout_per_class: int | None = option(
         None,
-        "Training images a class that the weights never see: paths are "
-        "scored on them. If unset, 50 for a supernet, the supernet's own "
-        "number in a search, and 0 for a single network.",
+        "Training images of every class that are held out: the weights never "
+        "see them, and paths are scored on them. If unset, 50 for a supernet,"
+        " the supernet's own number in a search, and 0 for a single network.",
         least=0,
     )
     augmentation: Literal["imagenet", "cifar", "shift", "none"] | None = option(
         None,
-        "What is done to training images. imagenet: random resized crop, "
+        "Augmentation of training images. imagenet: random resized crop, "
         "colour jitter, flip. cifar: pad by 4, crop, flip. shift: pad by 1, "
         "crop. If unset, imagenet from 64 pixels on, cifar from 16, shift "
         "below.",
@@ -44,9 +46,9 @@ class WeightsOptions(Options):
 
     weights: Literal["averaged", "last"] | None = option(
         None,
-        "Which weights of the supernet are read. last: those of the last "
-        "step. averaged: their averages (average_every). If unset, averaged "
-        "where the training kept them, else last.",
+        "Which weights of the supernet to use. last: those of the last step. "
+        "averaged: their averages (average_every). If unset, averaged where "
+        "the training kept them, else last.",
     )
 
 
@@ -71,8 +73,11 @@ class TrainingOptions(ImageOptions):
     steps: int | None = option(
         None, "Training steps of the whole run.", least=1, from_recipe=True
     )
+    epochs: float | None = option(
+        None, "Passes over the training images, in place of steps.", above=0
+    )
     batch_size: int | None = option(
-        None, "Images a step, over all devices.", least=1, from_recipe=True
+        None, "Images of one step, over all devices.", least=1, from_recipe=True
     )
     learning_rate: float | None = option(
         None, "Highest learning rate.", least=0, from_recipe=True
@@ -87,8 +92,10 @@ class TrainingOptions(ImageOptions):
         least=0,
         from_recipe=True,
     )
-    warmup_steps: int = option(0, "Steps from zero to the peak.", least=0)
-    optimizer: str = option("sgd", "Name of any Keras optimizer.")
+    warmup_steps: int = option(
+        0, "Steps in which the rate rises from zero to its peak.", least=0
+    )
+    optimizer: str = option("sgd", "Name of a Keras optimizer.")
     optimizer_arguments: Mapping[str, Any] | None = option(
         None,
         "Further arguments of the optimizer as a JSON object, such as "
@@ -117,10 +124,10 @@ class TrainingOptions(ImageOptions):
     )
     distribution: Distribution | None = option(
         None,
-        "mirrored: all GPUs of this machine. multi_worker: the GPUs (without "
-        "any, the CPUs) of all hosts that TF_CONFIG names; started on each, "
-        "with a work_dir that all share. If unset, mirrored where there are "
-        "several GPUs.",
+        "mirrored: all GPUs of this machine. multi_worker: the GPUs (or, "
+        "without any, the CPUs) of all hosts that TF_CONFIG names; start the "
+        "command on each, with a work_dir that all share. If unset, mirrored "
+        "where there are several GPUs.",
     )
     batch_norm: Literal["replica", "synchronized"] = option(
         "replica",
@@ -128,26 +135,27 @@ class TrainingOptions(ImageOptions):
     )
     jit_compile: bool = option(
         False,
-        "Compiles the step with XLA; for GPUs and TPUs, on CPU it is slower. "
-        "A supernet with elastic widths then needs width_mode=mask. Paths "
-        "are drawn by XLA's generator: other ones than without, for a seed.",
+        "Compile the step with XLA. It is meant for GPUs and TPUs; on a CPU "
+        "it is slower. A supernet with elastic widths then needs "
+        "width_mode=mask. Paths are drawn by XLA's generator, so a seed gives"
+        " other paths than without.",
     )
     deterministic: bool = option(
         True,
-        "Bit-identical runs on CPU. On GPUs it costs speed, and some ops have "
-        "no deterministic form.",
+        "Make runs repeat bit for bit on a CPU. On GPUs it costs speed, and "
+        "some operations have no deterministic form.",
     )
     log_every: int = option(50, "Steps between reports.", least=1, effect=FREE)
     profile_steps: str | None = option(
         None,
-        "FROM:TO, for example 10:20: profiles these steps for TensorBoard.",
+        "FROM:TO, for example 10:20. Profile these steps for TensorBoard.",
         effect=FREE,
     )
     checkpoint_every: int = option(
         1000, "Steps between checkpoints.", least=1, effect=FREE
     )
     keep_checkpoints: int = option(
-        3, "How many of the newest checkpoints are kept.", least=1, effect=FREE
+        3, "How many of the newest checkpoints to keep.", least=1, effect=FREE
     )
     validate_every: int = option(
         5000, "Steps between validations; 0: never.", least=0, effect=FREE
@@ -161,6 +169,11 @@ class TrainingOptions(ImageOptions):
                 "`optimizer_arguments` has "
                 f"{(self.optimizer_arguments or {})['learning_rate']!r} too. "
                 "Leave it out there."
+            )
+        if self.steps is not None and self.epochs is not None:
+            raise UserError(
+                f"Give `steps` or `epochs`, not both; got {self.steps} and "
+                f"{self.epochs:g}."
             )
         if self.steps is not None and self.warmup_steps >= self.steps:
             raise UserError(
@@ -238,11 +251,11 @@ class SupernetOptions(TrainingOptions):
         Literal["uniform", "uniform_constraint", "strict_fairness"] | None
     ) = option(
         None,
-        "How paths are drawn. uniform: every option alike. "
-        "uniform_constraint: a cost range drawn uniformly, then a path inside "
-        "it (the paper's). strict_fairness: over m steps each of m options "
-        "once, each in an update of its own (the sampling of FairNAS alone: "
-        "FairNAS adds up the m gradients to one update).",
+        "How paths are drawn. uniform: every option is equally likely. "
+        "uniform_constraint: a cost range is drawn uniformly, then a path "
+        "inside it (the paper's). strict_fairness: over m steps each of m "
+        "options is drawn once, each in an update of its own (only the "
+        "sampling of FairNAS, which adds up the m gradients to one update).",
         belongs_to="algorithm",
         defaults={"single_path": "uniform_constraint"},
     )
@@ -253,28 +266,30 @@ class SupernetOptions(TrainingOptions):
     )
     constraint_ranges: str | None = option(
         None,
-        "FROM:TO:STEP, for example 290e6:360e6:10e6 (the official code's, and "
-        "the default for the MACs of shufflenet_blocks as in the paper); "
-        "otherwise 7 equal ranges between the 1st and 99th percentile of "
-        "random paths.",
+        "Cost ranges of sampler=uniform_constraint as FROM:TO:STEP, for "
+        "example 290e6:360e6:10e6, which is the official code's and the "
+        "default for the MACs of shufflenet_blocks as in the paper. The "
+        "default is otherwise 7 equal ranges between the 1st and 99th "
+        "percentile of random paths.",
         belongs_to="algorithm",
         defaults={"single_path": None},
     )
     untied: bool | None = option(
         None,
-        "Where several blocks share a choice, as the cells of nasbench201 do, "
-        "every block draws its own; a cell in which nothing reaches a node is "
-        "drawn anew. The supernet is searched with the shared choices all the "
-        "same. For sampler=uniform or strict_fairness (which draws none "
-        "anew).",
+        "Where several blocks share a choice, as the cells of nasbench201 do,"
+        " let every block draw its own option in training. The supernet is "
+        "searched with the shared choices all the same. With sampler=uniform,"
+        " a cell in which nothing reaches a node is drawn again; with "
+        "strict_fairness it is kept.",
         belongs_to="algorithm",
         defaults={"single_path": False},
     )
     initialization: Literal["independent", "aligned"] | None = option(
         None,
-        "independent: every option starts with weights of its own (official). "
-        "aligned: the options of a choice start alike, larger kernels as the "
-        "3x3 one with zeros around; learns faster where steps are few.",
+        "independent: every option starts with weights of its own (as in the "
+        "official code). aligned: the options of a choice start as the same "
+        "function, larger kernels as the 3x3 one with zeros around; this "
+        "learns faster where steps are few.",
         from_recipe=True,
     )
     validation_paths: int = option(
@@ -285,8 +300,8 @@ class SupernetOptions(TrainingOptions):
     )
     recalibration_images: int = option(
         20_000,
-        "Most training images that batch norm is recalibrated on for a "
-        "validation, as in the search.",
+        "How many training images, at most, batch norm is recalibrated on for"
+        " a validation, as in the search.",
         least=1,
         effect=FREE,
     )
@@ -299,13 +314,13 @@ class SupernetOptions(TrainingOptions):
     )
     width_mode: Literal["slice", "mask"] = option(
         "slice",
-        "How elastic widths are computed. slice: only the channels that are "
-        "taken are computed. mask: all are, and the others set to zero; "
-        "shapes are static, as jit_compile needs.",
+        "How elastic widths are computed. slice: only the channels in use are"
+        " computed. mask: all channels are computed and the others set to "
+        "zero; shapes are static then, as jit_compile needs.",
     )
     keep_rate: float | None = option(
         None,
-        "Probability that a branch is kept.",
+        "Probability with which a branch is kept.",
         above=0,
         most=1,
         belongs_to="algorithm",
@@ -340,7 +355,7 @@ class SupernetOptions(TrainingOptions):
     )
     architecture_every: int | None = option(
         None,
-        "Steps of the weights to one of the architecture parameters.",
+        "Steps of the weights for each step of the architecture parameters.",
         least=1,
         belongs_to="algorithm",
         defaults=dict.fromkeys(_LEARNED, 5),
@@ -434,21 +449,20 @@ class SubnetOptions(TrainingOptions):
 
     fit_macs: float | None = option(
         None,
-        "Scale all stage widths by one factor to the most multiply-adds at or "
-        "below this.",
+        "Scale all stage widths by one factor, to the largest network with at"
+        " most this many multiply-adds.",
         above=0,
     )
     quantize: Literal["int8"] | None = option(
         None,
-        "Trains with 8-bit quantizers of tfmot in the network; the export "
-        "then writes a full-integer TFLite file without representative "
-        "images.",
+        "Train with tfmot's 8-bit quantizers in the network. The export then "
+        "writes a TFLite file of integers without representative images.",
     )
     deploy_form: bool = option(
         False,
-        "Trains a network with bits as the integer files will compute it, "
-        "with the batch norm statistics of start_from; a tenth of the usual "
-        "learning rate is plenty.",
+        "Train a network with bits as the integer files will compute it, with"
+        " the batch norm statistics of start_from. A tenth of the usual "
+        "learning rate is enough.",
     )
     recalibration_images: int = option(
         20_000,
@@ -472,7 +486,7 @@ class StartOptions(WeightsOptions):
 
     search_name: str = option(
         "default",
-        "The search whose best.json is trained, where no network is named.",
+        "The search whose best.json is trained, if no network is named.",
     )
     inherit_from: str | None = option(
         None,
@@ -482,8 +496,8 @@ class StartOptions(WeightsOptions):
     start_from: str | None = option(
         None,
         "Name of a trained network of the same architecture in the same "
-        "work_dir whose weights this one starts with: with quantize usually "
-        "the network in float.",
+        "work_dir, with whose weights this one starts. With quantize it is "
+        "usually the network in float.",
     )
 
 

@@ -1,6 +1,6 @@
 """The loop of a search without generations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from spos_tf.evaluation.scorer import Scorer
@@ -14,7 +14,7 @@ from spos_tf.search.driver import (
 )
 from spos_tf.search.generations import Encoding
 from spos_tf.space import SearchSpace
-from spos_tf.space.candidate import ACCURACY, Candidate, Direction
+from spos_tf.space.candidate import ACCURACY, Candidate, Direction, best_of
 from spos_tf.space.record import Record
 
 
@@ -39,6 +39,7 @@ def run_asynchronous(
     metric: str = ACCURACY,
     direction: Direction = "max",
     on_candidate: OnCandidate | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Candidate:
     """Searches until the algorithm has nothing more to propose.
 
@@ -56,6 +57,7 @@ def run_asynchronous(
         direction: Whether more or less of it is better.
         on_candidate: Called with every candidate, `population`, and whether
             the record held it.
+        stop: See `run_search`.
 
     Returns:
         The best of everything evaluated; of equals the earliest.
@@ -95,6 +97,8 @@ def run_asynchronous(
         candidate = evaluated(waiting.pop(result.position), result)
         record.append(candidate)
         take_in(candidate, False)
+        if stop():
+            return best_of(record.candidates)
         ask_for_all()
     if waiting:
         raise ValueError(f"The scorer left out {len(waiting)} candidates.")

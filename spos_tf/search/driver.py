@@ -54,6 +54,7 @@ def run_search(
     metric: str = ACCURACY,
     direction: Direction = "max",
     on_candidate: OnCandidate | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Candidate:
     """Searches until the algorithm has nothing more to propose.
 
@@ -72,6 +73,8 @@ def run_search(
         direction: Whether more or less of it is better.
         on_candidate: Called with every candidate, the size of its generation
             and whether the record held it.
+        stop: Asked after every evaluation: whether to end now. The scorer is
+            then of no more use.
 
     Returns:
         The best of everything evaluated; of equals the earliest.
@@ -98,6 +101,8 @@ def run_search(
             record.append(candidate)
             if on_candidate:
                 on_candidate(candidate, len(proposals), False)
+            if stop():
+                return best_of(record.candidates)
         scored = [record.get(one.i) for one in proposals]
         generation = [one for one in scored if one is not None]
         algorithm.tell(encodings, [one.merit for one in generation])

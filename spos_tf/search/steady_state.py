@@ -62,6 +62,9 @@ class SteadyEvolution:
         self.options = options
         self.canonical = canonical
         self._proposals: list[Encoding] = []
+        # How many of them were asked for: those that it begins with are made
+        # at once, even if there are fewer generations.
+        self._asked = 0
         self._proposed: set[tuple[int, ...]] = set()
         # Results by number, and those that all earlier ones are there for.
         self._results: dict[int, float] = {}
@@ -71,6 +74,8 @@ class SteadyEvolution:
     @property
     def stopped_early(self) -> str:
         """Why the search ended before its budget; empty if it did not."""
+        if len(self._proposals) >= self.options.budget:
+            return ""
         return self._stopped_early
 
     def ask(self) -> list[tuple[int, Encoding]]:
@@ -80,14 +85,15 @@ class SteadyEvolution:
             Number and int32 `[num_choices]` of each; none while results are
             missing, or when the search is over.
         """
-        first = len(self._proposals)
+        first = self._asked
         end = min(
             self.options.budget,
             len(self._known) + self.options.most_under_way,
         )
         while len(self._proposals) < end and not self._stopped_early:
             self._propose()
-        return list(enumerate(self._proposals[first:], first))
+        self._asked = min(self.options.budget, len(self._proposals))
+        return list(enumerate(self._proposals[first : self._asked], first))
 
     def tell(self, i: int, score: float) -> None:
         """Takes the result of candidate `i`, in any order.
@@ -96,7 +102,7 @@ class SteadyEvolution:
             ValueError: It was not asked for, or is known.
             UserError: The score is not a finite number.
         """
-        if not 0 <= i < len(self._proposals) or i in self._results:
+        if not 0 <= i < self._asked or i in self._results:
             raise ValueError(f"tell() takes each candidate once; got {i}.")
         if not np.isfinite(score):
             raise UserError(

@@ -186,7 +186,7 @@ def _whole_lines(path: str | pathlib.Path, text: bytes) -> bytes:
     rest = text[len(whole) :]
     if rest[: len(_LINE_START)] != _LINE_START[: len(rest)]:
         raise UserError(
-            f"A record has one candidate a line; {str(path)!r} ends with "
+            f"Every line of a record is a candidate; {str(path)!r} ends with "
             "something else. Give another path or move the file away."
         )
     return whole
@@ -202,8 +202,8 @@ def _parse(path: str | pathlib.Path, text: bytes) -> list[Candidate]:
                 raise ValueError(f"candidate {one.i} is there already")
         except ValueError as error:
             raise UserError(
-                f"A record has one candidate a line; line {number} of "
-                f"{str(path)!r} is none: {error}. Restore the file or move "
+                f"Every line of a record is a candidate; line {number} of "
+                f"{str(path)!r} is not: {error}. Restore the file or move "
                 "it away."
             ) from None
         candidates[one.i] = one

@@ -201,8 +201,8 @@ class SearchSpace:
         unknown = [name for name in chosen if name not in set(names)]
         if missing or unknown:
             raise UserError(
-                f"An architecture of space {self.name!r} settles each of its "
-                f"{self.num_choices} choices and nothing else; "
+                f"An architecture of space {self.name!r} has an option for "
+                f"each of its {self.num_choices} choices and nothing else; "
                 f"missing: {missing[:3] or 'none'}, "
                 f"unknown: {unknown[:3] or 'none'}."
             )

@@ -21,6 +21,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "search_space": (str, "a text"),
     "space_arguments": (dict, "an object"),
     "pins": (dict, "an object"),
+    "class_names": (list, "a list"),
     "steps": (int, "a whole number"),
 }
 

@@ -76,6 +76,20 @@ def test_every_kind_gives_the_same_table(write, tmp_path):
     assert len(found.columns) == 1 + 2 * len(COLUMNS) + 2
 
 
+def test_the_size_space_is_refused(tmp_path, monkeypatch):
+    sizes = ["64:64:64:64:64", "8:16:24:32:40", "8:8:8:8:8"]
+    monkeypatch.setattr(official_files, "TEXTS", sizes)
+    file = write_compressed(tmp_path / "NATS-sss.pickle.pbz2", whole())
+    folder = write_folder(tmp_path / "NATS-sss-v1_0-50262-simple")
+    for source in (file, folder):
+        with pytest.raises(UserError) as caught:
+            converted(source)
+        said = str(caught.value)
+        assert "The topology space (tss) is read" in said
+        assert "'64:64:64:64:64' and is of the size space" in said
+        assert repr(str(source)) in said and "\n" not in said
+
+
 def test_what_some_architectures_lack_is_said(tmp_path):
     data = whole(indexes=(0, 2))
     less = data["arch2infos"][2]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spos_tf.analysis.read_outs import (
+    additive_fit,
     compare_read_outs,
     levels,
     own_fit,
@@ -89,6 +90,12 @@ def test_options_that_do_not_occur_are_no_matter():
     some = ALL[(ALL[:, 0] != 1) & (ALL[:, 1] == 2)]
     goal = GAINS[np.arange(6), some].sum(axis=1)
     assert own_fit(some, goal) == pytest.approx(goal, abs=1e-9)
+
+
+def test_a_fit_of_some_predicts_the_others():
+    some = np.random.default_rng(0).permutation(len(ALL))[:60]
+    found = additive_fit(ALL[some], TRUTH[some], ALL)
+    assert found == pytest.approx(TRUTH, abs=1e-6)
 
 
 def test_a_mean_rank_is_better_than_each():

@@ -4,6 +4,7 @@ import itertools
 import json
 
 import hypothesis
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ from layer_count import count_layers
 from spos_tf.cost.description import describe
 from spos_tf.cost.table import cost_names, cost_table
 from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.export.channel_split import with_channel_split
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
 from spos_tf.space import Architecture
@@ -162,6 +164,22 @@ def test_a_description_shows_the_choices_of_every_slot(blueprint):
         (name.rpartition(".")[2], choices[name].options, chosen[name])
         for name in read
     ]
+
+
+def test_no_feature_of_a_file_has_more_than_four_dimensions(
+    blueprint, covering
+):
+    """As TFLite gets them: accelerators leave what has more to the CPU."""
+    for encoding in covering:
+        network = with_channel_split(
+            build_subnet(blueprint, encoding), "transposed"
+        )
+        ranks = {
+            len(one.shape)
+            for operation in network.operations
+            for one in keras.tree.flatten(operation.output)
+        }
+        assert max(ranks) == 4
 
 
 def test_the_table_equals_a_count_over_the_layers(blueprint):

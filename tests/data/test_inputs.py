@@ -142,6 +142,15 @@ def test_a_folder_that_moved_is_the_same(tmp_path, arrays):
 # tf.data
 
 
+def test_how_many_images_there_are(arrays):
+    assert given(arrays).count == 23
+    # Up to a last batch that is not full.
+    assert given(in_batches(arrays)).count == 24
+    assert given(in_batches(arrays).repeat()).count is None
+    unknown = in_batches(arrays).filter(lambda images, labels: True)
+    assert given(unknown).count is None
+
+
 @pytest.mark.parametrize("form", ["integers", "one-hot", "binary"])
 def test_labels_of_a_dataset(arrays, form):
     images, labels = arrays

@@ -11,8 +11,10 @@ import warnings
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 import tensorflow as tf
+from packaging.version import Version
 from PIL import Image, ImageOps
 
 from spos_tf.data.decoding import decode, is_plain
@@ -97,9 +99,16 @@ def test_every_mode_of_every_format(kind):
             data = written(of_mode(mode), kind, **way)
         except (OSError, ValueError, RuntimeError):
             continue  # The format has no such pixels.
+        try:
+            expected = pillows(data)
+        except OSError:
+            # Releases before 12 do not read what they wrote.
+            with pytest.raises(UNREADABLE):
+                ours(data)
+            continue
         lossy = b"JFIF" in data or b"\xff\xd8\xff" in data
-        assert_same(ours(data), pillows(data), _JPEG if lossy else 0)
-        np.testing.assert_array_equal(upright_pixels(data), pillows(data))
+        assert_same(ours(data), expected, _JPEG if lossy else 0)
+        np.testing.assert_array_equal(upright_pixels(data), expected)
         assert head_fault(data[:HEAD_BYTES]) is None
         read += 1
     assert read >= 5
@@ -291,7 +300,11 @@ def test_xmp_turns_a_picture_too():
     name = b"http://ns.adobe.com/xap/1.0/\0"
     size = struct.pack(">H", 2 + len(name + xmp))
     data = plain[:2] + b"\xff\xe1" + size + name + xmp + plain[2:]
-    assert_same(ours(data), np.rot90(pillows(plain), -1), _JPEG)
+    # Earlier releases of Pillow do not look there.
+    expected = transposed(data)
+    if Version(PIL.__version__) >= Version("12"):
+        assert expected.shape[:2] == (WIDTH, HEIGHT)
+    assert_same(ours(data), expected, _JPEG)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

@@ -289,5 +289,5 @@ def test_all_broken_images_are_named_at_once(file_split, tmp_path):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     # What can be seen without decoding.
-    assert [one.index for one in bad_heads(broken)] == [0, 3, 10]
+    assert [one.place for one in bad_heads(broken)] == [0, 3, 10]
     assert bad_heads(file_split) == []

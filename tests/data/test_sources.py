@@ -133,7 +133,7 @@ def names_of(split, root):
 def copy_image(class_folder, name):
     target = class_folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(class_folder / "ant" / "00.PNG", target)
+    shutil.copy(class_folder / "Bee" / "00.PNG", target)
 
 
 def test_folders_in_the_folder_of_a_class_are_looked_into(class_folder):
@@ -259,3 +259,19 @@ def test_names_that_are_no_utf_8(class_folder):
 def test_addresses_are_no_folders(arguments):
     with pytest.raises(UserError, match="is a path of this machine; got"):
         load_source(**arguments)
+
+
+def test_names_that_mean_something_to_programs(class_folder, tmp_path):
+    special = "a [b]{c}*?#%s\\'\"$x_ ünï"
+    (class_folder / "ant").rename(class_folder / special)
+    copy = class_folder / special / f"{special}.png"
+    shutil.copy(class_folder / special / "00.PNG", copy)
+    root = tmp_path / special
+    class_folder.rename(root)
+    source = load_source(f"folder:{root}", test_fraction=0.3)
+    assert special in source.class_names
+    assert len(source.train) + len(source.test) == 61
+    options = PreprocessingOptions(image_size=4, augmentation="none")
+    for split in (source.train, source.test):
+        images, _ = evaluation_arrays(split, options)
+        assert len(images) == len(split)

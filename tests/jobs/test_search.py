@@ -20,7 +20,10 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import LocalScorer
 from spos_tf.jobs import scoring
+from spos_tf.jobs import search as search_job
+from spos_tf.jobs.report import write_report
 from spos_tf.jobs.search import search_supernet
+from spos_tf.jobs.search_limits import search_limits
 from spos_tf.options import SearchOptions
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import best_of, same_record
@@ -162,6 +165,90 @@ def test_a_killed_search_is_resumed_and_best_json_is_never_behind(
     assert same_record(found.candidates, whole[1].candidates)
     again = search(supernet, tmp_path)
     assert again.candidates == found.candidates
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"strategy": "random"},
+        {"strategy": "nsga2"},
+        {"asynchronous": True, "lag": 3},
+        {"asynchronous": True, "lag": 7},
+    ],
+    ids=str,
+)
+def test_more_generations_go_on_as_if_asked_for_at_once(
+    quick, supernet, tmp_path, kind
+):
+    if kind.get("strategy") == "nsga2":
+        pytest.importorskip("pymoo", reason="the extra [nsga2] is missing")
+    options = dataclasses.replace(OPTIONS, **kind)
+    at_once = search(supernet, tmp_path / "at_once", options)
+    for generations in (1, 2, 3):
+        part = dataclasses.replace(options, generations=generations)
+        found = search(supernet, tmp_path / "parts", part)
+        assert len(found.candidates) == 4 * generations
+        assert found.best.score == best_of(found.candidates).score
+    assert same_record(found.candidates, at_once.candidates)
+    for name in ("best.json", "front.json", "scored_with.json"):
+        files = [(one.folder / name) for one in (at_once, found)]
+        assert files[0].exists() == files[1].exists()
+        if files[0].exists():
+            assert files[0].read_bytes() == files[1].read_bytes()
+    fewer = dataclasses.replace(options, generations=2)
+    with pytest.raises(UserError, match="`generations=3` or more"):
+        search(supernet, tmp_path / "parts", fewer)
+
+
+@pytest.mark.parametrize("kind", [{}, {"asynchronous": True, "lag": 3}])
+def test_a_time_limit_ends_a_search_that_can_go_on(
+    quick, supernet, tmp_path, caplog, kind
+):
+    options = dataclasses.replace(OPTIONS, **kind)
+    whole = search(supernet, tmp_path / "whole", options)
+    # Over at once: every start adds one evaluation.
+    hurried = dataclasses.replace(options, time_limit="0.001s")
+    for count in range(1, 13):
+        with caplog.at_level("INFO", "spos_tf"):
+            found = search(supernet, tmp_path / "parts", hurried)
+        assert len(found.candidates) == count
+        assert found.best.score == best_of(found.candidates).score
+        said = f"`time_limit=0.001s` is over after {count} of 12 evaluations"
+        assert (said in caplog.text) is (count < 12)
+        assert Architecture.read(found.folder / "best.json").choices == (
+            found.best.architecture.choices
+        )
+        assert len(read_record(found.folder / "record.jsonl")) == count
+        assert (found.folder / "search.png").stat().st_size > 1000
+        if count == 6:
+            page = write_report(tmp_path / "parts")
+            assert "damaged" not in page.read_text("utf-8")
+    assert same_record(found.candidates, whole.candidates)
+    with pytest.raises(UserError, match="`time_limit` ends one search"):
+        search_limits(supernet, ["macs<=90e3"], options=hurried, **GIVEN)
+
+
+def test_pictures_are_drawn_while_a_search_goes_on(
+    quick, supernet, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(search_job, "_DRAWN_EVERY", 0.0)
+    append = Record.append
+
+    class Killed(BaseException):
+        pass
+
+    def append_or_die(self, candidate):
+        if len(self) == 5:
+            raise Killed
+        append(self, candidate)
+
+    monkeypatch.setattr(Record, "append", append_or_die)
+    with pytest.raises(Killed):
+        search(supernet, tmp_path)
+    folder = tmp_path / "search" / "default"
+    assert (folder / "search.png").stat().st_size > 1000
+    assert (folder / "best.json").exists()
 
 
 def test_other_searches_take_known_scores(whole, quick, supernet):

@@ -4,6 +4,9 @@ import pytest
 
 from reference_networks import assert_block_by_block, assert_counts
 from spos_tf.errors import UserError
+from spos_tf.export.tflite import write_tflite, write_tflite_source
+from spos_tf.export.tflite_operations import most_dimensions
+from spos_tf.networks.subnet import build_subnet
 from spos_tf.spaces import build_blueprint
 
 OPTIONS = (
@@ -82,3 +85,21 @@ def test_an_illegal_skip_and_odd_widths_are_refused():
         build_blueprint("fbnet", preset="demo", stage_widths=[8, 15])
     with pytest.raises(UserError, match="no argument 'first_width'"):
         build_blueprint("fbnet", first_width=8)
+
+
+def test_grouped_blocks_keep_four_dimensions_in_tflite(tmp_path):
+    """Delegates of GPUs and NPUs leave what has more to the CPU."""
+    blueprint = build_blueprint(
+        "fbnet",
+        preset="demo",
+        stage_widths=[12],
+        stage_repeats=[2],
+        stage_strides=[2],
+        last_width=16,
+    )
+    options = blueprint.search_space.choices[0].options
+    encoding = [options.index("k3e1g2"), options.index("k5e1g2")]
+    source, file = tmp_path / "source", tmp_path / "model.tflite"
+    write_tflite_source(build_subnet(blueprint, encoding), source)
+    write_tflite(source, file, "float32")
+    assert most_dimensions(file.read_bytes()) == 4

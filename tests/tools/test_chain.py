@@ -55,6 +55,12 @@ print(json.dumps({
 """
 
 
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory):
+    """One for all tests here, of a name that means something to programs."""
+    return tmp_path_factory.mktemp("work_dir") / "a [b]{c}*?#%s\\'\"$x_ ünï"
+
+
 @pytest.fixture
 def supernet(work_dir, tool):
     folder = work_dir / "supernet" / "default"

@@ -1,7 +1,6 @@
 """docs/custom_space.md, as it stands there: its file and its commands."""
 
 import json
-import pathlib
 import re
 import shlex
 
@@ -35,10 +34,8 @@ def ran(work_dir, run_tool):
         (code,) = blocks("python")
         (work_dir / "my_space.py").write_text(code, "utf-8")
         said = {}
-        for python, tool, *flags in commands():
-            assert python == "python"
-            name = pathlib.PurePath(tool).stem
-            assert tool == f"tools/{name}.py"
+        for spos, name, *flags in commands():
+            assert spos == "spos"
             here = [flag.replace("=runs/", f"={work_dir}/") for flag in flags]
             result = run_tool(name, *here)
             assert result.returncode == 0, result.stderr

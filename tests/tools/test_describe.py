@@ -7,9 +7,12 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from source_tree import REPO
+from spos_tf.cost.table import cost_table
+from spos_tf.spaces import build_blueprint
 
 PAPER = (2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)
 OFFICIAL = (0, 0, 3, 1, 1, 1, 0, 0, 2, 0, 2, 1, 1, 0, 2, 0, 2, 1, 3, 2)
@@ -24,6 +27,7 @@ FIELDS = [
     "params",
     "params_without_bn",
     "bit_ops",
+    "ranges",
     "slots",
 ]
 
@@ -121,6 +125,28 @@ def test_a_space_without_an_encoding():
     assert slot["output_shape"] == [4, 4, 36]
 
 
+def test_what_the_networks_of_a_space_cost():
+    blueprint = build_blueprint("shufflenet_blocks", preset="demo")
+    every = np.array([*itertools.product(range(4), repeat=5)], np.int32)
+    ranges = described("--preset=demo")["ranges"]
+    assert sorted(ranges) == ["macs", "params"]
+    for name, found in ranges.items():
+        costs = np.sort(cost_table(blueprint, name)(every))
+        assert (found["least"], found["most"]) == (costs[0], costs[-1])
+        assert found["median"] in costs
+        # Of 10,000 random ones: between the 48th and the 52nd percentile.
+        below, above = np.percentile(costs, (48, 52))
+        assert below <= found["median"] <= above
+    assert described(f"--encoding={text(PAPER)}")["ranges"] is None
+    lines = describe("--preset=demo").stdout.splitlines()
+    macs = " ".join(lines[4].split())
+    assert macs == "macs " + " ".join(
+        f"{ranges['macs'][end]:,}" for end in ("least", "median", "most")
+    )
+    bits = described("--search_space=resnet18_bits")["ranges"]["bit_ops"]
+    assert bits["least"] < bits["median"] < bits["most"]
+
+
 def test_an_architecture_file_brings_its_arguments(tmp_path):
     encoding = [0, 1, 2, 3, 0]
     by_flags = described(
@@ -157,10 +183,14 @@ def test_the_list():
 
 def test_the_table():
     result = describe(f"--encoding={text(PAPER)}")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0
+    assert "Next: python tools/train_subnet.py --dataset=" in result.stderr
+    assert result.stderr.count("\n") == 1
     for expected in ("322,918,720", "3,558,464", "3,529,312", "stage4.block4"):
         assert expected in result.stdout
-    assert describe("--preset=demo").returncode == 0
+    space = describe("--preset=demo")
+    assert space.returncode == 0
+    assert space.stderr.endswith(" --work_dir=DIR --preset=demo\n")
 
 
 def architecture(**changes):

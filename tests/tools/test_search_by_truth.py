@@ -34,9 +34,9 @@ SETTINGS = {
 }
 
 
-def program(*flags):
+def program(*flags, name="search_by_truth"):
     return subprocess.run(
-        [sys.executable, "benchmarks/search_by_truth.py", *flags],
+        [sys.executable, f"benchmarks/{name}.py", *flags],
         cwd=REPO,
         capture_output=True,
         text=True,
@@ -144,6 +144,31 @@ def test_widths_of_a_part_of_a_table(tmp_path):
     assert mean["evolution"] > mean["random networks"]
     assert one["means"]["ten widest"]["count"] == 10
     assert "uniform" in one["lead"]
+
+
+def test_without_a_supernet(tmp_path):
+    """An additive truth is found by an additive model of few trainings."""
+    table = tmp_path / "table.npz"
+    noise = np.random.default_rng(0).normal(0, 0.5, (len(TRUTH), 3))
+    trained = TRUTH[:, None] + noise
+    np.savez(table, encodings=NETWORKS, exact=TRUTH[:, None] + [0, 0, 0])
+    done = program(
+        *("--search_space=nas_bench_macro", f"--table={table}"),
+        *("--trainings=exact", "--networks=200", "--draws=2"),
+        name="without_supernet",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3969 networks, 3 trainings" in done.stdout
+    assert "tau between two trainings: 1.000" in done.stdout
+    assert "200 trained networks: tau 1.000" in done.stdout
+    np.savez(table, encodings=NETWORKS, noisy=trained)
+    done = program(
+        *("--search_space=nas_bench_macro", f"--table={table}"),
+        *("--trainings=noisy", "--networks=200", "--draws=2"),
+        name="without_supernet",
+    )
+    (line,) = [one for one in done.stdout.splitlines() if "between" in one]
+    assert 0.5 < float(line.rpartition(" ")[2]) < 0.95
 
 
 def test_a_search_of_the_smaller_supernet_proposes_the_same():

@@ -1,0 +1,106 @@
+"""From a folder of pictures to a file, with nothing said but where it is."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spos_tf.cli.program import find_command, given_by
+from spos_tf.data.sources import folder
+from spos_tf.errors import UserError
+from spos_tf.jobs import planning
+from spos_tf.jobs.planning import plan_supernet
+from spos_tf.jobs.train_supernet import train_supernet
+
+
+def write(root, count=40, side=12):
+    rng = np.random.default_rng(0)
+    for name, colour in (("red", (250, 30, 30)), ("blue", (30, 30, 250))):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            image = rng.integers(-30, 30, (side, side + 3, 3)) + colour
+            encoded = tf.io.encode_png(np.clip(image, 0, 255).astype(np.uint8))
+            (root / name / f"{number}.png").write_bytes(encoded.numpy())
+    return root
+
+
+def test_the_pace_is_measured(tmp_path):
+    plan = plan_supernet(folder(write(tmp_path / "photos")))
+    assert plan.blueprint.image_size == 8
+    assert plan.blueprint.space_arguments["preset"] == "demo"
+    # 300 passes of a tiny network fit into an hour.
+    count = len(plan.train.load().train) - 2 * plan.options.holdout_per_class
+    steps, batch = (plan.recipe.values[n] for n in ("steps", "batch_size"))
+    assert batch == count // 4 and steps == math.ceil(300 * count / batch)
+    broken = tmp_path / "broken" / "one"
+    broken.mkdir(parents=True)
+    (broken / "a.png").write_text("not an image")
+    (broken / "b.png").write_text("not an image")
+    with pytest.raises(UserError, match="can be read"):
+        plan_supernet(folder(tmp_path / "broken", test_fraction=0.5))
+
+
+def call(name, *typed):
+    command = find_command(name)
+    return command.main(given_by(command, typed))
+
+
+def test_four_commands_from_a_folder_to_a_file(tmp_path, monkeypatch, caplog):
+    """Nothing but the folder, the work_dir and a limit is said."""
+    monkeypatch.setattr(planning, "_MOST_EPOCHS", 2)
+    photos, work_dir = write(tmp_path / "photos"), tmp_path / "runs"
+    place = f"--work_dir={work_dir}"
+    caplog.set_level("INFO", "spos_tf")
+    following = call("train_supernet", f"--dataset=folder:{photos}", place)
+    assert "image_size=8: the short side" in caplog.text
+    assert following.startswith(f"spos search {place} --max_macs=0.1")
+    assert following.endswith("e6 --time_limit=30m")
+    run = json.loads((work_dir / "supernet/default/run.json").read_text())
+    assert run["recipe"]["name"] == "planned"
+    assert run["options"]["test_fraction"] == 0.2
+    assert run["options"]["space_arguments"]["num_classes"] == 2
+    # Once more: what was picked stays, whatever would be picked now.
+    monkeypatch.setattr(planning, "_MOST_EPOCHS", 5)
+    call("train_supernet", f"--dataset=folder:{photos}", place)
+
+    limit = following.partition("--max_macs=")[2].split()[0]
+    following = call(
+        "search",
+        place,
+        f"--max_macs={limit}",
+        "--population=2",
+        "--generations=1",
+    )
+    assert following == f"spos train_subnet {place}"
+    run = json.loads((work_dir / "search/default/run.json").read_text())
+    assert run["options"]["recalibration_images"] == 2_000
+
+    following = call("train_subnet", place)
+    assert following == f"spos export {place}"
+    run = json.loads((work_dir / "subnet/default/run.json").read_text())
+    assert run["recipe"]["name"] == "planned"
+    assert run["recipe"]["values"]["steps"] < 100
+    call("train_subnet", place)
+
+    following = call("export", place, "--formats=tflite")
+    assert following == f"spos report {place}"
+    labels = json.loads((work_dir / "export/default/labels.json").read_text())
+    assert labels == ["blue", "red"]
+    assert (work_dir / "export/default/model.tflite").exists()
+    assert call("report", place).endswith("report.html in a browser")
+
+
+def test_a_plan_from_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "_MOST_EPOCHS", 1)
+    plan = plan_supernet(folder(write(tmp_path / "photos")))
+    trained = train_supernet(
+        plan.blueprint,
+        plan.train,
+        work_dir=tmp_path / "runs",
+        options=dataclasses.replace(plan.options, validate_every=0),
+        recipe=plan.recipe,
+    )
+    assert trained.step == plan.recipe.values["steps"] < 10
