@@ -23,7 +23,7 @@ SPACE = {
     "num_classes": 4,
 }
 # Checkpoints of the training: of few steps, and of many.
-HALF, WHOLE = 15, 60
+HALF, WHOLE = 15, 90
 PER_CLASS = 150
 OPTIONS = SearchOptions(
     strategy="random",
@@ -95,8 +95,8 @@ def test_a_supernet_at_chance_is_called_so(supernet, tmp_path):
     assert trust.confirmed.low < 0 < trust.confirmed.high
     if trust.reliability.value < 0.5:
         assert "cannot tell these networks apart" in trust.lines[0]
-    # 60 steps of 32 images, a quarter of them for each option.
-    assert "each option has seen 480 images; 300,000 are" in trust.lines[0]
+    # 90 steps of 32 images, a quarter of them for each option.
+    assert "each option has seen 720 images; 300,000 are" in trust.lines[0]
 
 
 def test_training_is_seen_in_the_figures(supernet, found):
