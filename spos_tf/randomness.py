@@ -50,6 +50,9 @@ class Purpose(enum.IntEnum):
     SEARCH = 22
     # Which half of the search images an image is in.
     HALVES = 23
+    # Random networks beside a winner, and the bootstrap of their difference.
+    CONFIRMATION = 24
+    CONFIRMATION_RESAMPLES = 25
 
 
 def derive_seed(seed: int, purpose: Purpose, index: int = 0) -> int:

@@ -113,6 +113,7 @@ def write_search(folder, blueprint, *, strategy, seed, count=60):
         folder / "best.json",
         blueprint.architecture(winner.encoding),
         winner,
+        trust_in_words=["The scores are made up (reliability 0.26)."],
         measured={
             "runtime": "tflite",
             "threads": 1,
@@ -186,6 +187,12 @@ def write_work_dir(folder, preset="demo", name="winner"):
             "accuracy_column": "acc",
             "kendall": {"tau": 0.625, "low": 0.5, "high": 0.75},
             "spearman": 0.8125,
+            "reliability": {
+                "value": 0.25,
+                "low": 0.125,
+                "high": 0.5,
+                "candidates": 60,
+            },
             "top": [{"asked": "10", "k": 10, "recall": 0.4, "by_chance": 0.2}],
             "regret": 0.5,
             "baselines": {"macs": {"tau": 0.25}},

@@ -118,7 +118,8 @@ def test_a_memory_of_scores(tmp_path):
             other.put(encoding, Measured(1 - score))
         again = ScoreMemo(path, "accuracy", part)
         assert {key: again.get(key) for key in scores} == {
-            key: (score, (score, 1 - score)) for key, score in scores.items()
+            key: Measured(score, (score, 1 - score))
+            for key, score in scores.items()
         }
 
     run()

@@ -63,7 +63,7 @@ def main(given: Given) -> str:
             blueprint, options=options, export_parts=files.export_parts
         )
         print(f"{manifest}; measure with {manifest.parent}/measure_parts.py")
-        return
+        return f"python {manifest.parent}/measure_parts.py on the device"
     if files.output is None:
         raise UserError("`output` or `export_parts` is required. Try --help.")
     output = pathlib.Path(files.output)

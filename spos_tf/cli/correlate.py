@@ -66,7 +66,8 @@ def main(given: Given) -> str:
     result = found.correlation
     print(
         f"{result.num_architectures} architectures, {table.accuracy_column}, "
-        f"step {max(found.by_step)}, {options.statistics} statistics: {result}"
+        f"step {max(found.by_step)}, {options.statistics} statistics: "
+        f"{result}, reliability {found.reliability}"
     )
     return command_line("report", work_dir=run.work_dir)
 

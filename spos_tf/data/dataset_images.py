@@ -300,13 +300,20 @@ class DatasetImages:
             items, classes = items[order], classes[order]
         return Split(items, classes.astype(np.int32), "pixels", self._argument)
 
-    def hold_out(self, count: int) -> "tuple[DatasetImages, DatasetImages]":
+    def confirmation_count(self, holdout_per_class: int) -> int:
+        """None: nothing can be kept back."""
+        del holdout_per_class
+        return 0
+
+    def hold_out(
+        self, count: int, argument: str = "holdout_per_class"
+    ) -> "tuple[DatasetImages, DatasetImages]":
         """Refuses: the set changes its order.
 
         Raises:
             UserError: Always.
         """
-        del count
+        del count, argument
         raise UserError(
             f"From a tf.data.Dataset as `{self._argument}` no images can be "
             "kept back to score paths on, since it may change its order. Give "

@@ -28,6 +28,7 @@ from spos_tf.data.reading import (
 )
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
+    confirmation_count,
     hold_out,
     input_fingerprint,
     random_subset,
@@ -69,12 +70,22 @@ class Images(Protocol):
         """A random subset; all images where there are fewer."""
         ...
 
-    def hold_out(self, count: int) -> "tuple[Images, Images]":
+    def hold_out(
+        self, count: int, argument: str = "holdout_per_class"
+    ) -> "tuple[Images, Images]":
         """The images without `count` of every class, and these.
+
+        Args:
+            count: Images of a class.
+            argument: What messages call the count.
 
         Raises:
             UserError: A class has not so many, or nothing can be kept back.
         """
+        ...
+
+    def confirmation_count(self, holdout_per_class: int) -> int:
+        """Images of a class to confirm a winner on; see `splits`."""
         ...
 
     def fingerprint(self) -> str:
@@ -185,12 +196,20 @@ class SplitImages:
         del preprocessing
         return random_subset(self.split, min(count, len(self.split)), seed)
 
-    def hold_out(self, count: int) -> "tuple[SplitImages, SplitImages]":
+    def confirmation_count(self, holdout_per_class: int) -> int:
+        """See `Images`."""
+        return confirmation_count(
+            self.split, self._num_classes, holdout_per_class
+        )
+
+    def hold_out(
+        self, count: int, argument: str = "holdout_per_class"
+    ) -> "tuple[SplitImages, SplitImages]":
         """See `Images`."""
         names = self.class_names or _numbers(self._num_classes)
         left, held = (
             SplitImages(part, self._num_classes, self.class_names, self._name)
-            for part in hold_out(self.split, names, self._name, count)
+            for part in hold_out(self.split, names, self._name, count, argument)
         )
         return left, held
 
@@ -241,11 +260,10 @@ def images_of(
     if isinstance(given, tf.data.Dataset):
         return _of_dataset(given, argument, num_classes, names, aligned)
     if isinstance(given, tuple | list) and len(given) == 2:
-        split = array_split(*given, argument=argument)
-        check_labels(split.labels, num_classes, argument)
+        arrays = array_split(*given, argument=argument)
+        check_labels(arrays.labels, num_classes, argument)
         order = aligned.order(names, f"`{argument}`")
-        if order is not None:
-            split = relabelled(split, order)
+        split = arrays if order is None else relabelled(arrays, order)
         return SplitImages(split, num_classes, aligned.names(names), argument)
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "

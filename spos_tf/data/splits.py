@@ -21,6 +21,8 @@ from spos_tf.errors import UserError
 SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
 
 _SCAN_BATCH = 1024
+# Images of a class that confirm a winner, where nobody says how many.
+_MOST_CONFIRMATION = 50
 # Of the draw of test images: the same in every run, whatever its seed.
 _FRACTION_SEED = 0
 
@@ -103,7 +105,11 @@ def carve(source: Source, *, holdout_per_class: int) -> Splits:
 
 
 def hold_out(
-    train: AnySplit, class_names: Sequence[str], name: str, count: int
+    train: AnySplit,
+    class_names: Sequence[str],
+    name: str,
+    count: int,
+    argument: str = "holdout_per_class",
 ) -> tuple[AnySplit, AnySplit]:
     """Splits the first `count` images of every class off; see `carve`.
 
@@ -112,6 +118,7 @@ def hold_out(
         class_names: In the order of the labels.
         name: What messages call the data set.
         count: Images of every class; 0 splits none off.
+        argument: What messages call the count.
 
     Returns:
         What is left, and the images that were split off.
@@ -121,27 +128,49 @@ def hold_out(
     """
     if count < 0:
         raise UserError(
-            f"`holdout_per_class` is at least 0; got {count}. Give the number "
-            "of search images a class."
+            f"`{argument}` is at least 0; got {count}. Give the number of "
+            "images a class."
         )
     if count == 0:
         held = np.zeros(0, np.int64)
     elif isinstance(train, Split):
-        held = _first_of_each_class(train, class_names, name, count)
+        held = _first_of_each_class(train, class_names, name, count, argument)
     else:
-        held = _first_in_stream(train, class_names, name, count)
+        held = _first_in_stream(train, class_names, name, count, argument)
     keep = np.ones(len(train), bool)
     keep[held] = False
     remaining = np.flatnonzero(keep)
     if not len(remaining):
         raise UserError(
             f"Holding out {count} images of every class leaves none of the "
-            f"{len(train)} of '{name}' to train on. Lower "
-            "`holdout_per_class`."
+            f"{len(train)} of '{name}' to train on. Lower `{argument}`."
         )
     # Nothing held out: no copy of the training images.
     left = train.select(remaining, "train") if len(held) else train
     return left, train.select(held, "search")
+
+
+def confirmation_count(
+    train: AnySplit, num_classes: int, holdout_per_class: int
+) -> int:
+    """Images of every class that are kept back to confirm a winner on.
+
+    At most 50, and a tenth of the class; none where less than half of the
+    class would be left to train on. The smallest class decides; of a stream,
+    whose labels nobody has read, the mean size of a class.
+
+    Args:
+        train: All training images.
+        num_classes: Of the labels.
+        holdout_per_class: Images that are kept back for the search.
+    """
+    if isinstance(train, Split):
+        size = int(np.bincount(train.labels, minlength=num_classes).min())
+    else:
+        size = len(train) // num_classes
+    count = min(_MOST_CONFIRMATION, size // 10)
+    left = size - holdout_per_class - count
+    return count if 2 * left >= size else 0
 
 
 def take_fraction(
@@ -211,10 +240,14 @@ def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
 
 
 def _first_of_each_class(
-    split: Split, class_names: Sequence[str], name: str, count: int
+    split: Split,
+    class_names: Sequence[str],
+    name: str,
+    count: int,
+    argument: str,
 ) -> np.ndarray:
     counts = np.bincount(split.labels, minlength=len(class_names))
-    _check_counts(counts, class_names, name, count)
+    _check_counts(counts, class_names, name, count, argument)
     by_class = [
         np.flatnonzero(split.labels == label)[:count]
         for label in range(len(class_names))
@@ -223,7 +256,11 @@ def _first_of_each_class(
 
 
 def _first_in_stream(
-    split: StreamSplit, class_names: Sequence[str], name: str, count: int
+    split: StreamSplit,
+    class_names: Sequence[str],
+    name: str,
+    count: int,
+    argument: str,
 ) -> np.ndarray:
     num_classes = len(class_names)
     counts = np.zeros(num_classes, np.int64)
@@ -240,19 +277,23 @@ def _first_in_stream(
             start += len(labels)
             if len(held) == count * num_classes:
                 break
-    _check_counts(counts, class_names, name, count)
+    _check_counts(counts, class_names, name, count, argument)
     return np.array(held, np.int64)
 
 
 def _check_counts(
-    counts: np.ndarray, class_names: Sequence[str], name: str, count: int
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    name: str,
+    count: int,
+    argument: str,
 ) -> None:
     label = int(np.argmin(counts))
     if counts[label] < count:
         raise UserError(
-            f"{count} training images of every class are held out; "
-            f"'{class_names[label]}' of '{name}' has {counts[label]}. Give "
-            f"`holdout_per_class={counts[label]}` or less."
+            f"`{argument}` takes {count} training images of every class; "
+            f"'{class_names[label]}' of '{name}' has {counts[label]} left. "
+            f"Give `{argument}={counts[label]}` or less."
         )
 
 

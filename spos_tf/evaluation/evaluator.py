@@ -1,7 +1,8 @@
 """The score of a path with the supernet's weights."""
 
+import copy
 from collections.abc import Iterable
-from typing import Generic, cast
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from spos_tf.evaluation.metric import Accumulator, Result, ScoreMetric
 from spos_tf.networks.supernet import Supernet, pooled_statistics
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
+Other = TypeVar("Other", covariant=True)
 
 
 class Evaluator(Generic[Result]):
@@ -57,6 +59,19 @@ class Evaluator(Generic[Result]):
         self._logits = tf.function(
             self._checked_logits, reduce_retracing=True, autograph=False
         )
+
+    def scoring_on(
+        self, scoring: Batches, metric: Accumulator[Other]
+    ) -> "Evaluator[Other]":
+        """The same on other images; what was traced is shared.
+
+        Args:
+            scoring: Batches that paths are scored on.
+            metric: What is scored.
+        """
+        other: Evaluator[Other] = copy.copy(cast("Evaluator[Other]", self))
+        other._scoring, other._metric = scoring, metric
+        return other
 
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
         """Population statistics of every batch norm on the path.

@@ -1,4 +1,4 @@
-"""A metric that also scores each half of the images, in the same pass.
+"""Metrics that also score parts of the images, in the same pass.
 
 Two halves say how far a score repeats on other images: the scores of many
 networks on one half are correlated with those on the other
@@ -13,6 +13,8 @@ from spos_tf.evaluation.measured import Measured, finite_halves
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.randomness import Purpose, derive_seed
 
+# Parts of the images, where an image has no score by itself.
+_GROUPS = 20
 # Constants of SplitMix64 (Steele, Lea and Flood, 2014).
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIXES = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
@@ -83,6 +85,62 @@ class HalvedMetric:
             return Measured(score)
         halves = [half.result() for half in self._halves]
         return Measured(score, finite_halves(halves))
+
+
+class PartedMetric:
+    """Accumulates a score over all images, and over many parts of them.
+
+    Where hits are counted, every image is a part by itself. Other metrics are
+    computed on 20 groups of images: image number i is in group i mod 20.
+
+    Args:
+        metric: What is scored.
+    """
+
+    def __init__(self, metric: ScoreMetric) -> None:
+        self._whole = metric.fresh()
+        self._hits: list[npt.NDArray[np.bool_]] = []
+        self._groups: dict[int, ScoreMetric] = {}
+        self._images = 0
+
+    def fresh(self) -> "PartedMetric":
+        """The same metric with a state of its own, which is empty."""
+        return PartedMetric(self._whole)
+
+    def reset(self) -> None:
+        """Empties the state."""
+        self._whole.reset()
+        self._hits, self._groups, self._images = [], {}, 0
+
+    def update(
+        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
+    ) -> None:
+        """Takes a batch in; see `HalvedMetric.update`."""
+        if self._whole.counts_hits:
+            hits = self._whole.hits(labels, logits)
+            self._whole.count(hits)
+            self._hits.append(hits)
+            return
+        self._whole.update(labels, logits)
+        count = int(logits.shape[0])
+        group = (self._images + np.arange(count)) % _GROUPS
+        self._images += count
+        for number in np.unique(group).tolist():
+            own = np.flatnonzero(group == number)
+            if number not in self._groups:
+                self._groups[number] = self._whole.fresh()
+            self._groups[number].update(
+                tf.gather(labels, own), tf.gather(logits, own)
+            )
+
+    def result(self) -> Measured:
+        """The scores of all batches since the last `reset`."""
+        score = self._whole.result()
+        if self._whole.counts_hits:
+            hits = np.concatenate(self._hits) if self._hits else np.zeros(0)
+            return Measured(score, parts=(*hits.astype(float).tolist(),))
+        groups = (self._groups[number] for number in sorted(self._groups))
+        return Measured(score, parts=tuple(one.result() for one in groups))
 
 
 class Halving:

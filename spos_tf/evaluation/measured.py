@@ -13,10 +13,13 @@ class Measured(NamedTuple):
         halves: On each half of the images, in the same pass. Empty where
             they are not known: there is a single image, the metric is not
             defined on a half, or the score was looked up.
+        parts: Where a winner is confirmed: on many parts of the images, each
+            image by itself where hits are counted.
     """
 
     score: float
     halves: tuple[float, ...] = ()
+    parts: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, value: "float | Measured") -> "Measured":

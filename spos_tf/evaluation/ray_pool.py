@@ -31,10 +31,13 @@ class Chunk(NamedTuple):
     Attributes:
         keys: The caller's name of each.
         encodings: One list of option indexes each.
+        confirms: Whether they are scored on the images that a winner is
+            confirmed on.
     """
 
     keys: tuple[int, ...]
     encodings: list[list[int]]
+    confirms: bool = False
 
 
 class ChunkResult(NamedTuple):
@@ -152,7 +155,9 @@ class RayPool:
                 return
             chunk = self._waiting.popleft()
             least.chunks += 1
-            reference = least.actor.evaluate.remote(chunk.encodings)
+            reference = least.actor.evaluate.remote(
+                chunk.encodings, chunk.confirms
+            )
             self._working[reference] = (least, chunk)
 
     def _wait(self) -> ChunkResult | None:

@@ -25,6 +25,9 @@ class ChunkEvaluator(Protocol):
     ) -> Sequence[float | Measured]:
         """A score for each of a chunk of encodings."""
 
+    def confirm(self, encodings: list[list[int]]) -> Sequence[float | Measured]:
+        """The same on the images that a winner is confirmed on."""
+
 
 class Worker:
     """An actor that makes an evaluator once and then asks it.
@@ -71,11 +74,12 @@ class Worker:
         return worker, dict(evaluator.described)
 
     def evaluate(
-        self, encodings: list[list[int]]
+        self, encodings: list[list[int]], confirms: bool = False
     ) -> tuple[list[Measured], float]:
         """Scores of a chunk, and the seconds that it took."""
         if self._evaluator is None:
             raise RuntimeError("evaluate() comes after load().")
+        score = self._evaluator.confirm if confirms else self._evaluator
         start = time.perf_counter()
-        scores = [Measured.of(one) for one in self._evaluator(encodings)]
+        scores = [Measured.of(one) for one in score(encodings)]
         return scores, time.perf_counter() - start

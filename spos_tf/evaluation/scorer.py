@@ -34,6 +34,7 @@ class Score(NamedTuple):
         computed: The share of its chunk's segments that had to be computed;
             1 where nothing was shared.
         halves: The values on both halves of the images; see `Measured`.
+        parts: The values on many parts of the images, likewise.
     """
 
     position: int
@@ -42,6 +43,7 @@ class Score(NamedTuple):
     worker: str = "local"
     computed: float = 1.0
     halves: tuple[float, ...] = ()
+    parts: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -56,14 +58,13 @@ class Score(NamedTuple):
             **more: Further fields.
         """
         measured = Measured.of(value)
-        return cls(
-            position, measured.score, seconds, halves=measured.halves, **more
-        )
+        score, halves, parts = measured
+        return cls(position, score, seconds, halves=halves, parts=parts, **more)
 
     @property
     def measured(self) -> Measured:
         """The values without who and when."""
-        return Measured(self.score, self.halves)
+        return Measured(self.score, self.halves, self.parts)
 
 
 class Scorer(abc.ABC):
@@ -71,10 +72,14 @@ class Scorer(abc.ABC):
 
     Attributes:
         computed: That of the latest score that was not known before.
+        confirming: Makes a scorer of the same networks on the images that a
+            winner is confirmed on, whose scores have `parts`; None where
+            there are no such images.
     """
 
     def __init__(self) -> None:
         self.computed = 1.0
+        self.confirming: Callable[[], Scorer] | None = None
         self._next = itertools.count()
         self._known: collections.deque[Score] = collections.deque()
 
@@ -209,6 +214,8 @@ class RayScorer(Scorer):
             where they score one by one.
         chunk_size: Candidates of a chunk; 0: one, or with `settings` what
             gives every worker one chunk.
+        confirms: Whether they are scored on the images that a winner is
+            confirmed on.
     """
 
     def __init__(
@@ -216,8 +223,11 @@ class RayScorer(Scorer):
         pool: RayPool,
         settings: Settings | None = None,
         chunk_size: int = 0,
+        *,
+        confirms: bool = False,
     ) -> None:
         super().__init__()
+        self._confirms = confirms
         self._pool = pool
         self._settings = settings
         self._chunk_size = chunk_size
@@ -230,6 +240,7 @@ class RayScorer(Scorer):
                 Chunk(
                     tuple(positions[index] for index in indexes),
                     [list(candidates[index]) for index in indexes],
+                    self._confirms,
                 )
             )
 

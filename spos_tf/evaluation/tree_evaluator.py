@@ -1,5 +1,6 @@
 """The scores of many paths, what they share computed once."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Generic, cast
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from spos_tf.evaluation.evaluator import (
     Batches,
+    Other,
     accuracy_of,
     all_finite,
     no_images,
@@ -94,6 +96,16 @@ class TreeEvaluator(Generic[Result]):
         if sound < len(paths):
             raise not_finite(encodings[sound])
         return scores
+
+    def scoring_on(
+        self, scoring: Batches, metric: FreshAccumulator[Other]
+    ) -> "TreeEvaluator[Other]":
+        """See `Evaluator.scoring_on`."""
+        other: TreeEvaluator[Other] = copy.copy(
+            cast("TreeEvaluator[Other]", self)
+        )
+        other._scoring, other._metric = scoring, metric
+        return other
 
     def recalibrate(
         self, encodings: Sequence[npt.ArrayLike]

@@ -94,6 +94,18 @@ class Comparison:
                 found[supernet.step] = self._at(supernet, bar)
         return dict(sorted(found.items()))
 
+    def halves(self, step: int) -> list[tuple[float, ...]]:
+        """Scores on both halves of the images with a checkpoint's weights.
+
+        Args:
+            step: Of the checkpoint, which is scored.
+        """
+        found = [
+            self._known.get(step, tuple(one))
+            for one in self._compared.encodings.tolist()
+        ]
+        return [one.halves or () for one in found if one is not None]
+
     def _at(self, supernet: TrainedSupernet, bar: "tqdm.tqdm") -> np.ndarray:
         task = dataclasses.replace(self._task, supernet=supernet)
         _check_unchanged(self._folder / _WITH_FILE, task, self._compared)

@@ -12,7 +12,9 @@ import numpy as np
 
 from spos_tf.analysis.benchmark_table import COST_COLUMNS, read_table
 from spos_tf.analysis.correlation import Correlation, top_count
+from spos_tf.analysis.reliability import Reliability, reliability
 from spos_tf.analysis.table_architectures import sub_table
+from spos_tf.analysis.trust import MEANING, repeatability
 from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
 from spos_tf.data.splits import scored_subset
@@ -26,6 +28,7 @@ from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.scoring import ScoringTask, completed
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.jobs.trust import images_per_option
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
     CorrelationOptions,
@@ -56,11 +59,14 @@ class CorrelationResult:
         correlation: By the weights of the last checkpoint.
         by_step: Of every checkpoint, by its training steps, ascending.
         folder: Where the files are.
+        reliability: How well the scores repeat on other images, by the
+            weights of the last checkpoint.
     """
 
     correlation: Correlation
     by_step: Mapping[int, Correlation]
     folder: pathlib.Path
+    reliability: Reliability
 
 
 def correlate_supernet(
@@ -181,14 +187,27 @@ def correlate_supernet(
         by_step = comparison.scores(
             [functools.partial(_at_step, supernet, step) for step in steps]
         )
+        reliabilities = {
+            step: reliability(comparison.halves(step)) for step in by_step
+        }
         found = write_results(
             run.folder,
             compared,
             by_step,
+            reliabilities,
             Facts.of(supernet, options, score_metric, accuracy_column),
         )
     tell(f"See {run.folder / 'correlation.json'}.")
-    return CorrelationResult(found[max(found)], found, run.folder)
+    last = max(found)
+    repeats = repeatability(
+        reliabilities[last],
+        images=len(task.validation),
+        seen=images_per_option(dataclasses.replace(supernet, step=last)),
+    )
+    tell(f"{repeats} {MEANING}")
+    return CorrelationResult(
+        found[last], found, run.folder, reliabilities[last]
+    )
 
 
 def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:

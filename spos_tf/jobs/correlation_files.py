@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from spos_tf.analysis.correlation import (
     correlate,
     kendall_interval,
 )
+from spos_tf.analysis.reliability import Reliability
 from spos_tf.analysis.stored_scores import StoredScores
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
@@ -139,6 +141,7 @@ def write_results(
     folder: pathlib.Path,
     compared: Compared,
     by_step: dict[int, np.ndarray],
+    reliabilities: Mapping[int, Reliability],
     facts: Facts,
 ) -> dict[int, Correlation]:
     """Writes and draws all results.
@@ -147,6 +150,7 @@ def write_results(
         folder: The comparison's.
         compared: The architectures.
         by_step: Scores by training steps, ascending.
+        reliabilities: Of these scores.
         facts: What the comparison is of.
 
     Returns:
@@ -163,6 +167,7 @@ def write_results(
             "step": step,
             "images": None if size is None else step * size,
             **one.to_dict(),
+            "reliability": dataclasses.asdict(reliabilities[step]),
         }
         for step, one in found.items()
     ]

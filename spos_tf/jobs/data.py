@@ -31,6 +31,9 @@ class JobData:
         training: What the weights are trained on.
         images: The same images, to take a subset of.
         scored: Images that the weights do not see; None where there are none.
+        confirmation: Images that neither the weights nor a search see,
+            likewise.
+        confirm_per_class: How many of a class they are.
         preprocessing: How images become inputs.
         class_names: In the order of the outputs.
         inputs: Fingerprints for `run.json`, by name of an argument.
@@ -39,6 +42,8 @@ class JobData:
     training: TrainingData
     images: Images
     scored: Images | None
+    confirmation: Images | None
+    confirm_per_class: int
     preprocessing: PreprocessingOptions
     class_names: tuple[str, ...]
     inputs: dict[str, str]
@@ -70,6 +75,7 @@ def training_data(
     options: ImageOptions,
     *,
     holdout_per_class: int,
+    confirm_per_class: int | None = 0,
     validation: Any = None,
     class_names: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
@@ -83,6 +89,8 @@ def training_data(
         options: How images become inputs.
         holdout_per_class: Images of a class that are kept back where no
             `validation` is given.
+        confirm_per_class: Images of a class that are kept back besides to
+            confirm a winner on; None for as many as is usual.
         validation: Images that are scored on, likewise.
         class_names: Replace those of the data.
         outputs: Names of the classes in the order of the outputs, where the
@@ -104,6 +112,7 @@ def training_data(
     preprocessing = preprocessing_of(blueprint, options)
     inputs = {"train": images.fingerprint()}
     scored: Images | None = None
+    confirmation: Images | None = None
     if validation is not None:
         _refuse_the_same(train, validation)
         scored = images_of(
@@ -116,7 +125,11 @@ def training_data(
         refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
+        usual = images.confirmation_count(holdout_per_class)
         images, scored = images.hold_out(holdout_per_class)
+        images, confirmation, confirm_per_class = _confirmation(
+            images, confirm_per_class, usual
+        )
     if isinstance(train, tf.data.Dataset):
         tell(
             "A tf.data.Dataset is not augmented here: map your augmentation "
@@ -126,10 +139,46 @@ def training_data(
         training=images.training(preprocessing),
         images=images,
         scored=scored,
+        confirmation=confirmation,
+        confirm_per_class=0 if confirmation is None else confirm_per_class or 0,
         preprocessing=preprocessing,
         class_names=_names(blueprint, images),
         inputs=inputs,
     )
+
+
+def _confirmation(
+    images: Images, asked: int | None, usual: int
+) -> tuple[Images, Images | None, int]:
+    """Keeps images back that a winner is confirmed on.
+
+    Args:
+        images: What is left for it and the training.
+        asked: Images of a class; None for the usual ones.
+        usual: How many these are.
+
+    Returns:
+        What is left for the training, the images, and how many of a class.
+
+    Raises:
+        UserError: There are not as many as were asked for.
+    """
+    count = usual if asked is None else asked
+    if not count:
+        return images, None, 0
+    try:
+        left, held = images.hold_out(count, "confirm_per_class")
+    except UserError as error:
+        if asked is not None:
+            raise
+        # The mean size of a class said nothing of the smallest.
+        tell(f"No images are kept back to confirm a winner on: {error}")
+        return images, None, 0
+    tell(
+        f"{count} images of every class are kept back to confirm the winner "
+        "of a search on (`confirm_per_class`)."
+    )
+    return left, held, count
 
 
 def refuse_bad_files(images: Images) -> None:
@@ -192,6 +241,7 @@ def search_data(
         own = preprocessing_of(blueprint, options)
         return dataclasses.replace(supernet.holdout, preprocessing=own)
     preprocessing = preprocessing_of(blueprint, options)
+    confirmation: Images | None = None
     if validation is not None:
         scored, trained = (
             images_of(
@@ -226,8 +276,19 @@ def search_data(
         )
         trained, scored = whole.hold_out(count)
         inputs = {"train": whole.fingerprint()}
+        # As in the training.
+        confirming = supernet.description.get("confirm_per_class")
+        if count and confirming:
+            trained, confirmation = trained.hold_out(
+                int(confirming), "confirm_per_class"
+            )
     return search_data_of(
-        trained, scored, preprocessing, inputs, _names(blueprint, trained)
+        trained,
+        scored,
+        confirmation,
+        preprocessing,
+        inputs,
+        _names(blueprint, trained),
     )
 
 
@@ -242,6 +303,7 @@ def _holdout(supernet: TrainedSupernet, options: ImageOptions) -> int | None:
 def search_data_of(
     trained: Images,
     scored: Images,
+    confirmation: Images | None,
     preprocessing: PreprocessingOptions,
     inputs: dict[str, str],
     class_names: tuple[str, ...],
@@ -251,6 +313,7 @@ def search_data_of(
     Args:
         trained: Training images.
         scored: Images that the weights do not see.
+        confirmation: Images that neither the weights nor a search see.
         preprocessing: How they become inputs.
         inputs: Fingerprints by name of an argument.
         class_names: In the order of the outputs.
@@ -261,4 +324,7 @@ def search_data_of(
         draw=lambda count, seed: trained.subset(preprocessing, count, seed),
         inputs=inputs,
         class_names=class_names,
+        confirmation=None
+        if confirmation is None
+        else confirmation.everything(preprocessing),
     )

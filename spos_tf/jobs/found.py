@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spos_tf.analysis.trust import Trust
 from spos_tf.data.sources import DataSource
 from spos_tf.jobs.run_folder import options_of_run
 from spos_tf.jobs.trained import (
@@ -133,9 +134,11 @@ class SearchResult:
             cost; empty unless `strategy="nsga2"`.
         candidates: Everything evaluated, in the order of proposal.
         folder: Where the files are; None for a search in memory.
+        trust: How far the scores can be trusted.
     """
 
     best: FoundNetwork
     front: tuple[FoundNetwork, ...]
     candidates: tuple[Candidate, ...] = dataclasses.field(repr=False)
     folder: pathlib.Path | None
+    trust: Trust

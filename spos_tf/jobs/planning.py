@@ -18,6 +18,7 @@ from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.sources import DataSource, NoTestImages
 from spos_tf.errors import UserError
 from spos_tf.jobs.data import HOLDOUT, preprocessing_of
+from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import options_of_run, recipe_name_of_run
 from spos_tf.networks.blueprint import Blueprint
@@ -427,6 +428,7 @@ def _measured(
     A step of a supernet runs one path and takes no longer than that of the
     network by itself.
     """
+    tell("Timing a few steps of one network, to see how many fit in.")
     data = images.training(preprocessing_of(blueprint, options))
     taken: list[Any] = []
     with data.errors():

@@ -20,7 +20,7 @@ from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Batches, Evaluator
-from spos_tf.evaluation.halves import HalvedMetric
+from spos_tf.evaluation.halves import HalvedMetric, PartedMetric
 from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
@@ -64,6 +64,8 @@ class ScoringTask:
         preprocessing: How they become inputs.
         metric: What is scored.
         options: How.
+        confirmation: Images that a winner is confirmed on; None where there
+            are none.
     """
 
     supernet: TrainedSupernet
@@ -72,6 +74,7 @@ class ScoringTask:
     preprocessing: PreprocessingOptions
     metric: ScoreMetric
     options: ScoringOptions
+    confirmation: AnySplit | None = None
 
     @classmethod
     def of(
@@ -93,7 +96,7 @@ class ScoringTask:
             UserError: The images are not those that the training held out,
                 or there are none.
         """
-        check_held_out(supernet, images.validation)
+        check_held_out(supernet, images.validation, images.confirmation)
         options = completed(options, supernet)
         count = options.recalibration_images or 0
         return cls(
@@ -103,6 +106,7 @@ class ScoringTask:
             images.preprocessing,
             metric,
             options,
+            images.confirmation,
         )
 
     @property
@@ -144,12 +148,13 @@ class ScoringTask:
     def batches(self) -> tuple[Batches, Batches]:
         """To recalibrate and to score on; in memory where they fit."""
         recalibration, scoring = (
-            self._batches(split)
+            self.batches_of(split)
             for split in (self.recalibration, self.validation)
         )
         return recalibration, scoring
 
-    def _batches(self, split: AnySplit) -> Batches:
+    def batches_of(self, split: AnySplit) -> Batches:
+        """Batches of a split; in memory where they fit."""
         batches = evaluation_batches(
             split,
             self.preprocessing,
@@ -227,8 +232,17 @@ def tell_outdated(path: pathlib.Path | None, count: int) -> None:
         )
 
 
-def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
+def check_held_out(
+    supernet: TrainedSupernet,
+    validation: AnySplit,
+    confirmation: AnySplit | None = None,
+) -> None:
     """Refuses images that the training of the supernet did not hold out.
+
+    Args:
+        supernet: Says which these are.
+        validation: Images that paths are scored on.
+        confirmation: Images that a winner is confirmed on.
 
     Raises:
         UserError: There are none, or they are others.
@@ -238,14 +252,22 @@ def check_held_out(supernet: TrainedSupernet, validation: AnySplit) -> None:
             "Paths are scored on training images that were held out; "
             "`holdout_per_class=0` leaves none. Train a supernet with some."
         )
-    held_out = supernet.description.get("search_split")
-    if held_out is not None and held_out != fingerprint(validation):
+    said = supernet.description
+    others = any(
+        said.get(name) is not None and said[name] != fingerprint(split)
+        for name, split in (
+            ("search_split", validation),
+            ("confirm_split", confirmation),
+        )
+        if split is not None
+    )
+    if others:
         raise UserError(
             "Paths are scored on the images that the training of "
             f"{supernet.words()} held out; these are others. Give the same "
             "`validation`, or its `dataset` and `test_fraction` with "
             "`holdout_per_class="
-            f"{supernet.description.get('holdout_per_class')}`."
+            f"{said.get('holdout_per_class')}`."
         )
 
 
@@ -266,6 +288,20 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
 
 
 def _scorer(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
+    scorer = _scorer_of(task, evaluator)
+    if task.confirmation is not None:
+        confirmation = task.confirmation
+
+        def confirming() -> Scorer:
+            batches = task.batches_of(confirmation)
+            metric = PartedMetric(task.metric)
+            return _scorer_of(task, evaluator.scoring_on(batches, metric))
+
+        scorer.confirming = confirming
+    return scorer
+
+
+def _scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
     if isinstance(evaluator, Evaluator):
         return LocalScorer(evaluator)
     return TreeScorer(
@@ -351,13 +387,18 @@ def open_scorer(
                 "Give every machine of the cluster the same files."
             )
         settings = task.blueprint.settings if task.is_tree else None
-        yield RayScorer(pool, settings, task.options.chunk_size)
+        scorer = RayScorer(pool, settings, task.options.chunk_size)
+        if task.confirmation is not None:
+            scorer.confirming = lambda: RayScorer(
+                pool, settings, task.options.chunk_size, confirms=True
+            )
+        yield scorer
 
 
 def _size(task: ScoringTask) -> int:
     """About the bytes that workers are sent."""
     size = sum(array.nbytes for array in task.weights.values())
-    for split in (task.recalibration, task.validation):
+    for split in (task.recalibration, task.validation, task.confirmation):
         if isinstance(split, Split):
             size += (
                 split.items.nbytes
@@ -397,6 +438,7 @@ class _Worker:
         # The process is this task's for good.
         process_settings(deterministic=True).__enter__()
         self._scorer = local_scorer(task)
+        self._confirming: Scorer | None = None
         self.described = {
             "images": task.images,
             "scored_with": task.scored_with,
@@ -404,6 +446,20 @@ class _Worker:
 
     def __call__(self, encodings: list[list[int]]) -> Sequence[Measured]:
         """A score for each of a chunk of encodings."""
-        positions = self._scorer.submit([tuple(one) for one in encodings])
-        found = {one.position: one.measured for one in self._scorer.results()}
-        return [found[position] for position in positions]
+        return _scores(self._scorer, encodings)
+
+    def confirm(self, encodings: list[list[int]]) -> Sequence[Measured]:
+        """The same on the images that a winner is confirmed on."""
+        if self._confirming is None:
+            assert self._scorer.confirming is not None
+            self._confirming = self._scorer.confirming()
+        return _scores(self._confirming, encodings)
+
+
+def _scores(
+    scorer: Scorer, encodings: Sequence[Sequence[int]]
+) -> list[Measured]:
+    """In the order of the encodings."""
+    positions = scorer.submit([tuple(one) for one in encodings])
+    found = {one.position: one.measured for one in scorer.results()}
+    return [found[position] for position in positions]

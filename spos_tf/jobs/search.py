@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tqdm
 
+from spos_tf.analysis.reliability import Confirmed
+from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
 from spos_tf.errors import UserError
 from spos_tf.evaluation.memo import ScoreMemo
@@ -44,6 +46,12 @@ from spos_tf.jobs.search_files import (
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
+from spos_tf.jobs.trust import (
+    TrustOf,
+    confirm_winner,
+    confirmed_before,
+    tell_trust,
+)
 from spos_tf.options import LimitOptions, RunOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
@@ -84,6 +92,11 @@ def search_supernet(
     `run.json` and `scored_with.json`; with `strategy="nsga2"` also
     `front.json` and `front.png`. Searches of one supernet share their scores
     in `work_dir/search/scores.jsonl`.
+
+    At its end it says how far the scores can be trusted (`SearchResult.trust`
+    and docs/trust.md): how well they repeat on other images, and how much
+    better the winner is than random networks on images that neither training
+    nor search used.
 
     Args:
         supernet: From `train_supernet` or `load_supernet`.
@@ -235,6 +248,7 @@ class Search:
         Raises:
             UserError: See `run_search`; or the folder is of other weights.
         """
+        confirming = scorer.confirming
         record = Record.in_memory()
         folder = None if run is None else run.folder
         if run is not None and folder is not None:
@@ -247,15 +261,24 @@ class Search:
             tell_outdated(record.path, record.outdated)
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
+        trust_of = TrustOf(task, self._options)
         with tqdm.tqdm(
             total=self._options.budget,
             desc=self._options.strategy,
             unit="path",
         ) as bar:
             watch = _Watch(
-                bar, scorer, task.images, self._writer(folder, record)
+                bar,
+                scorer,
+                task.images,
+                self._writer(folder, record, trust_of),
             )
             best = self._searched(scorer, record, watch)
+        known = None
+        if folder is not None:
+            known = confirmed_before(folder / BEST_FILE, best.choices)
+        confirmed = known or self._confirmed(best, confirming)
+        trust = trust_of(record.candidates, confirmed, is_over=True)
         if self._algorithm.stopped_early:
             tell(self._algorithm.stopped_early)
         elif len(record) < self._options.budget:
@@ -265,14 +288,25 @@ class Search:
                 "Start it again to go on."
             )
         if folder is not None:
-            self._finish(folder, record, best)
+            self._finish(folder, record, best, trust)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
         costs = ", ".join(f"{k} {v:,}" for k, v in best.costs.items())
         tell(
             f"Best: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
-        return self._result(record, best, folder)
+        tell_trust(trust)
+        return self._result(record, best, folder, trust)
+
+    def _confirmed(
+        self, best: Candidate, confirming: Callable[[], Scorer] | None
+    ) -> Confirmed | None:
+        """The winner beside random networks, where there are images for it."""
+        if confirming is None:
+            return None
+        return confirm_winner(
+            best.encoding, confirming(), self._algorithm, best.direction
+        )
 
     def _memo(
         self, task: scoring.ScoringTask, folder: pathlib.Path
@@ -324,7 +358,7 @@ class Search:
             )
 
     def _writer(
-        self, folder: pathlib.Path | None, record: Record
+        self, folder: pathlib.Path | None, record: Record, trust_of: TrustOf
     ) -> "Callable[[], None] | None":
         """Writes what a search has found so far; called by generations."""
         if folder is None:
@@ -335,7 +369,8 @@ class Search:
         def write_all() -> None:
             nonlocal drawn
             # What is resumed has the best of a later generation, perhaps.
-            write(best_of(record.candidates))
+            best = best_of(record.candidates)
+            write(best, trust_of(record.candidates, write.confirmed(best)))
             if time.monotonic() - drawn >= _DRAWN_EVERY:
                 self._draw(folder, record)
                 drawn = time.monotonic()
@@ -354,13 +389,17 @@ class Search:
             )
 
     def _finish(
-        self, folder: pathlib.Path, record: Record, best: Candidate
+        self,
+        folder: pathlib.Path,
+        record: Record,
+        best: Candidate,
+        trust: Trust,
     ) -> None:
         """Files of a search that has ended."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
         write = BestWriter(folder / BEST_FILE, blueprint)
-        write(best)
+        write(best, trust)
         self._draw(folder, record)
         candidates = record.candidates
         if self._objective is not None:
@@ -371,10 +410,14 @@ class Search:
             )
         if options.measure_latency:
             measured = measuring.measure(blueprint, candidates, options)
-            write(best, measured=measured)
+            write(best, trust, measured=measured)
 
     def _result(
-        self, record: Record, best: Candidate, folder: pathlib.Path | None
+        self,
+        record: Record,
+        best: Candidate,
+        folder: pathlib.Path | None,
+        trust: Trust,
     ) -> SearchResult:
         def found(candidate: Candidate) -> FoundNetwork:
             subject = self._subject
@@ -390,6 +433,7 @@ class Search:
             front=tuple(map(found, front)),
             candidates=tuple(record.candidates),
             folder=folder,
+            trust=trust,
         )
 
 
@@ -431,9 +475,9 @@ class _Watch:
         if self._scorer.computed < 1:
             share = f"{self._scorer.computed:.0%}"
             self._shared = f", {share} of segments computed"
-        best = score_text(self._best.metric, self._best.score)
+        text = score_text(self._best.metric, self._best.score)
         self._bar.set_postfix_str(
-            f"generation {candidate.generation + 1}, best {best}{speed}"
+            f"generation {candidate.generation + 1}, best {text}{speed}"
             f"{self._shared}",
             refresh=False,
         )

@@ -4,11 +4,14 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from spos_tf.analysis.reliability import Confirmed
+from spos_tf.analysis.trust import Trust
 from spos_tf.errors import UserError
 from spos_tf.jobs import measuring
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.run_folder import RUN_FILE, write_json
 from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.trust import confirmed_before
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     LimitOptions,
@@ -48,16 +51,33 @@ class BestWriter:
     def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
         self._path = path
         self._blueprint = blueprint
-        self._written: int | None = None
+        self._written: tuple[int, Trust] | None = None
 
-    def __call__(self, best: Candidate, **further: Any) -> None:
-        """Writes a candidate, unless it is there; `further` is written too."""
-        if self._written == best.i and not further:
+    def confirmed(self, best: Candidate) -> Confirmed | None:
+        """What the file says of this candidate's confirmation."""
+        return confirmed_before(self._path, best.choices)
+
+    def __call__(self, best: Candidate, trust: Trust, **further: Any) -> None:
+        """Writes a candidate, unless it is there.
+
+        Args:
+            best: The candidate.
+            trust: How far its score can be trusted.
+            **further: Is written too.
+        """
+        if self._written == (best.i, trust) and not further:
             return
         architecture = self._blueprint.architecture(best.encoding)
         kept = measuring.measured_before(self._path, architecture.choices)
-        write_best(self._path, architecture, best, **{**kept, **further})
-        self._written = best.i
+        write_best(
+            self._path,
+            architecture,
+            best,
+            trust=trust.to_dict(),
+            trust_in_words=trust.lines,
+            **{**kept, **further},
+        )
+        self._written = best.i, trust
 
 
 def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:

@@ -98,7 +98,8 @@ def train_supernet(
             of the preset's recipe if None.
         validation: Images that the weights do not see and paths are scored
             on, like `train`. If None, `holdout_per_class` images of every
-            class are kept back.
+            class are kept back, and `confirm_per_class` others on which a
+            search confirms its winner.
         recalibration: Images that batch norm is recalibrated on; the training
             images if None.
         class_names: Names of the classes in the order of the labels.
@@ -140,6 +141,7 @@ def train_supernet(
         recipe,
         holdout_per_class=_holdout(options, validation),
     )
+    _check_confirmation(full, validation)
     full = training.without_smoothing(full, options, loss)
     small, fixed = pinned(blueprint, pins)
     check_algorithm(small, full, limited)
@@ -176,6 +178,7 @@ def train_supernet(
             small,
             full,
             holdout_per_class=full.holdout_per_class or 0,
+            confirm_per_class=full.confirm_per_class,
             validation=validation,
             class_names=class_names,
             # A run that is resumed keeps the order of its outputs.
@@ -222,6 +225,20 @@ def _holdout(options: TrainingOptions, validation: Any) -> int | None:
     return None
 
 
+def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
+    """Refuses to keep images back that no search could be confirmed on."""
+    asked = options.confirm_per_class
+    if asked and (validation is not None or not options.holdout_per_class):
+        given = "`validation`"
+        if validation is None:
+            given = "`holdout_per_class=0`"
+        raise UserError(
+            "Images to confirm a winner on are kept back of `train` besides "
+            f"those of `holdout_per_class`; got `confirm_per_class={asked}` "
+            f"with {given}. Leave it out."
+        )
+
+
 def _search_data(
     images: job_data.JobData, recalibration: Any, blueprint: Blueprint
 ) -> SearchData | None:
@@ -240,6 +257,7 @@ def _search_data(
     return job_data.search_data_of(
         trained,
         images.scored,
+        images.confirmation,
         images.preprocessing,
         inputs,
         images.class_names,
@@ -404,6 +422,10 @@ class _Job:
             "search_split": None
             if search is None
             else fingerprint(search.validation),
+            "confirm_per_class": images.confirm_per_class,
+            "confirm_split": None
+            if search is None or search.confirmation is None
+            else fingerprint(search.confirmation),
             # As JSON gives it back.
             "pins": json.loads(json.dumps(self._pins)),
             # Of costs that files say: those may have changed.

@@ -54,6 +54,8 @@ class SearchData:
             of them where there are fewer.
         inputs: Fingerprints for `run.json`, by name of an argument.
         class_names: In the order of the outputs.
+        confirmation: Images that neither training nor search uses, on which a
+            winner is confirmed; None where there are none.
     """
 
     validation: "AnySplit"
@@ -61,6 +63,7 @@ class SearchData:
     draw: "Callable[[int, int], AnySplit]"
     inputs: Mapping[str, str]
     class_names: tuple[str, ...]
+    confirmation: "AnySplit | None" = None
 
     def recalibration(self, count: int, seed: int) -> "AnySplit":
         """Training images that batch norm is recalibrated on.

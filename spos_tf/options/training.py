@@ -237,6 +237,16 @@ class SupernetOptions(TrainingOptions):
         'uniform'
     """
 
+    confirm_per_class: int | None = option(
+        None,
+        "Training images a class that neither the weights nor a search see: "
+        "at its end, the winner and random networks are scored on them. If "
+        "unset, 50 or a tenth of the smallest class, whichever is less, where "
+        "at least half of the class is left to train on; else none. Data sets "
+        "that are streamed count by the mean class.",
+        least=0,
+    )
+
     algorithm: Literal["single_path", "path_dropout", "gumbel", "two_path"] = (
         option(
             "single_path",
@@ -506,6 +516,10 @@ class StartOptions(WeightsOptions):
         "usually the network in float.",
     )
 
+
+# Training images of an option from which on scores of a supernet tell networks
+# apart, as measured in docs/results.md. What a search advises.
+USUAL_IMAGES_PER_OPTION = 300_000
 
 # Images a step and so on, by what is trained and by preset. `imagenet` is the
 # paper's (section 4.1 and the official code).

@@ -57,6 +57,18 @@ class Fields:
         """A list of objects; what is no object is left out."""
         return objects(self.values_of(name), self._file, self._problems)
 
+    def texts(self, name: str) -> list[str]:
+        """A list of texts; nothing if one of them is none."""
+        found = self._get(
+            name,
+            lambda value: (
+                isinstance(value, list)
+                and all(isinstance(one, str) for one in value)
+            ),
+            "a list of texts",
+        )
+        return list(found or [])
+
     def numbers(self, name: str) -> dict[str, int | float]:
         """An object of numbers."""
         inner = self.fields(name)

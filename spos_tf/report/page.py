@@ -18,6 +18,7 @@ _SECTIONS = {
     "summary": "Summary",
     "network": "Network",
     "search": "Search",
+    "trust": "Trust",
     "choices": "Choices",
     "training": "Training",
     "correlation": "Ranking",
@@ -67,6 +68,7 @@ def _contents(work_dir: WorkDir) -> dict[str, Any]:
     correlations = newest(work_dir.runs["correlate"])
     fronts = [search_results.search_front(run) for run in searches]
     choices = [search_results.search_choices(run, networks) for run in searches]
+    trusts = [search_results.search_trust(run) for run in searches]
     trainings = [
         results.training_curves(run)
         for run in (*newest(work_dir.runs["supernet"]), *subnets)
@@ -80,6 +82,7 @@ def _contents(work_dir: WorkDir) -> dict[str, Any]:
             *search_results.search_curves(searches),
             *(one for one in fronts if one),
         ],
+        "trust": [one for one in trusts if one],
         "choices": [one for one in choices if one],
         "training": [
             one

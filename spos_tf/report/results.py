@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from spos_tf.analysis.reliability import Reliability
 from spos_tf.report.drawing import SMALL_SIZE, draw_svg
 from spos_tf.report.files import Fields
 from spos_tf.report.found import encoding_text, measured_rows, plain_settings
@@ -84,6 +85,16 @@ def correlation(run: Run) -> dict[str, Any]:
             else ""
         )
         rows.append(("Kendall tau", f"{tau:.3f}{between}"))
+    found = data.fields("reliability")
+    value, low, high = (found.number(n) for n in ("value", "low", "high"))
+    if value is not None:
+        count = found.number("candidates")
+        rows.append(
+            (
+                "reliability of the scores",
+                str(Reliability(value, low, high, int(count or 0))),
+            )
+        )
     spearman = data.number("spearman")
     if spearman is not None:
         rows.append(("Spearman", f"{spearman:.3f}"))

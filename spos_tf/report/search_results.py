@@ -94,6 +94,12 @@ def search_front(run: Run) -> dict[str, Any] | None:
     }
 
 
+def search_trust(run: Run) -> dict[str, Any] | None:
+    """What a search says of its own scores; None where it says nothing."""
+    lines = run.best.texts("trust_in_words")
+    return {"name": run.name, "lines": lines} if lines else None
+
+
 def search_choices(
     run: Run, networks: Sequence[Network]
 ) -> dict[str, Any] | None:

@@ -6,9 +6,13 @@ import threading
 import keras
 import pytest
 
-from random_images import GIVEN
+from random_images import GIVEN, RECALIBRATION, VALIDATION, images
+from spos_tf.data.examples import Split
+from spos_tf.data.preprocessing import PreprocessingOptions
+from spos_tf.data.splits import random_subset
 from spos_tf.errors import UserError
 from spos_tf.jobs.search import search_supernet
+from spos_tf.jobs.trained import SearchData
 from spos_tf.options import SearchOptions
 from spos_tf.space.candidate import same_record
 
@@ -31,6 +35,25 @@ LOSS = {
 }
 
 
+def holding(supernet):
+    """The supernet with the images of its training."""
+    validation, recalibration, confirmation = (
+        Split(*one, "pixels")
+        for one in (VALIDATION, RECALIBRATION, images(33, 3))
+    )
+    holdout = SearchData(
+        validation,
+        PreprocessingOptions(image_size=8, augmentation="none"),
+        lambda count, seed: random_subset(
+            recalibration, min(count, len(recalibration)), seed
+        ),
+        {},
+        tuple("0123456789"),
+        confirmation,
+    )
+    return dataclasses.replace(supernet, holdout=holdout)
+
+
 def search(supernet, options=OPTIONS, **others):
     return search_supernet(
         supernet, options=options, **{**GIVEN, "max_macs": 90e3, **others}
@@ -39,12 +62,20 @@ def search(supernet, options=OPTIONS, **others):
 
 def test_workers_score_by_a_metric_like_this_process(supernet):
     """With threads of one: the number decides last bits."""
-    found = search(supernet, **LOSS)
+    given = {**dict.fromkeys(GIVEN), **LOSS}
+    supernet = holding(supernet)
+    found = search(supernet, **given)
     assert len({one.score for one in found.candidates}) > 3
     assert "local" not in {one.worker for one in found.candidates}
     local = dataclasses.replace(OPTIONS, workers="local", num_workers=None)
-    assert same_record(
-        found.candidates, search(supernet, local, **LOSS).candidates
+    alone = search(supernet, local, **given)
+    assert same_record(found.candidates, alone.candidates)
+    # Halves and the confirmation come from the workers too.
+    assert found.trust.reliability == alone.trust.reliability
+    assert found.trust.reliability.candidates == 4
+    # This process may have more threads than a worker.
+    assert dataclasses.asdict(found.trust.confirmed) == pytest.approx(
+        dataclasses.asdict(alone.trust.confirmed), rel=1e-3
     )
 
 

@@ -171,8 +171,10 @@ def test_a_supernet_is_loaded_as_it_was(supernet):
     assert len(supernet.holdout.validation) == 50
     assert supernet.holdout.class_names == tuple("0123456789")
     assert len(supernet.holdout.recalibration(100, 0)) == 100
+    # 13 images of a class, a tenth of the smallest, are for a confirmation.
+    assert len(supernet.holdout.confirmation) == 130
     # More than there are: all.
-    assert len(supernet.holdout.recalibration(10**6, 0)) == 1392
+    assert len(supernet.holdout.recalibration(10**6, 0)) == 1437 - 50 - 130
     early = spos_tf.load_supernet(supernet.work_dir, step=2)
     assert early.fingerprint() != supernet.fingerprint()
     with pytest.raises(spos_tf.UserError, match="no supernet checkpoint"):

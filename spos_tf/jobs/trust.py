@@ -1,0 +1,214 @@
+"""How far a search can be trusted: its figures and a confirmation."""
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tqdm
+
+from spos_tf.analysis.reliability import (
+    Confirmed,
+    confirm,
+    reliability,
+    spread_of,
+)
+from spos_tf.analysis.trust import Trust
+from spos_tf.cost.feasible import sample_feasible
+from spos_tf.evaluation.scorer import Encoding, Scorer
+from spos_tf.jobs.notes import tell
+from spos_tf.jobs.run_folder import RUN_FILE
+from spos_tf.jobs.scoring import ScoringTask
+from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.options import SearchOptions
+from spos_tf.randomness import Purpose, derive_seed, generator
+from spos_tf.search.generations import GenerationSearch, as_key
+from spos_tf.search.steady_state import SteadyEvolution
+from spos_tf.space.candidate import Candidate
+from spos_tf.strict_json import parse_json
+
+# Random networks beside the winner.
+_RANDOM = 20
+_RESAMPLES = 2000
+
+
+class TrustOf:
+    """Says how far the candidates of one search can be trusted.
+
+    Args:
+        task: How they are scored.
+        options: Of the search.
+    """
+
+    def __init__(self, task: ScoringTask, options: SearchOptions) -> None:
+        self._task = task
+        self._options = options
+        self._seen = images_per_option(task.supernet)
+
+    def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        confirmed: Confirmed | None = None,
+        *,
+        is_over: bool = False,
+    ) -> Trust:
+        """The figures of what was evaluated so far.
+
+        Args:
+            candidates: Everything evaluated.
+            confirmed: The winner's confirmation, if there is one.
+            is_over: Whether the search is, so that there would be one.
+        """
+        metric = self._task.metric
+        images = len(self._task.validation)
+        # What a search chooses is no random sample, and lies closer together.
+        random = [
+            one
+            for one in candidates
+            if one.generation == 0 or self._options.strategy == "random"
+        ]
+        halves = [one.halves or () for one in random]
+        hits = metric.counts_hits
+        return Trust.of(
+            metric.name,
+            spread_of(
+                [one.score for one in random], halves, images if hits else None
+            ),
+            reliability(halves),
+            images=images,
+            chance=1 / metric.num_classes if hits else None,
+            seen=self._seen,
+            confirmed=confirmed,
+            unconfirmed=self._unconfirmed() if is_over else "",
+        )
+
+    def _unconfirmed(self) -> str:
+        kept = self._task.supernet.description.get("confirm_per_class")
+        why = "the training kept no images back for that"
+        if kept and self._task.confirmation is None:
+            why = "the images that the training kept back for it are not given"
+        elif kept:
+            why = "its scores are not of the supernet's images"
+        return f"The winner is not confirmed: {why} (`confirm_per_class`)."
+
+
+def images_per_option(supernet: TrainedSupernet) -> int | None:
+    """Training images that an option of the supernet has seen.
+
+    Of the choice with the most options, in the mean.
+
+    Args:
+        supernet: Its run.json says how it was trained.
+
+    Returns:
+        None where that is not known.
+    """
+    options = _training_options(supernet)
+    batch = options.get("batch_size")
+    legal = supernet.blueprint.search_space.legal_options
+    most = max((len(one) for one in legal), default=1)
+    algorithm = options.get("algorithm", "single_path")
+    if not isinstance(batch, int):
+        return None
+    share = 1 / most
+    if algorithm == "gumbel":
+        share = 1.0
+    elif algorithm == "two_path":
+        share = min(1.0, 2 / most)
+    elif algorithm == "path_dropout":
+        keep = options.get("keep_rate")
+        if not isinstance(keep, int | float):
+            return None
+        if options.get("keep_rate_schedule") == "linear":
+            keep = (1 + keep) / 2
+        # Where all would be dropped, one is drawn.
+        share = keep + (1 - keep) ** most / most
+    return round(supernet.step * batch * share)
+
+
+def _training_options(supernet: TrainedSupernet) -> Mapping[str, Any]:
+    if supernet.work_dir is None:
+        return {}
+    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
+    try:
+        options = parse_json((folder / RUN_FILE).read_bytes())["options"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
+def confirm_winner(
+    winner: Encoding,
+    scorer: Scorer,
+    algorithm: GenerationSearch | SteadyEvolution,
+    direction: str,
+) -> Confirmed:
+    """Scores the winner and random networks on images that nobody used.
+
+    Args:
+        winner: Its encoding.
+        scorer: On these images; see `Scorer.confirming`.
+        algorithm: That found it: its space, limits and seed hold for the
+            random networks too.
+        direction: `"max"` or `"min"`.
+
+    Raises:
+        UserError: A score is not finite.
+    """
+    seed = algorithm.options.seed
+    drawn = sample_feasible(
+        algorithm.space,
+        algorithm.constraints,
+        generator(seed, Purpose.CONFIRMATION),
+        _RANDOM,
+        canonical=algorithm.canonical,
+    )
+    encodings = [winner, *map(as_key, drawn)]
+    positions = scorer.submit(encodings)
+    found = {}
+    with tqdm.tqdm(
+        total=len(encodings), desc="confirmation", unit="path"
+    ) as bar:
+        for result in scorer.results():
+            found[result.position] = result
+            bar.update()
+    results = [found[position] for position in positions]
+    return confirm(
+        [one.score for one in results],
+        [one.parts for one in results],
+        direction=direction,
+        resamples=_RESAMPLES,
+        seed=derive_seed(seed, Purpose.CONFIRMATION_RESAMPLES),
+    )
+
+
+def confirmed_before(
+    path: pathlib.Path, choices: Mapping[str, Any]
+) -> Confirmed | None:
+    """What an earlier start confirmed, if it is of the same network.
+
+    Args:
+        path: Of best.json.
+        choices: Of the network.
+    """
+    try:
+        data = parse_json(path.read_bytes())
+        stored = data["trust"]["confirmed"]
+        same = data["choices"] == json.loads(json.dumps(dict(choices)))
+        ends = [stored["low"], stored["high"]]
+        winner, random_mean, difference = (
+            float(stored[name])
+            for name in ("winner", "random_mean", "difference")
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not same or any(isinstance(one, str) for one in ends):
+        return None
+    low, high = (None if one is None else float(one) for one in ends)
+    return Confirmed(winner, random_mean, difference, low, high)
+
+
+def tell_trust(trust: Trust) -> None:
+    """Says how far a search can be trusted."""
+    for line in trust.lines:
+        tell(line)
