@@ -4,13 +4,13 @@ Keras reads `keras.json` in its folder and `KERAS_BACKEND` when it is imported;
 another project may have left its own there.
 """
 
-import json
 import os
 import pathlib
 import sys
 from typing import Any
 
 from spos_tf.errors import UserError
+from spos_tf.strict_json import parse_json
 
 # What networks here are written for; Keras's own defaults.
 _NEEDED = {
@@ -50,7 +50,7 @@ def _settings() -> tuple[dict[str, Any], dict[str, str]]:
         return found, dict.fromkeys(found, "keras.config of this process")
     path = _file()
     try:
-        read = json.loads(path.read_text("utf-8"))
+        read = parse_json(path.read_bytes())
     except (OSError, ValueError):
         # Keras goes without such a file too.
         read = {}

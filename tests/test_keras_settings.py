@@ -123,7 +123,11 @@ def test_a_fresh_process(tmp_path):
         )
 
     said = "got backend=jax (by the environment variable KERAS_BACKEND), floatx"
-    done = run("tools/train_supernet.py", f"--work_dir={tmp_path / 'runs'}")
+    done = run(
+        "tools/train_supernet.py",
+        "--dataset=digits",
+        f"--work_dir={tmp_path / 'runs'}",
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and said in done.stderr
     done = run("-c", PYTHON)

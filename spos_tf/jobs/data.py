@@ -174,10 +174,6 @@ def _confirmation(
         # The mean size of a class said nothing of the smallest.
         tell(f"No images are kept back to confirm a winner on: {error}")
         return images, None, 0
-    tell(
-        f"{count} images of every class are kept back to confirm the winner "
-        "of a search on (`confirm_per_class`)."
-    )
     return left, held, count
 
 

@@ -345,6 +345,12 @@ class _Job:
             average_every=options.average_every,
         )
         self._recipe.tell()
+        if images.confirm_per_class:
+            tell(
+                f"{images.confirm_per_class} images of every class are kept "
+                "back to confirm the winner of a search on "
+                "(`confirm_per_class`)."
+            )
         trainer.train()
         if not team.is_chief:
             return

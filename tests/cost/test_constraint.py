@@ -63,7 +63,7 @@ def test_a_cost_that_is_not_one_number_each_is_named(value):
         def __call__(self, encodings):
             return value
 
-    with pytest.raises(UserError, match="Cost 'odd' gives one number"):
+    with pytest.raises(UserError, match="Cost 'odd' is one number per"):
         Constraint(Odd(), 0, 1).allows(ENCODINGS)
 
 
