@@ -41,8 +41,9 @@ def test_the_pace_is_measured(tmp_path):
     assert batch == count // 4 and steps == math.ceil(300 * count / batch)
     broken = tmp_path / "broken" / "one"
     broken.mkdir(parents=True)
-    (broken / "a.png").write_text("not an image")
-    (broken / "b.png").write_text("not an image")
+    # Unlike each other, since what an image holds decides its split.
+    for number in range(8):
+        (broken / f"{number}.png").write_text(f"not an image, {number}")
     with pytest.raises(UserError, match="can be read"):
         plan_supernet(folder(tmp_path / "broken", test_fraction=0.5))
 
