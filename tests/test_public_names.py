@@ -1,5 +1,6 @@
 """The public names: what `import spos_tf` offers, and what it costs."""
 
+import doctest
 import importlib
 import json
 import pkgutil
@@ -40,6 +41,16 @@ def test_every_name_is_there_and_documented(name):
     if name != "__version__":
         assert value.__name__ == name
         assert value.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(set(spos_tf.__all__) - {"__version__"}))
+def test_the_examples_of_a_name_run(name):
+    value = getattr(spos_tf, name)
+    module = vars(sys.modules[value.__module__])
+    finder = doctest.DocTestFinder(recurse=False)
+    runner = doctest.DocTestRunner()
+    for example in finder.find(value, name, globs={**module}):
+        assert runner.run(example).failed == 0
 
 
 def test_names_stay_what_they_are_when_all_modules_are_loaded():

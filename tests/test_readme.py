@@ -54,7 +54,8 @@ def test_make_targets():
 # Of the code that is shown, so that it takes seconds.
 SMALLER = {
     "steps=10_000": "steps=2",
-    "population=20, generations=10": "population=2, generations=1",
+    'time_limit="30m"': "population=2, generations=1",
+    "num_classes=5": "num_classes=2",
     "(64, 64)": "(16, 16)",
     "image_size=64": "image_size=16",
     'preset="cifar"': 'preset="demo"',

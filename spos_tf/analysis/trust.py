@@ -129,14 +129,20 @@ interval 0.00 to 0.56, 60 random networks). Train longer: each option has seen \
         f"{says} (reliability {found.value:.2f}, {interval}"
         f"{found.candidates} random networks)."
     )
-    return " ".join([text, *_advice(found.value, images, seen)])
+    return " ".join([text, *_advice(found, found.value, images, seen)])
 
 
-def _advice(value: float, images: int, seen: int | None) -> list[str]:
+def _advice(
+    found: Reliability, value: float, images: int, seen: int | None
+) -> list[str]:
     """What would help."""
-    if value >= REPEATABLE:
-        return []
     advice = []
+    if found.low is not None and found.low < ROUGH <= value:
+        advice.append(
+            f"It may as well be below {ROUGH}; more random networks would tell."
+        )
+    if value >= REPEATABLE:
+        return advice
     if seen is not None and seen < USUAL_IMAGES_PER_OPTION:
         advice.append(
             f"Train longer: each option has seen {seen:,} images; "

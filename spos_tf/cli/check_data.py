@@ -96,8 +96,10 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     ):
         groups = duplicates[key]
         if groups:
+            count = len(groups)
+            images = "image is" if count == 1 else "images are"
             lines.append(
-                f"{len(groups)} images are {text} (equal "
+                f"{count} {images} {text} (equal "
                 f"{duplicates['compared']}), for example "
                 f"{' = '.join(groups[0][:_MOST])}"
             )

@@ -113,5 +113,23 @@ def segment_costs(
 
 
 def network_cost(blueprint: Blueprint, encoding: npt.ArrayLike) -> Cost:
-    """Counts one whole network; see `segment_costs`."""
+    """Counts one whole network, without building it.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+
+    Returns:
+        Exact counts for one image: `macs`, `params` and others.
+
+    Raises:
+        UserError: The encoding is not one of this space.
+
+    Example:
+        >>> import spos_tf
+        >>> blueprint = spos_tf.build_blueprint("shufflenet_blocks")
+        >>> cost = spos_tf.network_cost(blueprint, [0] * 20)
+        >>> cost.macs, cost.params
+        (295842496, 3154880)
+    """
     return sum(segment_costs(blueprint, encoding), Cost())

@@ -222,7 +222,8 @@ def read_fault(error: tf.errors.OpError | ValueError) -> str:
     said = re.search(r"ValueError: ([^\n]*)", error.message)
     if said is not None:
         return said[1]
-    message = " ".join(error.message.split())
+    # What TensorFlow's operations are called means nothing to people.
+    message = " ".join(error.message.split()).partition(" [Op:")[0]
     found = _DATA_FAULT.search(message)
     if found is None:
         message = re.sub(r"{{.*?}}\s*", "", message)

@@ -179,8 +179,9 @@ def broken_words(result: Mapping[str, Any], most: int) -> str:
     if broken:
         more = len(broken) - most
         named = broken[:most] + ([f"{more} more"] if more > 0 else [])
+        images = "image" if len(broken) == 1 else "images"
         parts.append(
-            f"{len(broken)} images cannot be read: {', '.join(named)}. "
+            f"{len(broken)} {images} cannot be read: {', '.join(named)}. "
             "Replace or remove them."
         )
     return " ".join(parts)

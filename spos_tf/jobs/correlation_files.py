@@ -190,7 +190,10 @@ def write_results(
         {
             **of_run,
             "space_arguments": facts.space_arguments,
-            **{key: entries[-1][key] for key in ("step", "images")},
+            **{
+                key: entries[-1][key]
+                for key in ("step", "images", "reliability")
+            },
             "options": facts.options.to_dict(),
         },
         compared.accuracies,

@@ -125,10 +125,8 @@ def training_data(
         refuse_bad_files(scored)
         inputs["validation"] = scored.fingerprint()
     elif holdout_per_class:
-        usual = images.confirmation_count(holdout_per_class)
-        images, scored = images.hold_out(holdout_per_class)
-        images, confirmation, confirm_per_class = _confirmation(
-            images, confirm_per_class, usual
+        images, scored, confirmation, confirm_per_class = kept_back(
+            images, holdout_per_class, confirm_per_class
         )
     if isinstance(train, tf.data.Dataset):
         tell(
@@ -145,6 +143,30 @@ def training_data(
         class_names=_names(blueprint, images),
         inputs=inputs,
     )
+
+
+def kept_back(
+    images: Images, holdout_per_class: int, confirm_per_class: int | None
+) -> tuple[Images, Images, Images | None, int]:
+    """Keeps images back from a training.
+
+    Args:
+        images: All training images.
+        holdout_per_class: Images of a class that paths are scored on.
+        confirm_per_class: Images of a class that a winner is confirmed on;
+            None for the usual ones.
+
+    Returns:
+        What is left, both kinds of images, and how many of a class the
+        second ones are.
+
+    Raises:
+        UserError: There are not as many as were asked for.
+    """
+    usual = images.confirmation_count(holdout_per_class)
+    left, scored = images.hold_out(holdout_per_class)
+    left, confirmation, count = _confirmation(left, confirm_per_class, usual)
+    return left, scored, confirmation, count
 
 
 def _confirmation(

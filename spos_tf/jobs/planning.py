@@ -17,7 +17,7 @@ from spos_tf.data.examples import AnySplit, Source, Split
 from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.sources import DataSource, NoTestImages
 from spos_tf.errors import UserError
-from spos_tf.jobs.data import HOLDOUT, preprocessing_of
+from spos_tf.jobs.data import HOLDOUT, kept_back, preprocessing_of
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import options_of_run, recipe_name_of_run
@@ -126,7 +126,9 @@ def plan_supernet(
         train, argument="train", num_classes=blueprint.num_classes
     )
     if given.holdout_per_class:
-        images, _ = images.hold_out(given.holdout_per_class)
+        images, *_ = kept_back(
+            images, given.holdout_per_class, given.confirm_per_class
+        )
     encoding = blueprint.search_space.sample(np.random.default_rng(0), 1)[0]
     recipe, steps_reasons = _recipe(
         "supernet", blueprint, encoding, images, given

@@ -50,10 +50,13 @@ def write_read_outs(
         seed: Of the bootstrap.
     """
     scores = own.merits
-    kinds = {folder.name: METHOD}
-    values = {folder.name: scores}
-    for name, other in _siblings(folder, own).items():
-        kinds[name], values[name] = METHOD, other.merits
+    scored = {folder.name: own, **_siblings(folder, own)}
+    kinds = dict.fromkeys(scored, METHOD)
+    values = {name: one.merits for name, one in scored.items()}
+    # What is made of scores has no halves, and a count has no noise.
+    reliability = {
+        name: one.settings.get("reliability") for name, one in scored.items()
+    }
     made = {
         "additive fit to the scores": own_fit(own.encodings, scores),
         "rank sum with log MACs": rank_sum([scores, costs["macs"]]),
@@ -70,7 +73,12 @@ def write_read_outs(
         values, own.truth, costs["macs"], resamples=resamples, seed=seed
     )
     entries = [
-        {"name": name, "kind": kinds[name], **one.to_dict()}
+        {
+            "name": name,
+            "kind": kinds[name],
+            **one.to_dict(),
+            "reliability": reliability.get(name),
+        }
         for name, one in found.items()
     ]
     write_json(
@@ -82,7 +90,7 @@ def write_read_outs(
             "read_outs": entries,
         },
     )
-    text = _markdown(kinds, found)
+    text = _markdown(kinds, found, reliability)
     with unfinished(folder / _MARKDOWN) as temporary:
         temporary.write_text(text, "utf-8")
 
@@ -109,15 +117,20 @@ def _siblings(
     return found
 
 
-def _markdown(kinds: dict[str, str], found: dict[str, ReadOut]) -> str:
+def _markdown(
+    kinds: dict[str, str],
+    found: dict[str, ReadOut],
+    reliability: dict[str, Any],
+) -> str:
     """A table for people."""
     first = next(iter(found))
     rows = [
         [
             *("read-out", "kind", "tau", f"against {first}"),
             *("at equal MACs", "better half", "best tenth", "regret"),
+            "reliability",
         ],
-        ["---"] * 8,
+        ["---"] * 9,
     ]
     for name, one in found.items():
         difference = "-"
@@ -136,6 +149,7 @@ def _markdown(kinds: dict[str, str], found: dict[str, ReadOut]) -> str:
                 _tau(one.better_half),
                 f"{one.best_tenth:.0%}",
                 f"{one.regret:.3g}",
+                _value(reliability.get(name)),
             ]
         )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -143,6 +157,11 @@ def _markdown(kinds: dict[str, str], found: dict[str, ReadOut]) -> str:
 
 def _shown(kendall: RankCorrelation) -> Any:
     return "-" if kendall.tau is None else kendall
+
+
+def _value(reliability: Any) -> str:
+    value = None if reliability is None else reliability.get("value")
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _tau(value: float | None) -> str:

@@ -455,6 +455,10 @@ def load_subnet(
     Raises:
         UserError: A file is missing or damaged, or they are of different
             networks.
+
+    Example:
+        >>> model = spos_tf.load_subnet(  # doctest: +SKIP
+        ...     "runs/photos/subnet/default")
     """
     folder = local_path(folder, "folder")
     path = folder / SUBNET_FILE

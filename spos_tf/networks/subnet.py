@@ -36,6 +36,14 @@ def build_subnet(
 
     Raises:
         UserError: The encoding is not one of this space.
+
+    Example:
+        >>> import spos_tf
+        >>> blueprint = spos_tf.build_blueprint(
+        ...     "shufflenet_blocks", preset="demo")
+        >>> model = spos_tf.build_subnet(blueprint, [0, 1, 2, 3, 0])
+        >>> model.input_shape, model.output_shape
+        ((None, 8, 8, 3), (None, 10))
     """
     return assemble(
         blueprint,

@@ -12,7 +12,11 @@ import tensorflow as tf
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.ops.branch import Branch
 from spos_tf.ops.path_norm import BatchNorm, PathNorm
-from spos_tf.ops.segment_functions import SegmentFunctions, Weights
+from spos_tf.ops.segment_functions import (
+    SegmentFunctions,
+    SharedFunctions,
+    Weights,
+)
 from spos_tf.ops.selection import Path, Selection, as_selection
 from spos_tf.ops.shape_ops import Shape
 from spos_tf.ops.tensor_ops import WidthMode
@@ -26,9 +30,14 @@ class _Slot(NamedTuple):
     """A segment: its weights, and the functions that it may share."""
 
     branches: list[Branch | None]
-    functions: SegmentFunctions
+    shared: SharedFunctions
     position: int | None
     elastic: tuple[int, ...]
+
+    @property
+    def functions(self) -> SegmentFunctions:
+        """What runs its blocks."""
+        return self.shared()
 
     def weights(self) -> list[Weights]:
         """Weights of every branch as tensors."""
@@ -80,7 +89,7 @@ class Supernet(keras.layers.Layer):
         super().__init__(name="supernet", autocast=False)
         self.blueprint = blueprint
         self._slots: list[_Slot] = []
-        functions: dict[tuple[Any, Shape], SegmentFunctions] = {}
+        functions: dict[tuple[Any, Shape], SharedFunctions] = {}
         for segment, shape, reads in zip(
             blueprint.segments,
             blueprint.input_shapes,
@@ -92,7 +101,7 @@ class Supernet(keras.layers.Layer):
                 position, elastic = reads[0], reads[1:]
             kind = segment.branches, shape
             if kind not in functions:
-                functions[kind] = SegmentFunctions(
+                functions[kind] = SharedFunctions(
                     *kind, norm or BatchNorm(), width_mode
                 )
             branches: list[Branch | None] = []

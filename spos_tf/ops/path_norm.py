@@ -6,6 +6,7 @@ statistics that it is given. The classes here normalise with the batch; what
 is given is folded into kernels (`tensor_ops.FoldedOps`).
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import tensorflow as tf
@@ -20,14 +21,14 @@ class PathNorm(Protocol):
         self,
         x: tf.Tensor,
         epsilon: float,
-        place: tf.Tensor,
+        place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
         """Normalises `x`, `[batch, height, width, channels]`.
 
-        `place` is an int32 scalar, another one for each batch norm of the
-        network; `most` is how many channels there are with all of an elastic
-        width.
+        `place()` is an int32 scalar, another one for each batch norm of the
+        network, made where it is asked for; `most` is how many channels
+        there are with all of an elastic width.
         """
 
 
@@ -38,11 +39,11 @@ class BatchNorm:
         self,
         x: tf.Tensor,
         epsilon: float,
-        place: tf.Tensor,
+        place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
         del place, most
-        return fused_batch_norm(x, epsilon)[0]
+        return _fused(x, epsilon)[0]
 
 
 class SynchronizedBatchNorm:
@@ -62,15 +63,16 @@ class SynchronizedBatchNorm:
         self,
         x: tf.Tensor,
         epsilon: float,
-        place: tf.Tensor,
+        place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
         local = tf.cast(x, tf.float32)
-        mean = self._mean(local, 2 * place, most)
+        key = 2 * place()
+        mean = self._mean(local, key, most)
         # Not E[x^2] - E[x]^2, which cancels: where the mean is large, it
         # would be noise, below zero too.
         centred = local - mean
-        variance = self._mean(tf.square(centred), 2 * place + 1, most)
+        variance = self._mean(tf.square(centred), key + 1, most)
         return tf.cast(centred * tf.math.rsqrt(variance + epsilon), x.dtype)
 
     def _mean(
@@ -92,7 +94,7 @@ class CollectingBatchNorm:
         self,
         x: tf.Tensor,
         epsilon: float,
-        place: tf.Tensor,
+        place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
         del place
@@ -122,15 +124,24 @@ def fused_batch_norm(
     Returns:
         y like `x`; mean and population variance, float32 `[channels]`.
     """
-    channels = x.shape[-1]
-    if channels is None:
-        channels = tf.shape(x)[-1]
+    y, mean, variance = _fused(x, epsilon)
+    # The op returns Bessel's corrected variance (for moving averages).
+    count = tf.cast(tf.size(x) // _channels(x), tf.float32)
+    return y, mean, variance * (count - 1.0) / count
+
+
+def _fused(
+    x: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    channels = _channels(x)
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         x, tf.ones([channels]), tf.zeros([channels]), epsilon=epsilon
     )
-    # The op returns Bessel's corrected variance (for moving averages).
-    count = tf.cast(tf.size(x) // channels, tf.float32)
-    return y, mean, variance * (count - 1.0) / count
+    return y, mean, variance
+
+
+def _channels(x: tf.Tensor) -> int | tf.Tensor:
+    return tf.shape(x)[-1] if x.shape[-1] is None else x.shape[-1]
 
 
 def padded(x: tf.Tensor, length: int | None) -> tf.Tensor:

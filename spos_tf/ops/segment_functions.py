@@ -9,8 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+<<<<<<< HEAD
 from spos_tf.ops.dispatch import case, on_host
 from spos_tf.ops.path_norm import CollectingBatchNorm, PathNorm
+=======
+# There is no public function that tells determinism.
+from tensorflow.python.framework import config as framework_config
+
+from spos_tf.ops.dispatch import case
+from spos_tf.ops.path_norm import BatchNorm, CollectingBatchNorm, PathNorm
+>>>>>>> main
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.selection import Path, Selection
 from spos_tf.ops.shape_ops import Shape, ShapeOps
@@ -18,6 +26,9 @@ from spos_tf.ops.tensor_ops import ChosenWidths, FoldedOps, TensorOps, WidthMode
 
 # By "operation.weight".
 Weights = Mapping[str, tf.Tensor]
+# Segments whose functions a process keeps, their networks gone or not. At most
+# 14 of a space here differ.
+_MOST_SHARED = 64
 
 
 class SegmentFunctions:
@@ -31,6 +42,7 @@ class SegmentFunctions:
         input_shape: Without the batch axis.
         norm: How batch norm normalises in training.
         width_mode: How elastic widths are taken.
+        dtype: Of the features.
     """
 
     def __init__(
@@ -38,7 +50,8 @@ class SegmentFunctions:
         blocks: Sequence[Block | None],
         input_shape: Shape,
         norm: PathNorm,
-        width_mode: WidthMode = "slice",
+        width_mode: WidthMode,
+        dtype: str,
     ) -> None:
         legal = [(i, block) for i, block in enumerate(blocks) if block]
         # By option the place among the legal ones; what is not legal is not
@@ -50,7 +63,7 @@ class SegmentFunctions:
         self._legal = [i for i, _ in legal]
         self._norm = norm
         self._mode = width_mode
-        self._dtype = keras.config.dtype_policy().compute_dtype
+        self._dtype = dtype
         self._output_shape = legal[0][1](ShapeOps(), input_shape)
         self._num_channels = max(
             _batch_norm_channels(block, input_shape) for _, block in legal
@@ -176,6 +189,70 @@ class SegmentFunctions:
         widths = ChosenWidths(sizes, self._mode)
         ops = FoldedOps(weights, self._dtype, statistics=given, widths=widths)
         return block(ops, x)
+
+
+class SharedFunctions:
+    """The functions of a segment, made once for all equal ones of a process.
+
+    A second network of the same space, or a second search, traces no block
+    again. They take their weights as arguments, so that they fit any network.
+
+    Args:
+        blocks: As of `SegmentFunctions`, and so are the others.
+        input_shape: Without the batch axis.
+        norm: How batch norm normalises in training.
+        width_mode: How elastic widths are taken.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[Block | None, ...],
+        input_shape: Shape,
+        norm: PathNorm,
+        width_mode: WidthMode = "slice",
+    ) -> None:
+        self._arguments = blocks, input_shape, norm, width_mode
+        self._policy = keras.config.dtype_policy()
+        # What was shared may be forgotten; a network keeps its own.
+        self._made: dict[bool, SegmentFunctions] = {}
+
+    def __call__(self) -> SegmentFunctions:
+        """The functions as TensorFlow is set at the moment.
+
+        Where its operations have to be deterministic, others are traced.
+        """
+        deterministic = framework_config.is_op_determinism_enabled()
+        if deterministic not in self._made:
+            blocks, shape, norm, mode = self._arguments
+            dtype = self._policy.compute_dtype
+            # Any other one has a state, or belongs to a strategy.
+            if type(norm) is BatchNorm:
+                made = _shared(
+                    blocks,
+                    shape,
+                    mode,
+                    dtype,
+                    self._policy.variable_dtype,
+                    deterministic,
+                )
+            else:
+                made = SegmentFunctions(blocks, shape, norm, mode, dtype)
+            self._made[deterministic] = made
+        return self._made[deterministic]
+
+
+@functools.lru_cache(maxsize=_MOST_SHARED)
+def _shared(
+    blocks: tuple[Block | None, ...],
+    input_shape: Shape,
+    width_mode: WidthMode,
+    dtype: str,
+    variable_dtype: str,
+    deterministic: bool,
+) -> SegmentFunctions:
+    # What a trace depends on besides.
+    del variable_dtype, deterministic
+    return SegmentFunctions(blocks, input_shape, BatchNorm(), width_mode, dtype)
 
 
 def _inlined(run: Callable[..., Any]) -> Any:

@@ -242,12 +242,16 @@ class TensorOps(Ops[tf.Tensor]):
         self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
     ) -> tf.Tensor:
         del name
-        place = self._branch * _MOST_NORMS + self._norms
+        number = self._norms
         self._norms += 1
         if self._norms > _MOST_NORMS:
             raise ValueError(f"A block has at most {_MOST_NORMS} batch norms.")
         y = self._norm(
-            x, epsilon, tf.convert_to_tensor(place), self._most_channels(x)
+            x,
+            epsilon,
+            # Few ask for it, and there are hundreds in a network to trace.
+            lambda: tf.convert_to_tensor(self._branch * _MOST_NORMS + number),
+            self._most_channels(x),
         )
         return self._carry_mask(x, y)
 

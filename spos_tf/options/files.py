@@ -27,7 +27,15 @@ class SubnetNameOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportOptions(ImageOptions):
-    """Which files are written, and how they are compared with the network."""
+    """Which files are written, and how they are compared with the network.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> ExportOptions(formats=("tflite", "onnx")).num_images
+        2000
+    """
 
     formats: tuple[str, ...] | None = option(
         None,
@@ -106,7 +114,15 @@ EXPORTED_ARCHITECTURES = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LatencyOptions(Options):
-    """How a space's parts are timed."""
+    """How a space's parts are timed.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> LatencyOptions(runtime="onnxruntime", threads=2).repeats
+        30
+    """
 
     runtime: Literal["tflite", "onnxruntime", "tensorflow"] = option(
         "tflite", "What runs the networks."

@@ -340,7 +340,15 @@ class LimitsTableOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorrelationOptions(ScoringOptions):
-    """How a supernet's ranking is compared with a benchmark's."""
+    """How a supernet's ranking is compared with a benchmark's.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> CorrelationOptions(num_architectures=300).resamples
+        1000
+    """
 
     num_architectures: int = option(
         500,

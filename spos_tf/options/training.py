@@ -226,7 +226,15 @@ _LEARNED = ("gumbel", "two_path")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupernetOptions(TrainingOptions):
-    """How a supernet is trained: `TrainingOptions`, and which paths."""
+    """How a supernet is trained: `TrainingOptions`, and which paths.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> SupernetOptions(steps=20_000, sampler="uniform").sampler
+        'uniform'
+    """
 
     confirm_per_class: int | None = option(
         None,
@@ -444,7 +452,15 @@ class SupernetOptions(TrainingOptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SubnetOptions(TrainingOptions):
-    """How a single network is trained: `TrainingOptions`, and its form."""
+    """How a single network is trained: `TrainingOptions`, and its form.
+
+    Raises:
+        UserError: A value is out of its range, or two contradict each other.
+
+    Example:
+        >>> SubnetOptions(steps=500, quantize="int8").quantize
+        'int8'
+    """
 
     fit_macs: float | None = option(
         None,

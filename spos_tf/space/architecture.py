@@ -22,6 +22,11 @@ class Architecture:
         space_arguments: What differs from the paper's network (preset, image
             size, classes, widths); JSON values.
         choices: `{choice name: option}`; see `SearchSpace.decode`.
+
+    Example:
+        >>> found = Architecture("toy", {}, {"stage1.block1.op": "3x3"})
+        >>> found.to_dict()["choices"]
+        {'stage1.block1.op': '3x3'}
     """
 
     search_space: str

@@ -107,6 +107,13 @@ def build_blueprint(name: str, /, **arguments: Any) -> Blueprint:
 
     Raises:
         UserError: No such space, preset or argument, or a value out of range.
+
+    Example:
+        >>> import spos_tf
+        >>> blueprint = spos_tf.build_blueprint(
+        ...     "shufflenet_blocks", preset="cifar", num_classes=5)
+        >>> blueprint.image_size, blueprint.search_space.num_choices
+        (32, 20)
     """
     family, key = _family(name)
     factory: Callable[..., Blueprint] = family.SPACES[key]

@@ -35,6 +35,16 @@ def test_levels_and_advice(value, seen, says, advises):
     assert ("images to score on" in text) == (0 < value < 0.8)
 
 
+def test_few_networks_make_no_certainty():
+    few, many = (
+        repeatability(Reliability(0.97, low, 1.0, 4), images=9, seen=None)
+        for low in (0.0, 0.6)
+    )
+    assert "are repeatable" in few and "are repeatable" in many
+    assert "may as well be below 0.5; more random networks" in few
+    assert "may as well" not in many
+
+
 def test_what_is_not_known_is_said_so():
     text = repeatability(
         Reliability(None, None, None, 3), images=500, seen=None

@@ -80,6 +80,7 @@ def test_all_faults_at_once(photos, tmp_path):
     }
     assert set(reasons) == {"empty.jpg", "page.png", "cut.png", "caf\\xe9.png"}
     assert reasons["empty.jpg"] == "it is empty"
+    assert not any("[Op:" in reason for reason in reasons.values())
     assert "it is no JPEG" in reasons["page.png"]
     duplicates = result["duplicates"]
     assert duplicates["compared"] == "bytes of files"

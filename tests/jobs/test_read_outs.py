@@ -14,7 +14,13 @@ ALL = np.array(list(itertools.product(range(3), repeat=4)), np.int32)
 TRUTH = 90 + ALL @ np.array([4.0, 2.0, 1.0, 0.5])
 NOISY = TRUTH + np.random.default_rng(0).normal(0, 4, len(ALL))
 COSTS = {"macs": ALL[:, 0] * 10, "blocks": (ALL > 0).sum(axis=1)}
-SETTINGS = {"table": "t", "accuracy_column": "test", "direction": "max"}
+RELIABILITY = {"value": 0.75, "low": 0.5, "high": 0.9, "candidates": 81}
+SETTINGS = {
+    "table": "t",
+    "accuracy_column": "test",
+    "direction": "max",
+    "reliability": RELIABILITY,
+}
 OWN = StoredScores(ALL, NOISY, SETTINGS, TRUTH)
 
 
@@ -40,9 +46,12 @@ def test_a_comparison_alone(tmp_path):
     gain = fit["kendall"]["tau"] - found["default"]["kendall"]["tau"]
     assert fit["difference"]["value"] == pytest.approx(gain) and gain > 0.05
     assert found["macs"]["within_levels"] is None
+    assert found["default"]["reliability"] == RELIABILITY
+    assert fit["reliability"] is None
     text = (tmp_path / "default" / "read_outs.md").read_text()
     assert text.count("\n") == 7
     assert text.startswith("| read-out | kind | tau | against default |")
+    assert "| 0.75 |" in text.splitlines()[2]
 
 
 def test_others_on_the_same_architectures_stand_beside_it(tmp_path):

@@ -1,5 +1,7 @@
 """Batch norm whose statistics are values."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from spos_tf.ops.path_norm import (
 # float32 sums over 128 values in another order: a few units in the last
 # place of values up to 3.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-PLACE = tf.constant(0)
+PLACE = functools.partial(tf.constant, 0)
 
 
 @pytest.fixture

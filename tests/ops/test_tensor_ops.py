@@ -110,7 +110,7 @@ def test_places_of_batch_norms_are_distinct():
     seen = []
 
     def norm(x, epsilon, place, most):
-        seen.append(int(place))
+        seen.append(int(place()))
         return x
 
     for branch in (0, 1, 2):

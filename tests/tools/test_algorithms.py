@@ -23,6 +23,7 @@ TRAIN = [
     "--checkpoint_every=4",
     "--validate_every=6",
     "--log_every=2",
+    "--average_every=3",
 ]
 LEARN = ["--architecture_every=2", "--architecture_warmup=0.1"]
 OPTIONS = {"3x3", "5x5", "7x7", "xception"}
@@ -92,6 +93,11 @@ def test_the_most_probable_architecture_is_written(learned, algorithm):
     assert set(shares) == OPTIONS
     assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
     assert best["choices"][name] == max(shares, key=shares.get)
+    # What always runs, then the four branches: all of gumbel, one of two_path
+    # in every third of twelve steps.
+    always, *branches = arrays["average_updates"].tolist()
+    assert always == 4
+    assert sum(branches) == (4 if algorithm == "two_path" else 16)
     parameters = arrays["architecture/parameters"]
     assert len(set(parameters[0].tolist())) > 1
     assert [*shares][parameters[0].argmax()] == best["choices"][name]

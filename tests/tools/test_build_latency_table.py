@@ -135,6 +135,11 @@ def read_settings(path):
         (["--check_rounds=5"], ["check_rounds"]),
         (["--check_architectures=1"], ["--check_architectures", "got 1"]),
         (["--search_space=no"], ["'no'"]),
+        (["--export_parts=parts"], ["--export_parts", "Leave --output"]),
+        (
+            ["--import_measurements=no.json", "--threads=2"],
+            ["--import_measurements", "--threads", "Leave it out"],
+        ),
     ],
 )
 def test_wrong_flags(run_tool, tmp_path, arguments, expected):

@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_exit_code_2(run_tool, tmp_path):
     assert result.returncode == 2
     assert "cannot be read" in result.stdout
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("check_data.py: 1 images cannot be read: ")
+    assert last.startswith("check_data.py: 1 image cannot be read: ")
     assert "bee/2.png' (it is empty)" in last
     assert output.exists()
 

@@ -1,5 +1,6 @@
 """A supernet's ranking compared with a table, from the command line."""
 
+import dataclasses
 import itertools
 import json
 import random
@@ -7,6 +8,7 @@ import random
 import pytest
 
 from refusals import TINY_RUN, refuses, tree
+from spos_tf.analysis.reliability import reliability
 from spos_tf.space.record import read_record
 
 SPACE = {
@@ -112,6 +114,12 @@ def test_checkpoints_are_compared_and_a_killed_run_ends_the_same(
     assert (correlation["step"], correlation["images"]) == (3, 48)
     assert [top["k"] for top in correlation["top"]] == [4, 8]
     assert {*correlation["baselines"]} == {"macs", "params"}
+    repeats = reliability([found[3, *one]["halves"] for one in ALL])
+    assert correlation["reliability"] == pytest.approx(
+        dataclasses.asdict(repeats)
+    )
+    assert repeats.candidates == 16
+    assert done.stdout.endswith(f", reliability {repeats}\n")
     over = json.loads((folder / "over_training.json").read_text())
     assert [one["step"] for one in over["checkpoints"]] == [1, 2, 3]
     assert over["checkpoints"][-1]["kendall"] == correlation["kendall"]

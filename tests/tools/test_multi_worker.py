@@ -29,6 +29,7 @@ SUPERNET = [
     "--checkpoint_every=1",
     "--keep_checkpoints=9",
     "--validate_every=0",
+    "--average_every=2",
 ]
 # Float32 sums in another order (each half of the batch first), carried
 # through eight steps with momentum. A wrong gradient is off by 1e-3 and more.
@@ -104,10 +105,11 @@ def test_a_killed_worker_ends_the_job_and_the_next_start_goes_on(
     ours, theirs = arrays(folder), arrays(work_dir / "supernet" / "one")
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
-        if name.startswith("sampler/"):
+        if name.startswith("sampler/") or name == "average_updates":
             np.testing.assert_array_equal(ours[name], value)
         elif value.dtype.kind == "f":
             np.testing.assert_allclose(ours[name], value, **CLOSE, err_msg=name)
+    assert ours["average_updates"][0] == 4
     # And it did train.
     with np.load(first) as before:
         kernel = "weights/stem.conv.kernel"
