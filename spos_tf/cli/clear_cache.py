@@ -12,11 +12,12 @@ from spos_tf.cli.program import Command, Given
 from spos_tf.options import CachePlaceOptions
 
 
-def main(given: Given) -> None:
+def main(given: Given) -> str:
     """Removes what is there."""
     from spos_tf.jobs.clear_cache import clear_cache
 
     clear_cache(given(CachePlaceOptions).cache_dir)
+    return "The next search decodes its images again."
 
 
 COMMAND = Command(__doc__, (CachePlaceOptions,), main)

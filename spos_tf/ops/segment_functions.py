@@ -9,16 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-<<<<<<< HEAD
-from spos_tf.ops.dispatch import case, on_host
-from spos_tf.ops.path_norm import CollectingBatchNorm, PathNorm
-=======
 # There is no public function that tells determinism.
 from tensorflow.python.framework import config as framework_config
 
-from spos_tf.ops.dispatch import case
+from spos_tf.ops.dispatch import case, on_host
 from spos_tf.ops.path_norm import BatchNorm, CollectingBatchNorm, PathNorm
->>>>>>> main
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.selection import Path, Selection
 from spos_tf.ops.shape_ops import Shape, ShapeOps

@@ -13,6 +13,7 @@ from random_batches import random_batches
 from spos_tf.cost.table import cost_table
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.networks.supernet import Supernet
+from spos_tf.ops import segment_functions
 from spos_tf.ops.selection import Path
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.objective import Objective
@@ -39,6 +40,9 @@ def gpu(monkeypatch):
         return ["GPU:0"] if kind == "GPU" else plain(kind)
 
     monkeypatch.setattr(tf.config, "list_logical_devices", listed)
+    # What other networks of the process traced has such Cases.
+    anew = segment_functions._shared.__wrapped__
+    monkeypatch.setattr(segment_functions, "_shared", anew)
 
 
 @pytest.fixture(scope="module")
