@@ -311,6 +311,40 @@ def test_a_disk_that_fills_while_it_is_written_leaves_nothing(
     assert left <= {".lock", ".fingerprint"}
 
 
+def test_what_a_killed_search_left_is_written_anew(on_disk, file_split):
+    on_disk.batches(file_split)
+    file = on_disk.file
+    good = file.read_bytes()
+    half = file.with_name(f".unfinished-{file.name}")
+    half.write_bytes(good[: len(good) // 2])
+    file.unlink()
+    kept = Scored(on_disk.folder).batches(file_split)
+    assert kept.place == "disk" and file.read_bytes() == good
+    assert not half.exists()
+
+
+def test_a_folder_that_may_only_be_read_is_read(
+    on_disk, file_split, encoded_split, monkeypatch
+):
+    on_disk.batches(file_split)
+
+    def refused(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # The tests may run as root, whom no mode of a folder stops.
+    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    monkeypatch.setattr(os, "utime", refused)
+    other = Scored(on_disk.folder)
+    kept = other.batches(file_split)
+    assert kept.place == "disk" and not other.told
+    assert_as_read_anew(kept, file_split)
+    kept = other.batches(encoded_split)
+    assert kept.place == "source"
+    assert "Permission denied" in other.told[-1]
+    assert "\n" not in other.told[-1]
+    assert_as_read_anew(kept, encoded_split)
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, file_split):
     (tmp_path / "file").write_text("no folder")
     scored = Scored(tmp_path / "file" / "cache")

@@ -1,6 +1,7 @@
 """Scores on image files, wherever the decoded images are kept."""
 
 import collections
+import contextlib
 import dataclasses
 
 import keras
@@ -49,8 +50,8 @@ def photos(tmp_path_factory):
     return spos_tf.folder(root, test_fraction=0.05)
 
 
-@pytest.fixture
-def decoded(monkeypatch):
+@contextlib.contextmanager
+def counted():
     counts = collections.Counter()
     plain = pipeline.decode
 
@@ -58,8 +59,15 @@ def decoded(monkeypatch):
         tf.py_function(lambda: counts.update(["images"]), [], [])
         return plain(item)
 
-    monkeypatch.setattr(pipeline, "decode", counting)
-    return counts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "decode", counting)
+        yield counts
+
+
+@pytest.fixture
+def decoded():
+    with counted() as counts:
+        yield counts
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +98,19 @@ def scores(task, network, **changes):
     return [found[position] for position in sorted(found)]
 
 
+@pytest.fixture(scope="module")
+def in_memory(task, network):
+    """Scores on images in memory, which were decoded once."""
+    with counted() as counts:
+        found = scores(task, network)
+    assert counts["images"] == SCORED
+    assert len(found) == 5 and len(set(found)) == 5
+    return found
+
+
 def test_scores_are_the_same_wherever_images_are_kept(
-    task, network, decoded, tmp_path
+    task, network, in_memory, decoded, tmp_path
 ):
-    in_memory = scores(task, network)
-    assert decoded.pop("images") == SCORED
-    assert len(in_memory) == 5 and len(set(in_memory)) == 5
     disk = {"cache_memory": 0.0, "cache_dir": str(tmp_path)}
     for expected in (SCORED, 0):
         assert scores(task, network, **disk) == in_memory
@@ -108,13 +123,13 @@ def test_scores_are_the_same_wherever_images_are_kept(
     [({}, 2), ({"chunk_size": 1}, 5), ({"scoring": "tree"}, 2)],
 )
 def test_a_chunk_decodes_images_twice_where_they_are_kept_nowhere(
-    task, network, decoded, changes, chunks
+    task, network, in_memory, decoded, changes, chunks
 ):
     """To recalibrate and to score, whatever the number of candidates."""
     nowhere = {"cache_memory": 0.0, "cache_disk": 0.0}
     found = scores(task, network, **nowhere, **changes)
     assert decoded["images"] == SCORED * chunks
-    assert found == scores(task, network)
+    assert found == in_memory
 
 
 def test_a_search_takes_these_options(
