@@ -13,7 +13,7 @@ import tqdm
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, check_kind
 from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import Remembered, Scorer
@@ -45,7 +45,7 @@ from spos_tf.jobs.search_files import (
     write_front_files,
 )
 from spos_tf.jobs.search_subject import Subject
-from spos_tf.jobs.trained import TrainedSupernet
+from spos_tf.jobs.trained import TrainedSupernet, check_supernet
 from spos_tf.jobs.trust import (
     TrustOf,
     confirm_winner,
@@ -135,6 +135,8 @@ def search_supernet(
         ...     options=spos_tf.SearchOptions(generations=20))
         >>> found.best.architecture.choices  # doctest: +SKIP
     """
+    check_supernet(supernet)
+    check_kind(options, SearchOptions, "options", "spos_tf.SearchOptions(...)")
     measure = ScoreMetric.make(
         metric,
         labels=labels,
