@@ -45,6 +45,26 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
         raise UserError(f"{os.fspath(path)!r}: {error}") from None
 
 
+def check_kind(
+    value: object, kind: type, parameter: str, expected: str
+) -> None:
+    """Refuses an argument of another kind, which would fail later on.
+
+    Args:
+        value: What came.
+        kind: Of a right value.
+        parameter: What the argument is called.
+        expected: How one gets a right value, a part of a sentence.
+
+    Raises:
+        UserError: The value is of another kind.
+    """
+    if not isinstance(value, kind):
+        raise UserError(
+            f"`{parameter}` is {expected}; got {type(value).__name__}."
+        )
+
+
 def missing_extra(what: str, extra: str) -> UserError:
     """The error of what needs packages that are not installed.
 

@@ -1,5 +1,6 @@
 """How every command starts, what it prints, and how it ends on a mistake."""
 
+import abc
 import contextlib
 import dataclasses
 import gc
@@ -237,7 +238,7 @@ def _end_preempted(name: str, saved: str) -> None:
 def _run(command: Command, name: str, typed: Sequence[str]) -> None:
     # Read by TensorFlow's C++ code while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.meta_path.insert(0, _QuietTensorFlow())
+    sys.meta_path[:0] = [_QuietTensorFlow(), _KerasAlone()]
     # Tracing a network makes millions of objects and hardly a cycle: looking
     # for cycles as often as Python does took 1 s of 8 before the first step.
     gc.set_threshold(200_000, 20, 20)
@@ -368,12 +369,10 @@ class _ShortFormatter(python_logging.Formatter):
         return super().formatMessage(record)
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Makes the first import of TensorFlow, by whomever, a quiet one.
+class _FirstImport(importlib.abc.MetaPathFinder):
+    """Does something around the first import of a module, by whomever."""
 
-    Its C++ code writes to file descriptor 2 while it is imported and while it
-    looks for GPUs, whatever the log level.
-    """
+    name: str
 
     def find_spec(
         self,
@@ -381,7 +380,7 @@ class _QuietTensorFlow(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None,
         target: types.ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != "tensorflow":
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -389,16 +388,60 @@ class _QuietTensorFlow(importlib.abc.MetaPathFinder):
             return None
         execute = spec.loader.exec_module
 
-        def execute_quietly(module: types.ModuleType) -> None:
-            with _stderr_held_back() as show:
+        def execute_within(module: types.ModuleType) -> None:
+            with self.around(module):
                 execute(module)
-                gpus = module.config.list_physical_devices("GPU")
-                if not gpus and _expects_gpus():
-                    show()
 
         # Loaders are objects of one module each.
-        spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_within  # type: ignore[method-assign]
         return spec
+
+    @abc.abstractmethod
+    def around(
+        self, module: types.ModuleType
+    ) -> contextlib.AbstractContextManager[None]:
+        """Its block executes the module."""
+
+
+class _QuietTensorFlow(_FirstImport):
+    """Makes the first import of TensorFlow a quiet one.
+
+    Its C++ code writes to file descriptor 2 while it is imported and while it
+    looks for GPUs, whatever the log level.
+    """
+
+    name = "tensorflow"
+
+    @contextlib.contextmanager
+    def around(self, module: types.ModuleType) -> Iterator[None]:
+        with _stderr_held_back() as show:
+            yield
+            gpus = module.config.list_physical_devices("GPU")
+            if not gpus and _expects_gpus():
+                show()
+
+
+class _KerasAlone(_FirstImport):
+    """Imports Keras without what it loads for galleries and wrappers.
+
+    Where scikit-learn, matplotlib's pyplot and IPython are installed, it loads
+    them, half as long as TensorFlow itself, and no command has a use for that.
+    Whoever imports one of them later has it.
+    """
+
+    name = "keras"
+    _left_out = ("IPython", "matplotlib", "sklearn")
+
+    @contextlib.contextmanager
+    def around(self, module: types.ModuleType) -> Iterator[None]:
+        absent = [one for one in self._left_out if one not in sys.modules]
+        # What Python documents for a module that is not to be found.
+        sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+        try:
+            yield
+        finally:
+            for one in absent:
+                del sys.modules[one]
 
 
 def _expects_gpus() -> bool:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy.typing as npt
 
-from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.blueprint import Blueprint, check_blueprint
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.shape_ops import Shape, ShapeOps
 
@@ -132,4 +132,5 @@ def network_cost(blueprint: Blueprint, encoding: npt.ArrayLike) -> Cost:
         >>> cost.macs, cost.params
         (295842496, 3154880)
     """
+    check_blueprint(blueprint)
     return sum(segment_costs(blueprint, encoding), Cost())

@@ -18,7 +18,7 @@ from spos_tf.analysis.trust import MEANING, repeatability
 from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
 from spos_tf.data.splits import scored_subset
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, check_kind
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs.comparison import Comparison
@@ -27,7 +27,11 @@ from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.scoring import ScoringTask, completed
-from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.jobs.trained import (
+    SUPERNET_STAGE,
+    TrainedSupernet,
+    check_supernet,
+)
 from spos_tf.jobs.trust import images_per_option
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
@@ -125,6 +129,13 @@ def correlate_supernet(
         >>> spos_tf.correlate_supernet(  # doctest: +SKIP
         ...     supernet, "nb201.npz", accuracy_column="test200_cifar10")
     """
+    check_supernet(supernet)
+    check_kind(
+        options,
+        CorrelationOptions,
+        "options",
+        "spos_tf.CorrelationOptions(...)",
+    )
     place = work_dir or supernet.work_dir
     if place is None:
         raise UserError(

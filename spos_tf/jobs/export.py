@@ -13,7 +13,7 @@ from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.pipeline import evaluation_arrays
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.sources import DataSource
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, check_kind
 from spos_tf.export import (
     FORMATS,
     check_formats,
@@ -100,6 +100,7 @@ def export_subnet(
         ...     compare_on=test)
     """
     options = options or ExportOptions()
+    check_kind(options, ExportOptions, "options", "spos_tf.ExportOptions(...)")
     if formats is not None:
         options = dataclasses.replace(options, formats=tuple(formats))
     limits = _min_agreement(options.min_agreement)

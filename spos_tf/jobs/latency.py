@@ -13,7 +13,7 @@ from spos_tf.atomic_write import unfinished
 from spos_tf.cost.latency import latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.cost.spread import spread_encodings
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, check_kind
 from spos_tf.export import part_timing
 from spos_tf.export.machine import describe_machine
 from spos_tf.export.part_files import export_parts as write_parts
@@ -31,7 +31,11 @@ from spos_tf.jobs.latency_result import (
     write_comparison,
 )
 from spos_tf.jobs.notes import tell
-from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.networks.blueprint import (
+    Blueprint,
+    check_blueprint,
+    plain_arguments,
+)
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import LatencyOptions
 from spos_tf.paths import local_path
@@ -295,6 +299,13 @@ def build_latency_table(
         UserError: The networks cannot run there, the file is of other
             settings, or the measurements are of other networks.
     """
+    check_blueprint(blueprint)
+    check_kind(
+        options or LatencyOptions(),
+        LatencyOptions,
+        "options",
+        "spos_tf.LatencyOptions(...)",
+    )
     if (output is None) != (export_parts is not None):
         raise UserError(
             "A table is written to `output`, parts are written to "

@@ -33,7 +33,7 @@ from spos_tf.jobs.trained import (
     read_labels,
 )
 from spos_tf.jobs.validation import ScoreAndLoss
-from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.blueprint import Blueprint, check_blueprint
 from spos_tf.networks.shared_choices import untied, untied_encoding
 from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
@@ -129,6 +129,7 @@ def train_supernet(
         ...     blueprint, (images, labels), work_dir="runs/x",
         ...     options=spos_tf.TrainingOptions(steps=20_000))
     """
+    check_blueprint(blueprint)
     check_registered(blueprint)
     _check_not_pinned(blueprint)
     pins = pin_options(fix, fix_from)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from spos_tf.data.sources import DataSource
-from spos_tf.errors import UserError, said_of
+from spos_tf.errors import UserError, check_kind, said_of
 from spos_tf.jobs.blueprints import found_blueprint
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.run_folder import options_of_run
@@ -380,6 +380,21 @@ def remember(subnet: TrainedSubnet) -> "keras.Model":
 class _Known:
     # Keras wraps lists, dicts and tuples that a model is given; not this.
     values: tuple[Any, ...]
+
+
+def check_supernet(supernet: object) -> None:
+    """Refuses an argument `supernet` that is none.
+
+    Raises:
+        UserError: It is of another kind, for example a folder.
+    """
+    check_kind(
+        supernet,
+        TrainedSupernet,
+        "supernet",
+        "what spos_tf.train_supernet(...) or spos_tf.load_supernet(work_dir) "
+        "returns",
+    )
 
 
 def subnet_of(model: "keras.Model") -> TrainedSubnet | None:

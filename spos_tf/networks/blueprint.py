@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, check_kind
 from spos_tf.ops.protocol import Block, ElasticBlock, passes_on
 from spos_tf.ops.shape_ops import Shape, ShapeOps
 from spos_tf.space import Architecture, SearchSpace
@@ -385,3 +385,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return value
+
+
+def check_blueprint(blueprint: object) -> None:
+    """Refuses an argument `blueprint` that is none.
+
+    Raises:
+        UserError: It is of another kind, for example a space's name.
+    """
+    check_kind(
+        blueprint,
+        Blueprint,
+        "blueprint",
+        "what spos_tf.build_blueprint(...) returns",
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
-from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.blueprint import Blueprint, check_blueprint
 from spos_tf.ops.keras_ops import KerasOps
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.shape_ops import Shape
@@ -45,6 +45,7 @@ def build_subnet(
         >>> model.input_shape, model.output_shape
         ((None, 8, 8, 3), (None, 10))
     """
+    check_blueprint(blueprint)
     return assemble(
         blueprint,
         encoding,

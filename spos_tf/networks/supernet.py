@@ -1,7 +1,7 @@
 """The network whose paths are all networks of a search space."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -225,6 +225,66 @@ class Supernet(keras.layers.Layer):
 
         self.blueprint.flow(images, apply, tf.add_n)
         return moments
+
+    def path_moments(
+        self, images: tf.Tensor, encoding: npt.ArrayLike
+    ) -> list[tf.Tensor]:
+        """`batch_moments` of a path that is known, branch by branch.
+
+        The very functions that `batch_moments` chooses from, so that moments
+        agree bit for bit; those of other branches are not traced.
+
+        Args:
+            images: As in `call`.
+            encoding: int32 `[num_choices]`.
+        """
+        moments = []
+
+        def run(index: int, x: tf.Tensor, option: int, *rest: Any) -> tf.Tensor:
+            y, collected = self.collect_segment(index, option, x, *rest)
+            moments.append(collected)
+            return y
+
+        self._along(images, encoding, run)
+        return moments
+
+    def path_logits(
+        self,
+        images: tf.Tensor,
+        encoding: npt.ArrayLike,
+        statistics: Statistics,
+    ) -> tf.Tensor:
+        """`call` with statistics for a path that is known; see `path_moments`.
+
+        Args:
+            images: As in `call`.
+            encoding: int32 `[num_choices]`.
+            statistics: As in `call`.
+        """
+
+        def run(index: int, x: tf.Tensor, option: int, *rest: Any) -> tf.Tensor:
+            given = statistics[index]
+            return self.infer_segment(index, option, x, given, *rest)
+
+        return tf.cast(self._along(images, encoding, run), tf.float32)
+
+    def _along(
+        self,
+        images: tf.Tensor,
+        encoding: npt.ArrayLike,
+        run: Callable[..., tf.Tensor],
+    ) -> tf.Tensor:
+        """Calls `run(index, x, option, weights, sizes)` for every segment."""
+        settings = self.blueprint.settings(encoding)
+
+        def apply(index: int, x: tf.Tensor) -> tf.Tensor:
+            segment = self.blueprint.segments[index]
+            option, sizes = segment.branch_of(settings[index])
+            return run(
+                index, x, option, self.branch_weights(index, option), sizes
+            )
+
+        return self.blueprint.flow(images, apply, tf.add_n)
 
     def branch_weights(self, segment: int, option: int) -> Weights:
         """Weights of one branch as tensors, read now."""

@@ -251,6 +251,16 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         defaults={True: None},
     )
 
+    winner: Literal["score", "additive"] = option(
+        "score",
+        "Which candidate is the result. score: the one with the best score. "
+        "additive: the one with the best sum of values that every option of "
+        "every choice gets by least squares from the scores of all "
+        "candidates (not in the paper; docs/trust.md). It does not change "
+        "what is evaluated.",
+        effect=FREE,
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.time_limit is not None:

@@ -44,6 +44,23 @@ def evaluator(supernet, recalibration):
     return Evaluator(supernet, recalibration, random_batches([32, 18], seed=1))
 
 
+@pytest.mark.parametrize("passes", [1, 2, 4, 32])
+def test_by_branch_or_by_the_graph_a_score_is_the_same(
+    evaluator, supernet, recalibration, passes, monkeypatch
+):
+    """Bit for bit, wherever the one ends and the other goes on."""
+    monkeypatch.setattr(evaluator, "passes_by_branch", 0)
+    expected = evaluator.recalibrate(PATH)
+    other = Evaluator(supernet, recalibration, random_batches([32, 18], seed=1))
+    other.passes_by_branch = passes
+    statistics = other.recalibrate(PATH)
+    for one, two in zip(statistics, expected, strict=True):
+        assert one.numpy().tobytes() == two.numpy().tobytes()
+    score = evaluator.score(PATH, expected)
+    assert other.score(PATH, statistics) == score
+    assert other(PATH) == score
+
+
 def test_statistics_are_those_of_all_images_batch_by_batch(
     supernet, blueprint, evaluator, recalibration
 ):

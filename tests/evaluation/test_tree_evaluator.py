@@ -52,6 +52,7 @@ def scores(tree, blueprint):
     """Of single paths; after the tree has traced what both run."""
     tree([[3, 3, 3]])
     evaluator = Evaluator(Supernet(blueprint, seed=2), RECALIBRATION, SCORING)
+    evaluator.passes_by_branch = 0
     return {tuple(path): evaluator(path) for path in PATHS}
 
 
@@ -60,6 +61,7 @@ def test_statistics_are_those_of_single_paths(blueprint, first):
     """Whoever runs first: what is traced then knows no size of a batch."""
     supernet = Supernet(blueprint, seed=2)
     evaluator = Evaluator(supernet, RECALIBRATION, SCORING)
+    evaluator.passes_by_branch = 0
     tree = TreeEvaluator(supernet, RECALIBRATION, SCORING)
     if first == "tree":
         found = tree.recalibrate(PATHS)

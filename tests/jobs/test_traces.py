@@ -143,3 +143,36 @@ def test_a_network_goes_and_its_traces_serve_the_next(blueprint):
     keras.backend.clear_session()
     assert (score(Supernet(blueprint, seed=3)) == expected).all()
     assert Counted.traces == once
+
+
+def test_a_score_traces_the_branches_of_its_path_alone():
+    import tensorflow as tf
+
+    from spos_tf.evaluation.evaluator import Evaluator
+    from spos_tf.networks.supernet import Supernet
+
+    # Of its own: no block here is another test's.
+    blueprint = dataclasses.replace(
+        small_blueprint(),
+        segments=tuple(
+            dataclasses.replace(one, branches=(Counted(7), Counted(9)))
+            if one.choice
+            else one
+            for one in small_blueprint().segments
+        ),
+    )
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.uniform(0, 255, (4, 8, 8, 3)), tf.float32)
+    batches = [(images, tf.constant([0, 1, 2, 3]))]
+    evaluator = Evaluator(Supernet(blueprint), batches, batches)
+    before = Counted.traces
+    evaluator([0, 0])
+    # Both segments are alike: moments and logits of one block.
+    assert Counted.traces == before + 2
+    evaluator([0, 1])
+    assert Counted.traces == before + 4
+    evaluator([1, 1])
+    assert Counted.traces == before + 4
+    evaluator.passes_by_branch = 0
+    evaluator([0, 1])
+    assert Counted.traces == before + 4

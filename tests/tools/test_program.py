@@ -150,6 +150,39 @@ def test_a_failing_import_shows_what_was_said(run):
     assert "no libcuda" in result.stderr
 
 
+# As Keras does it, of which commands have no use for the first.
+KERAS = """
+try:
+    import matplotlib.pyplot
+except ImportError:
+    matplotlib = None
+import wave
+"""
+
+
+def test_keras_is_imported_without_its_galleries(run, tmp_path):
+    (tmp_path / "keras.py").write_text(KERAS)
+    (tmp_path / "matplotlib").mkdir()
+    (tmp_path / "matplotlib/__init__.py").write_text("")
+    (tmp_path / "matplotlib/pyplot.py").write_text("answer = 42")
+    body = """
+    import keras, wave
+    print(keras.matplotlib, keras.wave is wave)
+    import matplotlib.pyplot
+    print(matplotlib.pyplot.answer)
+    """
+    result = run(body)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "None True\n42\n"
+
+
+def test_keras_has_what_was_imported_before_it(run, tmp_path):
+    (tmp_path / "keras.py").write_text("import sklearn")
+    (tmp_path / "sklearn.py").write_text("answer = 42")
+    result = run("import sklearn, keras; print(keras.sklearn is sklearn)")
+    assert (result.returncode, result.stdout) == (0, "True\n")
+
+
 @pytest.mark.parametrize(("devices", "shown"), [("0", True), ("-1", False)])
 def test_missing_gpus_are_explained(run, tmp_path, devices, shown):
     driver = tmp_path / "driver"

@@ -1,0 +1,61 @@
+"""Arguments of another kind are refused by their names, before any work."""
+
+import numpy as np
+import pytest
+
+import spos_tf
+
+BLUEPRINT = "what spos_tf.build_blueprint"
+IMAGES = np.zeros((10, 8, 8, 3), np.uint8), np.arange(10)
+
+
+def demo():
+    return spos_tf.build_blueprint("shufflenet_blocks", preset="demo")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda name, folder: spos_tf.train_supernet(
+            name, IMAGES, work_dir=folder
+        ),
+        lambda name, folder: spos_tf.build_subnet(name, [0] * 5),
+        lambda name, folder: spos_tf.network_cost(name, [0] * 5),
+        lambda name, folder: spos_tf.build_latency_table(
+            name, folder / "table.yaml"
+        ),
+    ],
+    ids=["train_supernet", "build_subnet", "network_cost", "latency"],
+)
+def test_the_name_of_a_space_is_no_blueprint(call, tmp_path):
+    with pytest.raises(spos_tf.UserError, match=BLUEPRINT) as refused:
+        call("shufflenet_blocks", tmp_path)
+    assert str(refused.value).startswith("`blueprint` is ")
+    assert str(refused.value).endswith("; got str.")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("job", ["search_supernet", "correlate_supernet"])
+def test_a_folder_is_no_supernet(job, tmp_path):
+    given = {"correlate_supernet": {"table": "t", "accuracy_column": "a"}}
+    with pytest.raises(
+        spos_tf.UserError, match=r"^`supernet` is .*load_supernet.*; got str\.$"
+    ):
+        getattr(spos_tf, job)(str(tmp_path), **given.get(job, {}))
+
+
+def test_options_of_another_job(tmp_path):
+    with pytest.raises(
+        spos_tf.UserError,
+        match=r"^`options` is spos_tf\.LatencyOptions.*; got SearchOptions\.$",
+    ):
+        spos_tf.build_latency_table(
+            demo(), tmp_path / "t.yaml", options=spos_tf.SearchOptions()
+        )
+    with pytest.raises(
+        spos_tf.UserError,
+        match=r"^`options` is spos_tf\.ExportOptions.*; got SearchOptions\.$",
+    ):
+        spos_tf.export_subnet(
+            None, tmp_path, compare_on=None, options=spos_tf.SearchOptions()
+        )
