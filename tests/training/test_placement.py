@@ -116,12 +116,12 @@ def test_scoring_chooses_on_the_host(blueprint, space, gpu):
     evaluator = Evaluator(supernet, batches, batches)
     path = evaluator._path([0] * blueprint.search_space.num_choices)
     assert path.device.endswith(HOST)
-    concrete = evaluator._moments.get_concrete_function()
+    concrete = evaluator._graph_moments.get_concrete_function()
     functions = Functions(concrete)
     # The path comes from outside; what is computed of it stays on the host.
     assert functions.index_devices() == {HOST}
     statistics = evaluator.recalibrate(path)
-    concrete = evaluator._logits.get_concrete_function(
+    concrete = evaluator._graph_logits.get_concrete_function(
         batches[0][0], path, statistics
     )
     assert Functions(concrete).index_devices() == {HOST}
