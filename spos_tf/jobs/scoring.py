@@ -160,7 +160,7 @@ class ScoringTask:
     @functools.cached_property
     def scored_with(self) -> dict[str, str]:
         """Which weights, images and metric, by fingerprints."""
-        return {
+        found = {
             "supernet": self.supernet.fingerprint(self.options.weights),
             "weights": self.supernet.chosen(self.options.weights),
             "recalibration": self.cache.fingerprint(self.recalibration),
@@ -168,6 +168,10 @@ class ScoringTask:
             "preprocessing": self.preprocessing.words(),
             "metric": self.metric.identity,
         }
+        # Runs of releases without the option do not say that theirs was this.
+        if self.options.dtype_policy != "float32":
+            found["dtype_policy"] = self.options.dtype_policy
+        return found
 
     @property
     def is_tree(self) -> bool:

@@ -158,3 +158,14 @@ def test_a_search_takes_these_options(
         )
         assert decoded.pop("images", 0) == expected
     assert len(entries(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers", "expected"),
+    [(1, 0, 8), (2, 0, 4), (1, 3, 3), (4, 3, 2), (16, 0, 1)],
+)
+def test_memory_is_divided_among_the_workers_of_a_machine(
+    monkeypatch, threads, workers, expected
+):
+    monkeypatch.setattr(scoring.os, "cpu_count", lambda: 8)
+    assert scoring._sharers(threads, workers) == expected

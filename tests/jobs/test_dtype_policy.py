@@ -91,6 +91,14 @@ def test_the_precision_is_part_of_what_a_score_is(
     }
     with pytest.raises(UserError, match="other values of `dtype_policy`"):
         search("float32", "mixed_bfloat16")
+    # A run of a release that had no such option scored in float32.
+    file = tmp_path / "search" / "float32" / "run.json"
+    run = json.loads(file.read_text())
+    del run["options"]["dtype_policy"]
+    file.write_text(json.dumps(run))
+    with pytest.raises(UserError, match="changed since the search"):
+        search("mixed_bfloat16", "float32")
+    assert search("float32", "float32") == {"local"}
 
 
 def test_scores_in_half_precision(small):
