@@ -35,6 +35,7 @@ PROCESS = (
     "training/test_mirrored.py",
     "training/test_mixed_precision.py",
     "training/test_path_optimizer.py",
+    "training/test_placement.py",
     "training/test_team.py",
     "training/test_train_step.py",
     "training/test_trainer.py",

@@ -150,7 +150,10 @@ def search_supernet(
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
-    with search.opened() as run, process_settings(deterministic=True):
+    settings = process_settings(
+        deterministic=True, dtype_policy=options.dtype_policy
+    )
+    with search.opened() as run, settings:
         images = subject.images(options, validation, recalibration)
         task = scoring.ScoringTask.of(supernet, images, measure, options)
         with scoring.open_scorer(task, options, search.threads) as scorer:

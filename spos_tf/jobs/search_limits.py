@@ -171,7 +171,9 @@ def search_limits(
         ]
         return LimitsResult(found, all_rows, _markdown(all_rows), folder)
 
-    with process_settings(deterministic=True):
+    with process_settings(
+        deterministic=True, dtype_policy=options.dtype_policy
+    ):
         if place is None:
             search_all()
             return result(None)
