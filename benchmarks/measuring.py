@@ -24,7 +24,7 @@ class Case:
 
     case: str
     value: float
-    unit: Literal["ratio", "s"]
+    unit: Literal["ratio", "s", "MB"]
     low: float
     high: float
     mark: float | None
@@ -51,7 +51,7 @@ def case_of(
     mark: float | None,
     *,
     better: Literal["lower", "higher"] = "lower",
-    unit: Literal["ratio", "s"] = "ratio",
+    unit: Literal["ratio", "s", "MB"] = "ratio",
     note: str = "",
 ) -> Case:
     """The median of some values with their spread."""

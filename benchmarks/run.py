@@ -52,7 +52,7 @@ def _print_text(name: str, cases, skipped: str) -> None:
         verdict = {True: "met", False: "NOT MET", None: "reported"}[case.met]
         mark = "" if case.mark is None else f", mark {case.mark:g}"
         note = f"  {case.note}" if case.note else ""
-        unit = " s" if case.unit == "s" else ""
+        unit = "" if case.unit == "ratio" else f" {case.unit}"
         print(
             f"{name} {case.case}: {case.value:g}{unit} ({spread}{mark}, "
             f"{verdict}){note}",

@@ -27,6 +27,7 @@ from absl import app, flags
 
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.mean_interval import MeanInterval, mean_interval
+from spos_tf.analysis.read_outs import own_fit
 from spos_tf.analysis.stored_scores import read_scores
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.cost.constraint import Constraint
@@ -55,6 +56,7 @@ _AT_LIMIT = 0.97
 # Space arguments that the table's network has too; others make a proxy.
 _KEPT = ("stage_quarters",)
 _SEARCHES = {"evolution": Evolution, "random search": RandomSearch}
+_BY_FIT = ", additive"
 
 
 class Truth:
@@ -134,17 +136,23 @@ class Truth:
         return self._places[key]
 
     def picked(self, kind, limit, options):
-        """True accuracy of what one search picks."""
+        """True accuracy of what one search picks, by score and by fit."""
         search = kind(
             self.blueprint.search_space,
             [Constraint(self.cost, maximum=limit), *self._further],
             options,
             self.blueprint.canonical,
         )
+        places = []
         while encodings := search.ask():
-            merits = [self._merits[self.place(one)] for one in encodings]
-            search.tell(encodings, merits)
-        return self.truth[self.place(search.best.encoding)]
+            new = [self.place(one) for one in encodings]
+            search.tell(encodings, [self._merits[one] for one in new])
+            places += new
+        merits = self._merits[places]
+        # As `spos search --winner=additive` does.
+        fitted = own_fit(self.encodings[places], merits)
+        best = [merits.argmax(), np.lexsort((merits, fitted))[-1]]
+        return self.truth[np.array(places)[best]]
 
 
 class _Known:
@@ -189,17 +197,19 @@ def at_limit(networks, limit, options):
         uniform = one.uniform(legal)
         if uniform.any():
             beside["uniform"] = one.truth[uniform]
+    picked = {
+        name: np.array(
+            [
+                truth.picked(kind, limit, option)
+                for truth in networks
+                for option in options
+            ]
+        )
+        for name, kind in _SEARCHES.items()
+    }
     return {
-        **{
-            name: np.array(
-                [
-                    truth.picked(kind, limit, option)
-                    for truth in networks
-                    for option in options
-                ]
-            )
-            for name, kind in _SEARCHES.items()
-        },
+        **{name: both[:, 0] for name, both in picked.items()},
+        **{f"{name}{_BY_FIT}": both[:, 1] for name, both in picked.items()},
         "random networks": one.truth[near],
         **beside,
         "best": one.truth[legal].max(keepdims=True),
@@ -210,20 +220,18 @@ def summary(values):
     """Means with intervals, and what the marks ask for.
 
     `way` is the share of the way from random networks to the best, and
-    `lead` how far evolution is above each other choice, with intervals over
-    the searches. Random search has the same seeds, so it is paired.
+    `lead` how far evolution is above each other choice, and evolution with
+    the additive fit above them, with intervals over the searches. Searches
+    have the same seeds, so they are paired.
     """
     means = {name: mean_interval(one) for name, one in values.items()}
     random = means["random networks"].mean
     best = means["best"].mean
-    evolution = values["evolution"]
+    searches = [*_SEARCHES, *(f"{name}{_BY_FIT}" for name in _SEARCHES)]
     beside = {
-        "random search": values["random search"],
-        **{
-            name: means[name].mean
-            for name in values
-            if name not in (*_SEARCHES, "best")
-        },
+        name: one if name in searches else means[name].mean
+        for name, one in values.items()
+        if name != "best"
     }
     return {
         "means": {k: dataclasses.asdict(v) for k, v in means.items()},
@@ -231,26 +239,33 @@ def summary(values):
             name: dataclasses.asdict(
                 mean_interval((values[name] - random) / (best - random))
             )
-            for name in _SEARCHES
+            for name in searches
         },
         "lead": {
-            name: dataclasses.asdict(mean_interval(evolution - other))
-            for name, other in beside.items()
+            name: {
+                other: dataclasses.asdict(mean_interval(values[name] - one))
+                for other, one in beside.items()
+                if other != name
+            }
+            for name in ("evolution", f"evolution{_BY_FIT}")
         },
     }
 
 
 def markdown(limits):
     """A table of the summaries by limit."""
-    heading = ["multiply-adds", *limits[0]["means"], "evolution's way"]
+    ways = [name for name in limits[0]["way"] if name.startswith("evolution")]
+    heading = [
+        *("multiply-adds", *limits[0]["means"]),
+        *(f"way of {name}" for name in ways),
+    ]
     lines = [heading, ["---"] * len(heading)]
     for one in limits:
         cells = [f"{one['limit'] / 1e6:g} M"]
         for mean in one["means"].values():
             found = MeanInterval(**mean)
             cells.append(str(found) if found.count > 1 else f"{found.mean:.2f}")
-        way = MeanInterval(**one["way"]["evolution"])
-        cells.append(str(way))
+        cells += [str(MeanInterval(**one["way"][name])) for name in ways]
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -258,7 +273,10 @@ def markdown(limits):
 def draw(networks, limits, path):
     """The picture: all networks, and each way to choose at each limit."""
     one = networks[0]
-    names = ("random networks", "random search", "evolution", "best")
+    names = (
+        *("random networks", "random search", "evolution"),
+        *(f"evolution{_BY_FIT}", "best"),
+    )
     ways = {
         name: [
             AtLimit(

@@ -1,5 +1,8 @@
 """What the benchmarks run: steps and scores of a supernet and of its paths."""
 
+import math
+import os
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,12 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.evaluation_cache import EvaluationCache, KeptBatches
+from spos_tf.data.examples import Split, as_objects
+from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet, branch_name
 from spos_tf.ops.path_norm import BatchNorm
 from spos_tf.ops.selection import BranchWeights, Path, Selection
 from spos_tf.ops.tensor_ops import TensorOps
+from spos_tf.options import CacheOptions
 from spos_tf.spaces import build_blueprint
 from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import LearningRate
@@ -43,6 +50,50 @@ def random_batch(image_size: int, batch_size: int) -> Batch:
         [batch_size], [3, 4], 0, 1000, tf.int64
     )
     return images, labels
+
+
+def file_batches(
+    folder: pathlib.Path, place: str, image_size: int, batch_size: int
+) -> list[KeptBatches]:
+    """Batches of the JPEG files in a folder, in two equal parts.
+
+    Args:
+        folder: Of the files; those that are kept go into `cache` there.
+        place: "memory", or "disk".
+        image_size: Pixels.
+        batch_size: Images of a batch.
+    """
+    names = [os.fsencode(one) for one in sorted(folder.glob("*.jpg"))]
+    splits = [
+        Split(as_objects(part), np.zeros(len(part), np.int32), "files")
+        for part in (names[: len(names) // 2], names[len(names) // 2 :])
+    ]
+    options = CacheOptions(
+        cache_dir=str(folder / "cache"),
+        cache_memory=None if place == "memory" else 0,
+    )
+    kept = EvaluationCache(options, lambda said: None).batches(
+        splits,
+        PreprocessingOptions(image_size=image_size, augmentation="none"),
+        batch_size=batch_size,
+    )
+    if {one.place for one in kept} != {place}:
+        raise LookupError(f"There is no room to keep images in: {place}.")
+    return kept
+
+
+def tensor_batches(
+    file: pathlib.Path, image_size: int, batch_size: int
+) -> list[list[Batch]]:
+    """The same as float32 tensors, from a file of them."""
+    shape = [batch_size, image_size, image_size, 3]
+    labels = tf.zeros([batch_size], tf.int32)
+    batches = []
+    with file.open("rb") as stream:
+        while data := stream.read(4 * math.prod(shape)):
+            values = np.frombuffer(data, np.float32).reshape(shape)
+            batches.append((tf.constant(values), labels))
+    return [batches[: len(batches) // 2], batches[len(batches) // 2 :]]
 
 
 def random_paths(blueprint: Blueprint, count: int, seed: int = 0) -> np.ndarray:

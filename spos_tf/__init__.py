@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spos_tf.data.sources import folder, tfds
     from spos_tf.errors import UserError
     from spos_tf.jobs.check_data import check_data
+    from spos_tf.jobs.clear_cache import clear_cache
     from spos_tf.jobs.correlate import correlate_supernet
     from spos_tf.jobs.export import export_subnet
     from spos_tf.jobs.latency import build_latency_table
@@ -47,6 +48,7 @@ _NAMES = {
     "data.sources": ("folder", "tfds"),
     "errors": ("UserError",),
     "jobs.check_data": ("check_data",),
+    "jobs.clear_cache": ("clear_cache",),
     "jobs.correlate": ("correlate_supernet",),
     "jobs.export": ("export_subnet",),
     "jobs.latency": ("build_latency_table",),
@@ -95,6 +97,7 @@ __all__ = [
     "build_latency_table",
     "build_subnet",
     "check_data",
+    "clear_cache",
     "correlate_supernet",
     "export_subnet",
     "folder",

@@ -7,12 +7,17 @@ import itself; a test that does not stays quick.
 import gc
 import os
 import pathlib
+import tempfile
 
 # Read when TensorFlow, Keras and matplotlib load; subprocesses inherit them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Nothing of a test goes among the user's own decoded images.
+os.environ["XDG_CACHE_HOME"] = os.path.join(
+    tempfile.gettempdir(), f"spos_tf_tests-{os.getuid()}"
+)
 
 import hypothesis
 import pytest

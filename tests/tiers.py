@@ -5,16 +5,14 @@
 - the rest (`make test` runs both): commands in processes of their own, and
   whatever traces many networks.
 - slow (`make test-slow`): wheel, kills, several hosts, Ray, golden values, and
-  the files that take longest.
+  the files that take longest. `.ci/run` runs these too.
 
 A path is relative to `tests/`; a folder stands for all files in it.
 """
 
 PROCESS = (
-    "conformance/",
     "evaluation/test_evaluator.py",
     "evaluation/test_shared_statistics.py",
-    "evaluation/test_tree_evaluator.py",
     "export/",
     "jobs/",
     "lowbit/test_deploy_form.py",
@@ -27,7 +25,6 @@ PROCESS = (
     "test_pages.py",
     "test_keras_settings.py",
     "test_public_names.py",
-    "test_readme.py",
     "test_round_trips.py",
     "test_run_lock.py",
     "test_spoilt_files.py",
@@ -35,33 +32,43 @@ PROCESS = (
     "training/test_architecture_step.py",
     "training/test_averaging.py",
     "training/test_callbacks.py",
-    "training/test_connected_sampler.py",
-    "training/test_jit_compile.py",
     "training/test_mirrored.py",
     "training/test_mixed_precision.py",
     "training/test_path_optimizer.py",
+    "training/test_placement.py",
     "training/test_team.py",
     "training/test_train_step.py",
     "training/test_trainer.py",
 )
 
 SLOW = (
-    "conformance/test_space_exports.py",
+    "conformance/",
     "evaluation/test_ray_pool.py",
+    "evaluation/test_scorer.py",
+    "evaluation/test_tree_evaluator.py",
+    "export/test_export_formats.py",
+    "export/test_lowbit_files.py",
     "golden/",
+    "jobs/test_class_names.py",
+    "jobs/test_same_images.py",
     "jobs/test_search_workers.py",
     "jobs/test_own_images.py",
     "jobs/test_train_jobs.py",
+    "jobs/test_trust.py",
     "jobs/test_whole_jobs.py",
     "test_notebooks.py",
     "test_readme.py",
     "tools/test_algorithms.py",
+    "tools/test_bad_input",
     "tools/test_bits.py",
     "tools/test_build_latency_table.py",
+    "tools/test_cells.py",
     "tools/test_chain.py",
     "tools/test_correlate.py",
     "tools/test_custom_space.py",
+    "tools/test_hostile_files.py",
     "tools/test_killed_runs.py",
+    "tools/test_limits.py",
     "tools/test_multi_worker.py",
     "tools/test_networks.py",
     "tools/test_pins.py",

@@ -52,6 +52,7 @@ COMMANDS = (
     "convert_nasbench201",
     "build_latency_table",
     "report",
+    "clear_cache",
     "demo",
 )
 

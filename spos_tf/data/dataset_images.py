@@ -11,7 +11,6 @@ import tensorflow as tf
 from spos_tf.data.examples import Split
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
-    evaluation_images,
     resize_and_center_crop,
 )
 from spos_tf.errors import UserError
@@ -161,7 +160,12 @@ class DatasetImages:
             return self._rgb(images), self._classes(labels)
 
         def resized(images, labels):
-            return evaluation_images(images, preprocessing), labels
+            images = resize_and_center_crop(
+                images,
+                short_side=preprocessing.evaluation_short_side,
+                size=preprocessing.image_size,
+            )
+            return images, labels
 
         def part(images, labels):
             mine = slice(index * own, (index + 1) * own)

@@ -1,7 +1,7 @@
 """The values a data set is made of: splits of labelled images."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -74,6 +74,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def files(self) -> tuple[bytes, ...]:
+        """Paths of the files that images are read from."""
+        return tuple(self.items) if self.kind == "files" else ()
+
     def select(self, indices: np.ndarray, name: str | None = None) -> "Split":
         """The images at `indices` (int `[m]`), in that order."""
         return Split(
@@ -97,12 +102,15 @@ class StreamSplit:
             split.
         identity: what tells the source from others (name, version, split).
         name: what messages call the split.
+        files: paths of the files that records are read from, as far as they
+            are on this machine.
     """
 
     open_range: "Callable[[int, int], tf.data.Dataset]"
     positions: np.ndarray
     identity: str
     name: str = "given"
+    files: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.positions)

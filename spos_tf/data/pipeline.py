@@ -28,6 +28,9 @@ from spos_tf.errors import UserError
 
 _AUTOTUNE = tf.data.AUTOTUNE
 _ARRAY_BATCH = 256
+# Batches of evaluation that wait to be used: networks are slower than reading
+# ahead, and tf.data itself would keep as many as there is memory.
+_AHEAD = 2
 
 
 def training_batches(
@@ -141,7 +144,7 @@ def evaluation_batches(
     _check(split, batch_size)
     return ReadBatches(
         split,
-        _finished(_evaluation_set(split, options, batch_size)),
+        _finished(_evaluation_set(split, options, batch_size), ahead=_AHEAD),
         -(-len(split) // batch_size),
     )
 
@@ -149,6 +152,7 @@ def evaluation_batches(
 def _evaluation_set(
     split: AnySplit, options: PreprocessingOptions, batch_size: int
 ) -> tf.data.Dataset:
+    """(uint8 images, int32 labels)."""
     if isinstance(split, Split) and split.kind == "pixels":
         items, labels = _tensors(split)
         total = len(split)
@@ -174,6 +178,25 @@ def _evaluation_set(
         num_parallel_calls=_AUTOTUNE,
     )
     return images.batch(batch_size)
+
+
+def accelerator() -> str | None:
+    """The GPU that batches wait on; None where there is none."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return gpus[0].name if gpus else None
+
+
+def ahead_on(batches: tf.data.Dataset, device: str | None) -> tf.data.Dataset:
+    """The next batches are on a device before they are asked for.
+
+    Args:
+        batches: All is done to them; nothing may follow.
+        device: None leaves them as they are.
+    """
+    if device is None:
+        return batches
+    ahead = tf.data.experimental.prefetch_to_device(device, _AHEAD)
+    return batches.apply(ahead)
 
 
 def evaluation_arrays(
@@ -213,10 +236,12 @@ def _check(split: AnySplit, batch_size: int) -> None:
         )
 
 
-def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
+def _finished(
+    batches: tf.data.Dataset, ahead: int = _AUTOTUNE
+) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    return batches.prefetch(_AUTOTUNE).with_options(options)
+    return batches.prefetch(ahead).with_options(options)
 
 
 def _tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:

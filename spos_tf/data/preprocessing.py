@@ -25,6 +25,10 @@ Augmentation = Literal["imagenet", "cifar", "shift", "none"]
 IMAGENET_DRAWS = CROP_DRAWS + JITTER_DRAWS + 1
 _CIFAR_PAD = 4
 _SHIFT_PAD = 1
+# Images that are kept on a disk, and scores that are known, are of one way to
+# decode, resize and round: raise this number with every change of it, and they
+# are made anew.
+EVALUATION_PIXELS = 1
 # Sides in pixels from which an image is cropped like ImageNet's, or CIFAR's.
 _LARGE, _SMALL = 64, 16
 # Times the short side from which the long side of an image makes it thin.
@@ -97,6 +101,11 @@ class PreprocessingOptions:
         if self.image_size >= _LARGE:
             return round(self.image_size * 256 / 224)
         return self.image_size
+
+    def words(self) -> str:
+        """What a score says of it: scores of other pixels are others."""
+        later = f", pixels {EVALUATION_PIXELS}" * (EVALUATION_PIXELS > 1)
+        return f"{self}{later}"
 
 
 def default_augmentation(image_size: int) -> Augmentation:
@@ -208,12 +217,25 @@ def _half(margin: tf.Tensor | int) -> tf.Tensor | int:
 def evaluation_images(
     images: tf.Tensor, options: PreprocessingOptions
 ) -> tf.Tensor:
-    """float32 `[..., image_size, image_size, 3]` of decoded images."""
-    return resize_and_center_crop(
+    """What evaluation looks at: resized, cropped, rounded to whole numbers.
+
+    Rounded, so that images that are kept, in a quarter of the memory, are the
+    very images that are read anew. Change `EVALUATION_PIXELS` with whatever
+    changes what comes out here.
+
+    Args:
+        images: uint8 or float32 `[..., height, width, 3]` of 0 to 255.
+        options: The size.
+
+    Returns:
+        uint8 `[..., image_size, image_size, 3]`.
+    """
+    cropped = resize_and_center_crop(
         images,
         short_side=options.evaluation_short_side,
         size=options.image_size,
     )
+    return tf.cast(tf.round(cropped), tf.uint8)
 
 
 def imagenet_training_image(

@@ -337,14 +337,15 @@ def input_fingerprint(split: AnySplit) -> str:
         try:
             size = os.stat(path).st_size
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         digest.update(os.fsencode(os.path.relpath(path, root)))
         digest.update(f":{size}:".encode())
     digest.update(split.labels.astype("<i4").tobytes())
     return digest.hexdigest()
 
 
-def _unreadable(path: str, error: OSError) -> UserError:
+def unreadable(path: str, error: OSError) -> UserError:
+    """The error of an image file that is not there, or not for us."""
     return UserError(
         f"Image '{path}' cannot be read ({error.strerror}). Restore it, or "
         "load the data set again."
@@ -356,4 +357,4 @@ def _content(file_name: bytes) -> bytes:
         with open(file_name, "rb") as file:
             return file.read()
     except OSError as error:
-        raise _unreadable(file_name.decode(errors="replace"), error) from error
+        raise unreadable(file_name.decode(errors="replace"), error) from error

@@ -292,6 +292,7 @@ def _load_split(
             np.arange(total, dtype=np.int64),
             f"{builder.info.full_name}/{_name_of(builder, slices, spec)}",
             role,
+            _local_files(builder, slices),
         )
     try:
         return _load(builder, spec, total, shape, role)
@@ -300,6 +301,13 @@ def _load_split(
             f"Split '{spec}' of '{builder.name}' under '{builder.data_dir}' "
             f"cannot be read ({_one_line(error)}). Prepare it again."
         ) from error
+
+
+def _local_files(builder: Any, slices: list[_Slice]) -> tuple[str, ...]:
+    """Record files of some slices, as far as they are on this machine."""
+    splits = {one.split for one in slices}
+    paths = (p for one in splits for p in builder.info.splits[one].filepaths)
+    return tuple(sorted(filter(os.path.isfile, map(os.fspath, paths))))
 
 
 def _stored_bytes(builder: Any, one: _Slice) -> float:

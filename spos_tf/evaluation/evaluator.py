@@ -1,7 +1,7 @@
 """The score of a path with the supernet's weights."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -9,8 +9,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import Accumulator, Result, ScoreMetric
-from spos_tf.networks.supernet import Supernet, pooled_statistics
+from spos_tf.evaluation.metric import (
+    Accumulator,
+    FreshAccumulator,
+    Result,
+    ScoreMetric,
+)
+from spos_tf.networks.supernet import PathMoments, Supernet
+from spos_tf.ops.dispatch import on_host
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
 Other = TypeVar("Other", covariant=True)
@@ -24,8 +30,8 @@ class Evaluator(Generic[Result]):
 
     Args:
         supernet: Trained supernet.
-        recalibration: Batches (images, labels) of the training split; read
-            anew for every candidate.
+        recalibration: Batches (images, labels) of the training split; gone
+            through once for all candidates that are scored together.
         scoring: Batches of the search split, likewise.
         metric: What is scored, and so what a score is: a number, or with
             `HalvedMetric` that of each half of the images too. Accuracy if
@@ -46,11 +52,11 @@ class Evaluator(Generic[Result]):
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: Accumulator[Result] | None = None,
+        metric: FreshAccumulator[Result] | None = None,
     ) -> None:
         self._supernet = supernet
         self._metric = metric or cast(
-            Accumulator[Result], accuracy_of(supernet)
+            FreshAccumulator[Result], accuracy_of(supernet)
         )
         self._recalibration = recalibration
         self._scoring = scoring
@@ -71,8 +77,13 @@ class Evaluator(Generic[Result]):
         self._is_chain = supernet.blueprint.is_chain
         self._passes = 0
 
+    @property
+    def batches(self) -> tuple[Batches, Batches]:
+        """Of recalibration and of scoring."""
+        return self._recalibration, self._scoring
+
     def scoring_on(
-        self, scoring: Batches, metric: Accumulator[Other]
+        self, scoring: Batches, metric: FreshAccumulator[Other]
     ) -> "Evaluator[Other]":
         """The same on other images; what was traced is shared.
 
@@ -100,14 +111,8 @@ class Evaluator(Generic[Result]):
             UserError: The encoding is not one of the space, there are no
                 images, or a moment is not finite.
         """
-        path = self._path(encoding)
-        statistics = pooled_statistics(
-            (int(images.shape[0]), self._moments(images, path))
-            for images, _ in self._recalibration
-        )
-        if not statistics:
-            raise no_images("Recalibration")
-        if not all(np.isfinite(s).all() for s in statistics):
+        (statistics,) = self._recalibrated([encoding])
+        if not _is_sound(statistics):
             raise not_finite(encoding)
         return statistics
 
@@ -124,26 +129,102 @@ class Evaluator(Generic[Result]):
             UserError: The encoding is not one of the space, the split is
                 empty, or a logit is not finite.
         """
-        path = self._path(encoding)
-        self._metric.reset()
-        total = 0
-        for images, labels in self._scoring:
-            logits, finite = self._logits(images, path, statistics)
-            if not bool(finite):
-                raise not_finite(encoding)
-            self._metric.update(labels, logits)
-            total += int(images.shape[0])
-        if not total:
-            raise no_images("Scoring")
-        return self._metric.result()
+        (metric,) = self._scored([encoding], [statistics])
+        return metric.result()
 
     def __call__(self, encoding: npt.ArrayLike) -> Result:
         """Recalibrates, then scores."""
-        return self.score(encoding, self.recalibrate(encoding))
+        (score,) = self.together([encoding])
+        return score
+
+    def together(self, encodings: Sequence[npt.ArrayLike]) -> list[Result]:
+        """What the metric gives for the search split, of several candidates.
+
+        Bit for bit the scores of one candidate after the other, but the
+        images are gone through twice for all of them.
+
+        Args:
+            encodings: int32 `[num_choices]` each.
+
+        Raises:
+            UserError: An encoding is not one of the space, there are no
+                images, or a moment or logit is not finite, which names the
+                first candidate with one.
+        """
+        return [metric.result() for metric in self.measure(encodings)]
+
+    def measure(
+        self, encodings: Sequence[npt.ArrayLike]
+    ) -> list[Accumulator[Result]]:
+        """As `together`; gives the metrics, until the next call."""
+        statistics = self._recalibrated(encodings)
+        # As if one came after the other: those before the first that fails
+        # are scored, and one of them may fail there.
+        sound = next(
+            (i for i, one in enumerate(statistics) if not _is_sound(one)),
+            len(encodings),
+        )
+        metrics = self._scored(encodings[:sound], statistics[:sound])
+        if sound < len(encodings):
+            raise not_finite(encodings[sound])
+        return metrics
+
+    def _recalibrated(
+        self, encodings: Sequence[npt.ArrayLike]
+    ) -> list[list[tf.Tensor]]:
+        """See `recalibrate`; moments may be other than finite."""
+        paths = [self._path(encoding) for encoding in encodings]
+        pooled = [PathMoments() for _ in paths]
+        images_seen = 0
+        for images, _ in self._recalibration:
+            count = int(images.shape[0])
+            images_seen += count
+            for path, moments in zip(paths, pooled, strict=True):
+                moments.add(count, self._moments(images, path))
+        if not images_seen:
+            raise no_images("Recalibration")
+        return [moments.statistics() for moments in pooled]
+
+    def _scored(
+        self,
+        encodings: Sequence[npt.ArrayLike],
+        statistics: Sequence[list[tf.Tensor]],
+    ) -> list[Accumulator[Result]]:
+        """Metrics that have seen all images, of each."""
+        paths = [self._path(encoding) for encoding in encodings]
+        if not paths:
+            return []
+        # One candidate takes the metric that there is: a Keras metric makes
+        # variables.
+        metrics: list[Accumulator[Result]] = [self._metric]
+        if len(paths) > 1:
+            metrics = [self._metric.fresh() for _ in paths]
+        self._metric.reset()
+        failed = len(paths)
+        total = 0
+        for images, labels in self._scoring:
+            total += int(images.shape[0])
+            # What comes after one that failed is not asked for.
+            for index in range(failed):
+                logits, finite = self._logits(
+                    images, paths[index], statistics[index]
+                )
+                if not bool(finite):
+                    failed = index
+                    break
+                metrics[index].update(labels, logits)
+            if not failed:
+                break
+        if failed < len(paths):
+            raise not_finite(encodings[failed])
+        if not total:
+            raise no_images("Scoring")
+        return metrics
 
     def _path(self, encoding: npt.ArrayLike) -> tf.Tensor:
         space = self._supernet.blueprint.search_space
-        return tf.constant(space.check(encoding))
+        with on_host():
+            return tf.constant(space.check(encoding))
 
     def _goes_by_branch(self) -> bool:
         """Whether the next batch does."""
@@ -183,6 +264,10 @@ def _checked(
     logits = tf.cast(logits, tf.float32)
     # The images too: on CPU a batch norm fused with its ReLU makes 0 of NaN.
     return logits, tf.logical_and(all_finite(images), all_finite(logits))
+
+
+def _is_sound(statistics: Sequence[tf.Tensor]) -> bool:
+    return all(np.isfinite(one).all() for one in statistics)
 
 
 def accuracy_of(supernet: Supernet) -> ScoreMetric:

@@ -158,19 +158,21 @@ class LocalScorer(Scorer):
         return [Score.of(position, score, time.perf_counter() - start)]
 
 
-class TreeScorer(Scorer):
-    """Scores candidates that come together as a tree of their prefixes.
+class ChunkScorer(Scorer):
+    """Scores candidates that come together in chunks.
 
     Args:
-        evaluate: Gives the scores of several; a `TreeEvaluator`, for example.
-        settings: Of a candidate.
+        evaluate: Gives the scores of several; a `TreeEvaluator`, or
+            `Evaluator.together`.
+        settings: Of a candidate, where a chunk is scored as a tree of
+            prefixes; None where candidates share nothing but the images.
         chunk_size: Most candidates at once; 0: all that come together.
     """
 
     def __init__(
         self,
         evaluate: Callable[[Sequence[Encoding]], Sequence[float | Measured]],
-        settings: Settings,
+        settings: Settings | None = None,
         chunk_size: int = 0,
     ) -> None:
         super().__init__()
@@ -184,8 +186,7 @@ class TreeScorer(Scorer):
     def _queue(
         self, positions: Sequence[int], candidates: Sequence[Encoding]
     ) -> None:
-        paths = [self._settings(one) for one in candidates]
-        for indexes in chunks(paths, self._chunk_size):
+        for indexes in _cut(candidates, self._settings, self._chunk_size):
             self._waiting.append(
                 [(positions[index], candidates[index]) for index in indexes]
             )
@@ -198,11 +199,30 @@ class TreeScorer(Scorer):
         start = time.perf_counter()
         scores = self._evaluate([candidate for _, candidate in chunk])
         seconds = (time.perf_counter() - start) / len(chunk)
-        share = computed_share([self._settings(one) for _, one in chunk])
+        share = _computed([one for _, one in chunk], self._settings)
         return [
             Score.of(position, score, seconds, computed=share)
             for (position, _), score in zip(chunk, scores, strict=True)
         ]
+
+
+def _cut(
+    candidates: Sequence[Encoding], settings: Settings | None, size: int
+) -> list[list[int]]:
+    """Positions of the candidates of every chunk; 0 does not cut."""
+    if settings is not None:
+        return chunks([settings(one) for one in candidates], size)
+    indexes, size = range(len(candidates)), size or max(1, len(candidates))
+    return [list(indexes[i : i + size]) for i in indexes[::size]]
+
+
+def _computed(
+    candidates: Sequence[Encoding], settings: Settings | None
+) -> float:
+    """The share of a chunk's segments that had to be computed."""
+    if settings is None:
+        return 1.0
+    return computed_share([settings(one) for one in candidates])
 
 
 class RayScorer(Scorer):
@@ -212,8 +232,10 @@ class RayScorer(Scorer):
         pool: The workers.
         settings: Of a candidate, where workers score chunks as trees; None
             where they score one by one.
-        chunk_size: Candidates of a chunk; 0: one, or with `settings` what
-            gives every worker one chunk.
+        chunk_size: Candidates of a chunk; 0: one, or with `settings` or
+            `together` what gives every worker one chunk.
+        together: Most candidates of a chunk where scoring several together
+            saves work without a tree; 0: it does not.
         confirms: Whether they are scored on the images that a winner is
             confirmed on.
     """
@@ -224,9 +246,11 @@ class RayScorer(Scorer):
         settings: Settings | None = None,
         chunk_size: int = 0,
         *,
+        together: int = 0,
         confirms: bool = False,
     ) -> None:
         super().__init__()
+        self._together = together
         self._confirms = confirms
         self._pool = pool
         self._settings = settings
@@ -245,23 +269,19 @@ class RayScorer(Scorer):
             )
 
     def _chunks(self, candidates: Sequence[Encoding]) -> list[list[int]]:
-        if self._settings is not None:
-            paths = [self._settings(one) for one in candidates]
-            share = -(-len(paths) // self._pool.workers)
-            return chunks(paths, self._chunk_size or share)
-        indexes, size = range(len(candidates)), self._chunk_size or 1
-        return [list(indexes[i : i + size]) for i in indexes[::size]]
+        size = -(-len(candidates) // self._pool.workers)
+        if self._settings is None:
+            size = min(size, self._together) or 1
+        return _cut(candidates, self._settings, self._chunk_size or size)
 
     def take(self) -> list[Score]:
         """Waits for a chunk that is done."""
         if not self._pool.outstanding:
             return []
         chunk, scores, seconds, worker = self._pool.take()
-        share = 1.0
-        if self._settings is not None:
-            share = computed_share(
-                [self._settings(tuple(one)) for one in chunk.encodings]
-            )
+        share = _computed(
+            [tuple(one) for one in chunk.encodings], self._settings
+        )
         return [
             Score.of(
                 key,

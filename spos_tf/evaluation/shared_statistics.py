@@ -1,19 +1,14 @@
 """The score of a path without recalibration, for comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.evaluator import (
-    Batches,
-    Evaluator,
-    no_images,
-    not_finite,
-)
-from spos_tf.evaluation.metric import Accumulator, Result
+from spos_tf.evaluation.evaluator import Batches, Evaluator, no_images
+from spos_tf.evaluation.metric import FreshAccumulator, Result
 from spos_tf.networks.supernet import Supernet
 
 # (segment, options of the choices that it reads).
@@ -46,7 +41,7 @@ class SharedStatistics(Evaluator[Result]):
         recalibration: Batches,
         scoring: Batches,
         paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
-        metric: Accumulator[Result] | None = None,
+        metric: FreshAccumulator[Result] | None = None,
     ) -> None:
         super().__init__(supernet, recalibration, scoring, metric)
         self._paths = paths
@@ -56,37 +51,38 @@ class SharedStatistics(Evaluator[Result]):
         """Has the statistics collected anew: the weights have changed."""
         self._shared = None
 
-    def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
-        """The shared statistics of the branches on a path.
+    def _recalibrated(
+        self, encodings: Sequence[npt.ArrayLike]
+    ) -> list[list[tf.Tensor]]:
+        """The shared statistics of the branches on every path.
 
         They are collected at the first call, and kept.
 
-        Args:
-            encoding: int32 `[num_choices]`.
-
-        Returns:
-            A float32 `[2, channels]` a segment: mean and variance.
-
         Raises:
-            UserError: The encoding is not one of the space, there are no
-                images, no path ran through one of the branches, or a moment
-                is not finite.
+            UserError: An encoding is not one of the space, there are no
+                images, or no path ran through one of the branches.
         """
-        settings = self._supernet.blueprint.settings(encoding)
+        settings = self._supernet.blueprint.settings
+        paths = [settings(encoding) for encoding in encodings]
         if self._shared is None:
             self._shared = self._collect()
+        return [self._shared_by(path, self._shared) for path in paths]
+
+    def _shared_by(
+        self,
+        settings: Sequence[tuple[int, ...]],
+        shared: Mapping[_Place, tf.Tensor],
+    ) -> list[tf.Tensor]:
         statistics = []
         for segment, options in enumerate(settings):
-            if (segment, options) not in self._shared:
+            if (segment, options) not in shared:
                 name = self._supernet.blueprint.segments[segment].name
                 raise UserError(
                     f"None of the {len(self._paths)} random paths set "
                     f"{name!r} to options {list(options)}, so there are no "
                     "shared statistics of it. Use more paths."
                 )
-            statistics.append(self._shared[segment, options])
-        if not all(np.isfinite(s).all() for s in statistics):
-            raise not_finite(encoding)
+            statistics.append(shared[segment, options])
         return statistics
 
     def _collect(self) -> dict[_Place, tf.Tensor]:

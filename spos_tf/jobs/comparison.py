@@ -13,7 +13,7 @@ from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
-from spos_tf.evaluation.scorer import LocalScorer, Remembered, Scorer
+from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.evaluation.shared_statistics import SharedStatistics
 from spos_tf.jobs.correlation_files import Compared
 from spos_tf.jobs.process import threads
@@ -22,6 +22,7 @@ from spos_tf.jobs.scoring import (
     ScoringTask,
     halves_words,
     local_scorer,
+    scorer_of,
     tell_outdated,
 )
 from spos_tf.jobs.trained import TrainedSupernet
@@ -75,7 +76,7 @@ class Comparison:
             ),
             task.accumulator(),
         )
-        return LocalScorer(self._shared)
+        return scorer_of(task, self._shared)
 
     def scores(
         self, checkpoints: Sequence[Callable[[], TrainedSupernet]]

@@ -170,7 +170,7 @@ def correlate_supernet(
         **({"metric": words} if words else {}),
     )
     with (
-        process_settings(deterministic=True),
+        process_settings(deterministic=True, dtype_policy=options.dtype_policy),
         open_run(pathlib.Path(place), name, plan) as run,
     ):
         steps = _steps(supernet, options.supernet_step)

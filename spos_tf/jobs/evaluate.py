@@ -10,9 +10,17 @@ from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.export import FORMATS, keras_predictor, load
 from spos_tf.jobs.data import preprocessing_of
-from spos_tf.jobs.trained import LABELS_FILE, network_known, read_labels
+from spos_tf.jobs.process import precision
+from spos_tf.jobs.trained import (
+    LABELS_FILE,
+    TrainedSubnet,
+    network_known,
+    read_labels,
+)
 from spos_tf.jobs.validation import score
 from spos_tf.networks.blueprint import Blueprint
+from spos_tf.networks.int8_subnet import copy_weights
+from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import EvaluationOptions
 from spos_tf.paths import local_path
 
@@ -38,14 +46,14 @@ def evaluate_subnet(
         options: What is measured.
 
     Returns:
-        `{"format", "split", "images", "accuracy"}`; the split is None where
-        the images were given.
+        `{"format", "split", "images", "accuracy", "dtype_policy"}`; the split
+        is None where the images were given, the policy for a file.
 
     Raises:
-        UserError: There are no images, the file is missing, or a logit is
-            not finite.
+        UserError: There are no images, the file is missing, a logit is not
+            finite, or the network has a precision of its own.
     """
-    options = options or EvaluationOptions()
+    options = (options or EvaluationOptions()).complete()
     network = network_known(model)
     blueprint = network.blueprint
     preprocessing = preprocessing_of(blueprint, options)
@@ -65,7 +73,8 @@ def evaluate_subnet(
             f"{options.split!r} has none. {way_out}"
         )
     if options.format == "keras":
-        predict = keras_predictor(model)
+        policy = options.dtype_policy or "float32"
+        predict = keras_predictor(_in_precision(network, policy))
     elif export_folder is None:
         raise UserError(
             f"`format={options.format}` is an exported file. Give the "
@@ -86,7 +95,33 @@ def evaluate_subnet(
             ScoreMetric.make(num_classes=blueprint.num_classes),
             batch_size=options.batch_size,
         ),
+        "dtype_policy": options.dtype_policy,
     }
+
+
+def _in_precision(known: TrainedSubnet, policy: str) -> "keras.Model":
+    """The network, computing in some precision.
+
+    Raises:
+        UserError: It was trained for files of 8 bits, whose arithmetic is
+            their own.
+    """
+    if policy == "float32":
+        return known.model
+    with precision(policy):
+        model = build_subnet(known.blueprint, known.encoding)
+    ours, theirs = (
+        {layer.name for layer in one.layers if layer.variables}
+        for one in (model, known.model)
+    )
+    if ours != theirs:
+        raise UserError(
+            f"`dtype_policy={policy}` is for networks that compute in one "
+            "precision; this one was trained with quantizers for files of 8 "
+            "bits. Leave it out."
+        )
+    copy_weights(known.model, model)
+    return model
 
 
 def _images(

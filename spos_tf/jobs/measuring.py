@@ -9,6 +9,7 @@ from spos_tf.errors import UserError
 from spos_tf.export.machine import describe_machine
 from spos_tf.export.timing import measure_network
 from spos_tf.jobs.notes import tell
+from spos_tf.jobs.process import precision
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import MeasuringOptions
@@ -79,8 +80,11 @@ def measure(
     """
     rows = []
     for one in ranked(candidates)[: options.measured_candidates]:
+        # As it would be deployed, whatever paths were scored in.
+        with precision("float32"):
+            network = build_subnet(blueprint, one.encoding)
         timing = measure_network(
-            build_subnet(blueprint, one.encoding),
+            network,
             options.runtime,
             options.latency_threads,
             options.latency_batch,

@@ -29,15 +29,28 @@ def process_settings(
         UserError: Keras has settings of another project.
     """
     check_keras()
-    policy = keras.config.dtype_policy()
     was_deterministic = framework_config.is_op_determinism_enabled()
-    keras.config.set_dtype_policy(dtype_policy)
     _set_determinism(deterministic)
+    try:
+        with precision(dtype_policy):
+            yield
+    finally:
+        _set_determinism(was_deterministic)
+
+
+@contextlib.contextmanager
+def precision(dtype_policy: str) -> Iterator[None]:
+    """Sets the precision of networks that are built in the block.
+
+    Args:
+        dtype_policy: Keras's name of it.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype_policy)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(policy)
-        _set_determinism(was_deterministic)
+        keras.config.set_dtype_policy(before)
 
 
 def _set_determinism(wanted: bool) -> None:

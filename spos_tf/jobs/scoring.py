@@ -14,22 +14,25 @@ from typing import TypeVar
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.evaluation_cache import (
+    EvaluationCache,
+    KeptBatches,
+    Place,
+)
 from spos_tf.data.examples import AnySplit, Split, joined
-from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.splits import fingerprint
 from spos_tf.errors import UserError, said_of
-from spos_tf.evaluation.evaluator import Batches, Evaluator
+from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.halves import HalvedMetric, PartedMetric
 from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
 from spos_tf.evaluation.ray_pool import open_pool
 from spos_tf.evaluation.scorer import (
+    ChunkScorer,
     LocalScorer,
     RayScorer,
     Scorer,
-    TreeScorer,
 )
 from spos_tf.evaluation.tree import can_share
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
@@ -43,9 +46,10 @@ from spos_tf.options import ScoringOptions, WorkerOptions
 from spos_tf.randomness import Purpose, derive_seed
 
 Kind = TypeVar("Kind", bound=ScoringOptions)
-# Batches of more bytes are read anew for every candidate, or chunk of them.
-_CACHE_BYTES = 4 << 30
 _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
+# Candidates that are scored together where images are decoded for every chunk:
+# a generation of the paper. What they hold meanwhile are statistics.
+_CHUNK = 50
 # Of one worker.
 _FACTORY = f"{__name__}:make_worker"
 
@@ -66,6 +70,8 @@ class ScoringTask:
         options: How.
         confirmation: Images that a winner is confirmed on; None where there
             are none.
+        sharers: Processes of a machine that score, each with images of its
+            own in memory.
     """
 
     supernet: TrainedSupernet
@@ -75,6 +81,7 @@ class ScoringTask:
     metric: ScoreMetric
     options: ScoringOptions
     confirmation: AnySplit | None = None
+    sharers: int = 1
 
     @classmethod
     def of(
@@ -96,10 +103,14 @@ class ScoringTask:
             UserError: The images are not those that the training held out,
                 or there are none.
         """
-        check_held_out(supernet, images.validation, images.confirmation)
+        if not len(images.validation):
+            raise UserError(
+                "Paths are scored on training images that were held out; "
+                "`holdout_per_class=0` leaves none. Train a supernet with some."
+            )
         options = completed(options, supernet)
         count = options.recalibration_images or 0
-        return cls(
+        task = cls(
             supernet,
             images.recalibration(count, options.drawn_by),
             _scored(images, options),
@@ -108,6 +119,23 @@ class ScoringTask:
             options,
             images.confirmation,
         )
+        task._check_held_out("search_split", images.validation)
+        if images.confirmation is not None:
+            task._check_held_out("confirm_split", images.confirmation)
+        return task
+
+    def _check_held_out(self, name: str, split: AnySplit) -> None:
+        """Refuses images that the training did not hold out."""
+        supernet = self.supernet
+        held_out = supernet.description.get(name)
+        if held_out not in (None, self.cache.fingerprint(split)):
+            raise UserError(
+                "Paths are scored on the images that the training of "
+                f"{supernet.words()} held out; these are others. Give the "
+                "same `validation`, or its `dataset` and `test_fraction` with "
+                "`holdout_per_class="
+                f"{supernet.description.get('holdout_per_class')}`."
+            )
 
     @property
     def blueprint(self) -> Blueprint:
@@ -125,14 +153,19 @@ class ScoringTask:
         return len(self.recalibration) + len(self.validation)
 
     @functools.cached_property
+    def cache(self) -> EvaluationCache:
+        """Where images are kept."""
+        return EvaluationCache(self.options, tell, self.sharers)
+
+    @functools.cached_property
     def scored_with(self) -> dict[str, str]:
         """Which weights, images and metric, by fingerprints."""
         return {
             "supernet": self.supernet.fingerprint(self.options.weights),
             "weights": self.supernet.chosen(self.options.weights),
-            "recalibration": fingerprint(self.recalibration),
-            "search_split": fingerprint(self.validation),
-            "preprocessing": str(self.preprocessing),
+            "recalibration": self.cache.fingerprint(self.recalibration),
+            "search_split": self.cache.fingerprint(self.validation),
+            "preprocessing": self.preprocessing.words(),
             "metric": self.metric.identity,
         }
 
@@ -145,23 +178,29 @@ class ScoringTask:
             and self.blueprint.is_chain
         )
 
-    def batches(self) -> tuple[Batches, Batches]:
-        """To recalibrate and to score on; in memory where they fit."""
-        recalibration, scoring = (
-            self.batches_of(split)
-            for split in (self.recalibration, self.validation)
-        )
-        return recalibration, scoring
+    def places(self) -> list[Place]:
+        """Where images to recalibrate and to score on are to be kept."""
+        splits = [self.recalibration, self.validation]
+        return self.cache.places(splits, self.preprocessing)
 
-    def batches_of(self, split: AnySplit) -> Batches:
-        """Batches of a split; in memory where they fit."""
-        batches = evaluation_batches(
-            split,
+    def batches(self) -> tuple[KeptBatches, KeptBatches]:
+        """To recalibrate and to score on; kept where there is room."""
+        recalibration, scoring = self.cache.batches(
+            [self.recalibration, self.validation],
             self.preprocessing,
             batch_size=self.options.evaluation_batch_size,
         )
-        size = len(split) * 12 * self.preprocessing.image_size**2
-        return list(batches) if size <= _CACHE_BYTES else batches
+        return recalibration, scoring
+
+    def batches_of(self, split: AnySplit) -> KeptBatches:
+        """Batches of further images, beside those of `batches`."""
+        (batches,) = self.cache.batches(
+            [split],
+            self.preprocessing,
+            batch_size=self.options.evaluation_batch_size,
+            beside=[self.recalibration, self.validation],
+        )
+        return batches
 
     def accumulator(self) -> HalvedMetric:
         """What adds a path's score up, and those of both halves."""
@@ -232,45 +271,6 @@ def tell_outdated(path: pathlib.Path | None, count: int) -> None:
         )
 
 
-def check_held_out(
-    supernet: TrainedSupernet,
-    validation: AnySplit,
-    confirmation: AnySplit | None = None,
-) -> None:
-    """Refuses images that the training of the supernet did not hold out.
-
-    Args:
-        supernet: Says which these are.
-        validation: Images that paths are scored on.
-        confirmation: Images that a winner is confirmed on.
-
-    Raises:
-        UserError: There are none, or they are others.
-    """
-    if not len(validation):
-        raise UserError(
-            "Paths are scored on training images that were held out; "
-            "`holdout_per_class=0` leaves none. Train a supernet with some."
-        )
-    said = supernet.description
-    others = any(
-        said.get(name) is not None and said[name] != fingerprint(split)
-        for name, split in (
-            ("search_split", validation),
-            ("confirm_split", confirmation),
-        )
-        if split is not None
-    )
-    if others:
-        raise UserError(
-            "Paths are scored on the images that the training of "
-            f"{supernet.words()} held out; these are others. Give the same "
-            "`validation`, or its `dataset` and `test_fraction` with "
-            "`holdout_per_class="
-            f"{said.get('holdout_per_class')}`."
-        )
-
-
 def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
     """Scores in this process.
 
@@ -279,7 +279,7 @@ def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
         network: With the weights, whatever they are by then; one is made of
             the task if None.
     """
-    return _scorer(task, _evaluator(task, network or task.network()))
+    return scorer_of(task, _evaluator(task, network or task.network()))
 
 
 def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
@@ -287,26 +287,38 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
     return kind(network, *task.batches(), task.accumulator())
 
 
-def _scorer(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
-    scorer = _scorer_of(task, evaluator)
+def scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
+    """Has an evaluator score as many paths together as is worth it.
+
+    Args:
+        task: Of the evaluator.
+        evaluator: With batches from `ScoringTask.batches`.
+    """
+    scorer = _in_chunks(task, evaluator)
     if task.confirmation is not None:
         confirmation = task.confirmation
 
         def confirming() -> Scorer:
             batches = task.batches_of(confirmation)
             metric = PartedMetric(task.metric)
-            return _scorer_of(task, evaluator.scoring_on(batches, metric))
+            return _in_chunks(task, evaluator.scoring_on(batches, metric))
 
         scorer.confirming = confirming
     return scorer
 
 
-def _scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
-    if isinstance(evaluator, Evaluator):
-        return LocalScorer(evaluator)
-    return TreeScorer(
-        evaluator, task.blueprint.settings, task.options.chunk_size
-    )
+def _in_chunks(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
+    size = task.options.chunk_size
+    if isinstance(evaluator, TreeEvaluator):
+        return ChunkScorer(evaluator, task.blueprint.settings, size)
+    if not size and any(
+        isinstance(one, KeptBatches) and one.place == "source"
+        for one in evaluator.batches
+    ):
+        size = _CHUNK
+    if size > 1:
+        return ChunkScorer(evaluator.together, chunk_size=size)
+    return LocalScorer(evaluator)
 
 
 # The last evaluator of a supernet in this process: another search with the
@@ -330,9 +342,11 @@ def _traced_scorer(task: ScoringTask, threads: int | None) -> Scorer:
     )
     known = _EVALUATORS.get(task.supernet)
     if known is None or known[0] != key:
+        # Before the next one's images are read: it has some of its own.
+        _EVALUATORS.pop(task.supernet, None)
         known = key, _evaluator(task, task.network())
         _EVALUATORS[task.supernet] = known
-    return _scorer(task, known[1])
+    return scorer_of(task, known[1])
 
 
 @contextlib.contextmanager
@@ -378,7 +392,12 @@ def open_scorer(
     sent = dataclasses.replace(
         task, supernet=task.supernet.to_send(task.options)
     )
-    arguments = {"task": sent, "folder": os.getcwd(), "threads": threads or 1}
+    arguments = {
+        "task": sent,
+        "folder": os.getcwd(),
+        "threads": options.threads,
+        "workers": options.workers,
+    }
     with open_pool(_FACTORY, arguments, options, tell) as pool:
         tell(f"{pool.workers} workers are loading network and images.")
         if pool.described["scored_with"] != task.scored_with:
@@ -387,11 +406,20 @@ def open_scorer(
                 "Give every machine of the cluster the same files."
             )
         settings = task.blueprint.settings if task.is_tree else None
-        scorer = RayScorer(pool, settings, task.options.chunk_size)
+        # As this machine would keep them; others may have another disk.
+        here = dataclasses.replace(
+            task, sharers=_sharers(options.threads, options.workers)
+        )
+        make = functools.partial(
+            RayScorer,
+            pool,
+            settings,
+            task.options.chunk_size,
+            together=_CHUNK if "source" in here.places() else 0,
+        )
+        scorer = make()
         if task.confirmation is not None:
-            scorer.confirming = lambda: RayScorer(
-                pool, settings, task.options.chunk_size, confirms=True
-            )
+            scorer.confirming = functools.partial(make, confirms=True)
         yield scorer
 
 
@@ -408,13 +436,16 @@ def _size(task: ScoringTask) -> int:
     return size
 
 
-def make_worker(task: ScoringTask, folder: str, threads: int) -> "_Worker":
+def make_worker(
+    task: ScoringTask, folder: str, threads: int, workers: int
+) -> "_Worker":
     """Loads a task; called in a worker.
 
     Args:
         task: What is scored.
         folder: That paths start from.
         threads: CPU threads of the worker.
+        workers: That were asked for; 0: as many as there is room for.
 
     Raises:
         UserError: This machine lacks the folder, or an image cannot be read.
@@ -428,7 +459,14 @@ def make_worker(task: ScoringTask, folder: str, threads: int) -> "_Worker":
         ) from None
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    return _Worker(task)
+    sharers = _sharers(threads, workers)
+    return _Worker(dataclasses.replace(task, sharers=sharers))
+
+
+def _sharers(threads: int, workers: int) -> int:
+    """Most workers of this machine, among which memory is divided."""
+    most = max(1, (os.cpu_count() or 1) // threads)
+    return min(most, workers) if workers else most
 
 
 class _Worker:
@@ -436,7 +474,9 @@ class _Worker:
 
     def __init__(self, task: ScoringTask) -> None:
         # The process is this task's for good.
-        process_settings(deterministic=True).__enter__()
+        process_settings(
+            deterministic=True, dtype_policy=task.options.dtype_policy
+        ).__enter__()
         self._scorer = local_scorer(task)
         self._confirming: Scorer | None = None
         self.described = {

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tqdm
 
+from spos_tf.analysis.read_outs import own_fit
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
@@ -148,7 +150,10 @@ def search_supernet(
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
     options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
-    with search.opened() as run, process_settings(deterministic=True):
+    settings = process_settings(
+        deterministic=True, dtype_policy=options.dtype_policy
+    )
+    with search.opened() as run, settings:
         images = subject.images(options, validation, recalibration)
         task = scoring.ScoringTask.of(supernet, images, measure, options)
         with scoring.open_scorer(task, options, search.threads) as scorer:
@@ -275,7 +280,8 @@ class Search:
                 task.images,
                 self._writer(folder, record, trust_of),
             )
-            best = self._searched(scorer, record, watch)
+            self._searched(scorer, record, watch)
+        best = self._winner(record.candidates)
         known = None
         if folder is not None:
             known = confirmed_before(folder / BEST_FILE, best.choices)
@@ -293,8 +299,9 @@ class Search:
             self._finish(folder, record, best, trust)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
         costs = ", ".join(f"{k} {v:,}" for k, v in best.costs.items())
+        rule = "" if self._options.winner == "score" else " by the additive fit"
         tell(
-            f"Best: {format_encoding(best.encoding)}, {best.metric} "
+            f"Best{rule}: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
         tell_trust(trust)
@@ -326,7 +333,7 @@ class Search:
 
     def _searched(
         self, scorer: Scorer, record: Record, watch: "_Watch"
-    ) -> Candidate:
+    ) -> None:
         """Runs the loop that the algorithm is made for."""
         metric = self._subject.metric
         same: dict[str, Any] = {
@@ -339,13 +346,28 @@ class Search:
             "stop": lambda: time.monotonic() >= self._deadline,
         }
         if isinstance(self._algorithm, SteadyEvolution):
-            return run_asynchronous(
+            run_asynchronous(
                 self._algorithm,
                 scorer,
                 population=self._options.population,
                 **same,
             )
-        return run_search(self._algorithm, scorer, **same)
+        else:
+            run_search(self._algorithm, scorer, **same)
+
+    def _winner(self, candidates: Sequence[Candidate]) -> Candidate:
+        """The result, as `winner` says."""
+        if self._options.winner == "score":
+            return best_of(candidates)
+        encodings = self._subject.blueprint.canonical(
+            np.array([one.encoding for one in candidates])
+        )
+        fitted = own_fit(encodings, [one.merit for one in candidates])
+        return best_of(
+            one
+            for one, value in zip(candidates, fitted, strict=True)
+            if value == fitted.max()
+        )
 
     def _check_not_fewer(self, record: Record) -> None:
         """Generations can be added to a search, and not be taken away."""
@@ -371,7 +393,7 @@ class Search:
         def write_all() -> None:
             nonlocal drawn
             # What is resumed has the best of a later generation, perhaps.
-            best = best_of(record.candidates)
+            best = self._winner(record.candidates)
             write(best, trust_of(record.candidates, write.confirmed(best)))
             if time.monotonic() - drawn >= _DRAWN_EVERY:
                 self._draw(folder, record)

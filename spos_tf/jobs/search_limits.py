@@ -30,7 +30,7 @@ from spos_tf.options import (
     RunOptions,
     SearchOptions,
 )
-from spos_tf.space.candidate import best_of, score_text
+from spos_tf.space.candidate import score_text
 from spos_tf.spaces import named_network
 from spos_tf.strict_json import parse_json
 
@@ -171,7 +171,9 @@ def search_limits(
         ]
         return LimitsResult(found, all_rows, _markdown(all_rows), folder)
 
-    with process_settings(deterministic=True):
+    with process_settings(
+        deterministic=True, dtype_policy=options.dtype_policy
+    ):
         if place is None:
             search_all()
             return result(None)
@@ -248,7 +250,11 @@ def _row(
         "search_space": best.blueprint.search_space.name,
         "encoding": encoding,
         "costs": dict(best.costs),
-        **best_of(found.candidates).scores(),
+        **next(
+            one.scores()
+            for one in found.candidates
+            if one.encoding == best.encoding
+        ),
         "test_accuracy": _test_accuracy(name, encoding, work_dir),
     }
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -322,9 +322,8 @@ class _Job:
             sampling = Sampling(learner.sampler, limits.fingerprints(used))
         evaluator = validate = None
         if search is not None and (learner or options.validate_every):
-            metric = ScoreAndLoss(self._objective)
-            evaluator = self._evaluator(supernet, search, metric)
-            validate = self._validation(evaluator, metric, learner)
+            evaluator = self._evaluator(supernet, search)
+            validate = self._validation(evaluator, learner)
         trainer = Trainer(
             forward=forward,
             variables=supernet.named_variables,
@@ -440,9 +439,7 @@ class _Job:
             "untied": bool(options.untied),
         }
 
-    def _evaluator(
-        self, supernet: Supernet, search: SearchData, metric: ScoreAndLoss
-    ) -> Evaluator:
+    def _evaluator(self, supernet: Supernet, search: SearchData) -> Evaluator:
         """Scores paths as a search does: recalibrated."""
         options = self._options
         splits = (
@@ -453,13 +450,11 @@ class _Job:
             evaluation_batches(split, search.preprocessing, batch_size=_BATCH)
             for split in splits
         )
+        metric = ScoreAndLoss(self._objective)
         return Evaluator(supernet, recalibration, scored, metric)
 
     def _validation(
-        self,
-        evaluator: Evaluator,
-        metric: ScoreAndLoss,
-        learner: Learner | None,
+        self, evaluator: Evaluator, learner: Learner | None
     ) -> Callable[[], Mapping[str, float]]:
         """Mean score of a few fixed paths, or that of the architecture."""
         name = self._objective.metric.name
@@ -467,8 +462,8 @@ class _Job:
             parameters = learner.sampler.parameters
 
             def validate_best() -> Mapping[str, float]:
-                score = evaluator(parameters.encoding())
-                return {name: score, "loss": metric.loss}
+                (found,) = _measured(evaluator, [parameters.encoding()])
+                return {name: found.result(), "loss": found.loss}
 
             return validate_best
         random = generator(self._options.seed, Purpose.VALIDATION_PATHS)
@@ -481,10 +476,10 @@ class _Job:
             paths = [untied_encoding(self._blueprint, path) for path in paths]
 
         def validate() -> Mapping[str, float]:
-            scores, losses = [], []
-            for path in paths:
-                scores.append(evaluator(path))
-                losses.append(metric.loss)
+            # Together: images are decoded once for all of them.
+            found = _measured(evaluator, paths)
+            scores = [one.result() for one in found]
+            losses = [one.loss for one in found]
             named = {f"path{i}": score for i, score in enumerate(scores)}
             means = {name: np.mean(scores), "loss": np.mean(losses)}
             return {**named, **{key: float(one) for key, one in means.items()}}
@@ -500,3 +495,10 @@ class _Job:
                 for option, count in zip(choice.options, row, strict=False)
             )
             tell(f"Share of steps of {choice.name}: {shares}")
+
+
+def _measured(
+    evaluator: Evaluator, paths: Sequence[np.ndarray]
+) -> list[ScoreAndLoss]:
+    """Score and loss of every path, from an evaluator made with one."""
+    return cast(list[ScoreAndLoss], evaluator.measure(paths))

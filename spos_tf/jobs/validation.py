@@ -38,6 +38,10 @@ class ScoreAndLoss:
         """Mean of all batches since the last `reset`."""
         return self._loss / max(self._images, 1)
 
+    def fresh(self) -> "ScoreAndLoss":
+        """The same with a state of its own, which is empty."""
+        return ScoreAndLoss(self._objective)
+
     def reset(self) -> None:
         """Empties the state."""
         self._metric.reset()

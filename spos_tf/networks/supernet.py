@@ -409,6 +409,29 @@ class PooledMoments:
             return np.stack([mean, variance]).astype(np.float32)
 
 
+class PathMoments:
+    """Mean and variance of all images in every segment of one path."""
+
+    def __init__(self) -> None:
+        self._pools: list[PooledMoments] = []
+
+    def add(self, count: int, moments: Sequence[npt.ArrayLike]) -> None:
+        """Takes a batch.
+
+        Args:
+            count: Its images.
+            moments: A float32 `[2, channels]` a segment, from `batch_moments`.
+        """
+        if not self._pools:
+            self._pools = [PooledMoments() for _ in moments]
+        for pool, moment in zip(self._pools, moments, strict=True):
+            pool.add(count, moment)
+
+    def statistics(self) -> list[tf.Tensor]:
+        """A float32 `[2, channels]` a segment; none if nothing was added."""
+        return [tf.constant(pool.statistics()) for pool in self._pools]
+
+
 def pooled_statistics(
     batches: Iterable[tuple[int, Sequence[npt.ArrayLike]]],
 ) -> list[tf.Tensor]:
@@ -422,9 +445,7 @@ def pooled_statistics(
         A float32 `[2, channels]` a segment; an empty list if there are no
         batches.
     """
-    pools: list[PooledMoments] = []
+    pooled = PathMoments()
     for count, moments in batches:
-        pools = pools or [PooledMoments() for _ in moments]
-        for pool, moment in zip(pools, moments, strict=True):
-            pool.add(count, moment)
-    return [tf.constant(pool.statistics()) for pool in pools]
+        pooled.add(count, moments)
+    return pooled.statistics()

@@ -1,6 +1,7 @@
 """Runs one of several functions, chosen by a tensor."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
@@ -14,11 +15,21 @@ except ImportError:  # Same results, slower.
     _indexed_case = None
 
 
+def on_host() -> AbstractContextManager[Any]:
+    """Inside, operations are placed on the CPU, whatever runs the network.
+
+    For paths and whatever is computed of them to choose a branch: a Case
+    reads its index on the host. Drawn on a GPU, a path would be fetched from
+    it once for every Case, and each time the host would wait.
+    """
+    return tf.device("/CPU:0")
+
+
 def case(index: tf.Tensor, branches: Sequence[Callable[[], Any]]) -> Any:
     """Calls `branches[index]()`; the others cost nothing.
 
     Args:
-        index: int32 scalar, the same on every replica.
+        index: int32 scalar, the same on every replica; see `on_host`.
         branches: Functions of no arguments whose results have one structure,
             dtype and shape.
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 # There is no public function that tells determinism.
 from tensorflow.python.framework import config as framework_config
 
-from spos_tf.ops.dispatch import case
+from spos_tf.ops.dispatch import case, on_host
 from spos_tf.ops.path_norm import BatchNorm, CollectingBatchNorm, PathNorm
 from spos_tf.ops.protocol import Block
 from spos_tf.ops.selection import Path, Selection
@@ -107,7 +107,8 @@ class SegmentFunctions:
         if isinstance(selection, Path):
             place = selection.options
             if self._places is not None:
-                place = tf.gather(tf.constant(self._places), place)
+                with on_host():
+                    place = tf.gather(tf.constant(self._places), place)
             return case(place, calls)
         return tf.add_n(
             [
@@ -125,7 +126,8 @@ class SegmentFunctions:
         def product() -> tf.Tensor:
             return tf.cast(weight, self._dtype) * call()
 
-        runs = tf.cast(tf.not_equal(weight, 0.0), tf.int32)
+        with on_host():
+            runs = tf.cast(tf.not_equal(weight, 0.0), tf.int32)
         return case(runs, [zeros, product])
 
     def _train(

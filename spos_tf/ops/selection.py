@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
+from spos_tf.ops.dispatch import on_host
 
 
 class Path(NamedTuple):
@@ -24,15 +25,18 @@ class Path(NamedTuple):
 
     def at(self, position: int) -> "Path":
         """The part of one choice."""
-        return Path(self.options[position])
+        with on_host():
+            return Path(self.options[position])
 
     def runs(self, position: int, option: int) -> tf.Tensor:
         """bool `[]`: whether the branch of an option runs."""
-        return tf.equal(self.options[position], option)
+        with on_host():
+            return tf.equal(self.options[position], option)
 
     def sizes(self, positions: tuple[int, ...]) -> tf.Tensor:
         """Options of elastic choices, int32 `[positions]`."""
-        return tf.gather(self.options, list(positions))
+        with on_host():
+            return tf.gather(self.options, list(positions))
 
     def add_to(self, counts: npt.NDArray[np.int64]) -> None:
         """Adds 1 to `counts` `[num_choices, max_options]` at what runs."""
@@ -56,7 +60,8 @@ class BranchWeights(NamedTuple):
 
     def runs(self, position: int, option: int) -> tf.Tensor:
         """bool `[]`: whether the branch of an option runs."""
-        return tf.not_equal(self.weights[position, option], 0.0)
+        with on_host():
+            return tf.not_equal(self.weights[position, option], 0.0)
 
     def sizes(self, positions: tuple[int, ...]) -> tf.Tensor:
         """Refuses: one size cannot be weighed against another.
@@ -82,11 +87,12 @@ def as_selection(selection: Any) -> Selection:
     """
     if isinstance(selection, Path | BranchWeights):
         return selection
-    given = tf.convert_to_tensor(selection)
-    if not given.dtype.is_integer:
-        raise UserError(
-            "A path holds the number of an option for every choice, as "
-            f"integers; got {given.dtype.name}. Weights of branches are given "
-            "as BranchWeights(weights)."
-        )
-    return Path(tf.cast(given, tf.int32))
+    with on_host():
+        given = tf.convert_to_tensor(selection)
+        if not given.dtype.is_integer:
+            raise UserError(
+                "A path holds the number of an option for every choice, as "
+                f"integers; got {given.dtype.name}. Weights of branches are "
+                "given as BranchWeights(weights)."
+            )
+        return Path(tf.cast(given, tf.int32))

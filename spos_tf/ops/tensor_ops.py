@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from spos_tf.ops.channel_ops import concat_channels, split_even_odd
 from spos_tf.ops.depthwise import depthwise_conv2d
+from spos_tf.ops.dispatch import on_host
 from spos_tf.ops.own_dropout import own_dropout
 from spos_tf.ops.path_norm import BatchNorm, PathNorm
 from spos_tf.ops.protocol import (
@@ -145,7 +146,8 @@ class TensorOps(Ops[tf.Tensor]):
         self, x: tf.Tensor, kernel_size: int, *, strides: int = 1, name: str
     ) -> tf.Tensor:
         del kernel_size
-        zero = tf.minimum(self._branch, 0)
+        with on_host():
+            zero = tf.minimum(self._branch, 0)
         kernel = self._weights[f"{name}.kernel"]
         most = kernel.shape[2]
         if x.shape[-1] is None:

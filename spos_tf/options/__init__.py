@@ -27,6 +27,8 @@ from spos_tf.options.places import (
     ThreadOptions,
 )
 from spos_tf.options.scoring import (
+    CacheOptions,
+    CachePlaceOptions,
     CorrelationOptions,
     LimitsTableOptions,
     MeasuringOptions,
@@ -49,6 +51,8 @@ from spos_tf.options.training import (
 
 __all__ = [
     "About",
+    "CacheOptions",
+    "CachePlaceOptions",
     "CorrelationOptions",
     "EXPORTED_ARCHITECTURES",
     "EvaluationOptions",

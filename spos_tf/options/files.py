@@ -5,7 +5,7 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions
+from spos_tf.options.training import DtypePolicy, ImageOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +100,12 @@ class EvaluationOptions(ImageOptions):
         "held out; it needs the holdout_per_class of the search.",
     )
     batch_size: int = option(256, "Images of one batch.", least=1)
+    dtype_policy: DtypePolicy | None = option(
+        None,
+        "Precision in which the network computes; weights are float32.",
+        belongs_to="format",
+        defaults={"keras": "float32"},
+    )
 
 
 # Networks of each kind that are exported beside the parts if nobody says.

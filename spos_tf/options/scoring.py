@@ -7,11 +7,49 @@ from typing import Literal
 from spos_tf.errors import UserError
 from spos_tf.options.durations import seconds_of
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import ImageOptions, WeightsOptions
+from spos_tf.options.training import (
+    DtypePolicy,
+    ImageOptions,
+    WeightsOptions,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoringOptions(WeightsOptions, ImageOptions):
+class CachePlaceOptions(Options):
+    """Where decoded images are kept."""
+
+    cache_dir: str | None = option(
+        None,
+        "Folder of decoded images, for all searches; spos_tf in the user's "
+        "folder for caches (XDG_CACHE_HOME or ~/.cache) if unset. Everything "
+        "in it can be made anew; clear_cache empties it.",
+        effect=PLACE,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CacheOptions(CachePlaceOptions):
+    """How much room images may take that are decoded once and kept."""
+
+    cache_memory: float | None = option(
+        None,
+        "Most GiB of memory for decoded images; those that need more are "
+        "kept in cache_dir. A quarter of what is free if unset.",
+        least=0,
+        effect=FREE,
+    )
+    cache_disk: float = option(
+        50.0,
+        "Most GiB in cache_dir. Images that need more, or more than the disk "
+        "has free, are decoded again for every chunk of candidates. What "
+        "nobody has used for a day makes room.",
+        least=0,
+        effect=FREE,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoringOptions(CacheOptions, WeightsOptions, ImageOptions):
     """How paths of a trained supernet are scored."""
 
     recalibration_images: int | None = option(
@@ -51,10 +89,16 @@ class ScoringOptions(WeightsOptions, ImageOptions):
     )
     chunk_size: int = option(
         0,
-        "With scoring=tree: paths that are scored together and then recorded. "
-        "0: a whole generation.",
+        "Paths that are scored together and then recorded. 0: with "
+        "scoring=tree a whole generation; with scoring=single one, or where "
+        "images are decoded again for every chunk (cache_disk) up to 50.",
         least=0,
         effect=FREE,
+    )
+    dtype_policy: DtypePolicy = option(
+        "float32",
+        "Precision in which paths are scored, whatever they were trained in; "
+        "weights and batch-norm statistics are float32.",
     )
     width_mode: Literal["slice", "mask"] = option(
         "slice",
@@ -205,6 +249,16 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         least=1,
         belongs_to="asynchronous",
         defaults={True: None},
+    )
+
+    winner: Literal["score", "additive"] = option(
+        "score",
+        "Which candidate is the result. score: the one with the best score. "
+        "additive: the one with the best sum of values that every option of "
+        "every choice gets by least squares from the scores of all "
+        "candidates (not in the paper; docs/trust.md). It does not change "
+        "what is evaluated.",
+        effect=FREE,
     )
 
     def __post_init__(self) -> None:

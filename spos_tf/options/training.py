@@ -53,6 +53,8 @@ class WeightsOptions(Options):
 
 
 Distribution = Literal["one_device", "mirrored", "multi_worker"]
+# As Keras names them; weights are float32 in all of them.
+DtypePolicy = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,11 +118,8 @@ class TrainingOptions(ImageOptions):
         below=1,
         from_recipe=True,
     )
-    dtype_policy: Literal["float32", "mixed_float16", "mixed_bfloat16"] = (
-        option(
-            "float32",
-            "Precision of the computation; weights are float32.",
-        )
+    dtype_policy: DtypePolicy = option(
+        "float32", "Precision of the computation; weights are float32."
     )
     distribution: Distribution | None = option(
         None,

@@ -90,7 +90,12 @@ def plot_truth(
         for limit in sorted({p.limit for one in ways.values() for p in one}):
             axes.axvline(limit, color="0.6", linewidth=0.8, zorder=0)
         if lowest is not None:
-            axes.set_ylim(bottom=lowest)
+            # Room for what is shown, not for what lies below.
+            shown = y >= lowest
+            margin = 0.04 * (y.max() - lowest)
+            axes.set_ylim(lowest, y.max() + margin)
+            if shown.any():
+                axes.set_xlim(x[shown].min() - 2 * step, x.max() + 2 * step)
         axes.set_xlabel(cost_label)
         axes.set_ylabel("true accuracy, %")
         add_legend(figure)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.dispatch import on_host
 from spos_tf.training.architecture_parameters import ArchitectureSampler
 from spos_tf.training.expected_cost import LossFactor
 from spos_tf.training.objective import Objective
@@ -54,7 +55,8 @@ def make_architecture_step(
     ) -> tf.Tensor:
         before = tf.identity(tf.convert_to_tensor(variable.value))
         with tf.GradientTape() as tape:
-            draw = sampler.architecture_draw(step)
+            with on_host():
+                draw = sampler.architecture_draw(step)
             stream = dropout_seed(seed, step, strategy)
             logits = forward(images, draw.selection, stream)
             loss = objective.mean_loss(labels, logits, global_batch_size)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from spos_tf.ops.dispatch import case
+from spos_tf.ops.dispatch import case, on_host
 
 # For a variable: (position of its choice, its option), or None for always.
 Gate = tuple[int, int] | None
@@ -43,8 +43,10 @@ def pack(
         if gate is not None:
             position, option = gate
             choices.setdefault(position, {})[option] = indexes
+    with on_host():
+        taken = {position: path[position] for position in choices}
     return {
-        position: _taken(path[position], options, gradients)
+        position: _taken(taken[position], options, gradients)
         for position, options in choices.items()
     }
 
@@ -81,4 +83,6 @@ def _taken(
 
     branches = [functools.partial(flat, one) for one in range(max(options) + 1)]
     # An option behind the last with weights has none: nobody unpacks it.
-    return case(tf.minimum(option, len(branches) - 1), branches)
+    with on_host():
+        option = tf.minimum(option, len(branches) - 1)
+    return case(option, branches)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.ops.dispatch import case
+from spos_tf.ops.dispatch import case, on_host
 from spos_tf.ops.selection import Path, Selection
 from spos_tf.training.path_gradients import Gate, grouped, pack, unpack
 
@@ -263,9 +263,10 @@ class _PathGated(_Mixin):
         if gate is None or self._selection is None:
             update()
             return
-        active = self._selection.runs(*gate)
+        with on_host():
+            active = tf.cast(self._selection.runs(*gate), tf.int32)
         # Not tf.cond, whose dead branches the executor would walk.
-        case(tf.cast(active, tf.int32), [lambda: tf.constant(False), update])
+        case(active, [lambda: tf.constant(False), update])
 
     def update_step(
         self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor

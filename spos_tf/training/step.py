@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.ops.dispatch import on_host
 from spos_tf.ops.selection import Path, Selection
 from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.training.objective import Objective
@@ -80,7 +81,8 @@ def make_train_step(
         if sampler is None:
             path, fallback = None, tf.constant(False)
         else:
-            path, fallback = sampler(step)
+            with on_host():
+                path, fallback = sampler(step)
         with tf.GradientTape() as tape:
             logits = forward(images, path, dropout_seed(seed, step, strategy))
             loss = objective.mean_loss(labels, logits, global_batch_size)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.data.pipeline import accelerator, ahead_on
 from spos_tf.errors import UserError
 from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import Ending, Stop
@@ -110,7 +111,8 @@ class Team:
         """
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
-            return make((0, 1))
+            # Strategies of several devices do so themselves.
+            return ahead_on(make((0, 1)), accelerator())
         if self.task.total == 1:
             return self.strategy.experimental_distribute_dataset(make((0, 1)))
         share = (self.task.number, self.task.total)

@@ -103,48 +103,47 @@ def test_one_trace_serves_all_paths(blueprint, supernet, batches):
     assert logits[0].shape == (16, blueprint.num_classes)
 
 
-def test_a_path_equals_its_network_in_training_and_another_does_not(
-    blueprint, supernet, covering, telling, batches
-):
-    images = batches[0][0]
-    forward = tf.function(supernet, autograph=False)
-    for encoding in _distinct(covering, telling):
-        subnet = build_subnet(blueprint, encoding, seed=9)
-        before = subnet(images, training=True)
-        expected = forward(images, tf.constant(encoding))
-        assert _differ(before, expected)
-        inherit_weights(subnet, blueprint, encoding, supernet.named_variables)
-        found = subnet(images, training=True)
-        assert _close(found, expected)
-        if not _among(encoding, telling):
-            continue
-        for other in _neighbours(blueprint, encoding):
-            theirs = forward(images, tf.constant(other))
-            assert _differ(found, theirs, least=_least(blueprint))
-
-
-def test_a_path_equals_its_network_in_inference_and_another_does_not(
+def test_a_path_equals_its_network_and_another_does_not(
     blueprint, supernet, covering, telling, batches, evaluator
 ):
-    images = batches[1][0]
+    images, later = batches[0][0], batches[1][0]
     forward = tf.function(supernet, autograph=False)
+    # One trace for statistics of all sizes.
+    infer = tf.function(
+        lambda images, path, statistics: supernet(
+            images, path, statistics=statistics
+        ),
+        autograph=False,
+        reduce_retracing=True,
+    )
     for encoding in _distinct(covering, telling):
-        statistics = evaluator.recalibrate(encoding)
+        path = tf.constant(encoding)
         subnet = build_subnet(blueprint, encoding, seed=9)
+        before = subnet(images, training=True)
+        expected = forward(images, path)
+        assert _differ(before, expected)
+        inherit_weights(subnet, blueprint, encoding, supernet.named_variables)
+        trained = subnet(images, training=True)
+        assert _close(trained, expected)
+
+        statistics = evaluator.recalibrate(encoding)
         inherit_weights(
             subnet, blueprint, encoding, supernet.named_variables, statistics
         )
-        found = subnet(images, training=False)
-        path = tf.constant(encoding)
-        assert _close(found, forward(images, path, statistics=statistics))
-        assert not _close(found, subnet(images, training=True))
+        inferred = subnet(later, training=False)
+        assert _close(inferred, infer(later, path, statistics))
+        assert not _close(inferred, subnet(later, training=True))
+
         if not _among(encoding, telling):
             continue
+        least = _least(blueprint)
+        for other in _neighbours(blueprint, encoding):
+            theirs = forward(images, tf.constant(other))
+            assert _differ(trained, theirs, least=least)
         other = next(_neighbours(blueprint, encoding))
-        theirs = evaluator.recalibrate(other)
-        path = tf.constant(other)
-        logits = forward(images, path, statistics=theirs)
-        assert _differ(found, logits, least=_least(blueprint))
+        recalibrated = evaluator.recalibrate(other)
+        theirs = infer(later, tf.constant(other), recalibrated)
+        assert _differ(inferred, theirs, least=least)
 
 
 def test_a_description_shows_the_choices_of_every_slot(blueprint):

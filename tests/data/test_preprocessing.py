@@ -99,8 +99,8 @@ def test_other_sizes_are_resized_first(make_photo):
     images = np.stack([make_photo(8, 8)] * 2)
     assert augment_batch(images, draws(2), options).shape == (2, 16, 16, 3)
     expected = tf.image.resize(images, [16, 16])
-    np.testing.assert_allclose(
-        evaluation_images(images, options), expected, atol=1e-3
+    np.testing.assert_array_equal(
+        evaluation_images(images, options), np.rint(expected)
     )
 
 
@@ -113,7 +113,9 @@ def test_evaluation_resizes_the_short_side_then_crops(make_photo):
     resized = tf.image.resize(image, [32, 58])
     expected = resized[2:30, 15:43]
     static = evaluation_images(image, options)
-    np.testing.assert_allclose(static, expected, atol=1e-3)
+    assert static.dtype == tf.uint8
+    # Rounded; sums in another order may round otherwise.
+    np.testing.assert_allclose(static, expected, atol=0.501)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def dynamic(image):
@@ -121,10 +123,10 @@ def test_evaluation_resizes_the_short_side_then_crops(make_photo):
         assert output.shape == (28, 28, 3)
         return output
 
-    np.testing.assert_allclose(dynamic(image), expected, atol=1e-3)
+    np.testing.assert_allclose(dynamic(image), expected, atol=0.501)
     upright = dynamic(image.transpose(1, 0, 2))
     np.testing.assert_allclose(
-        upright, tf.transpose(expected, [1, 0, 2]), atol=1e-2
+        upright, tf.transpose(expected, [1, 0, 2]), atol=0.51
     )
 
 
@@ -146,9 +148,9 @@ def test_of_a_thin_image_the_middle_is_resized(make_photo, height, width):
         return evaluation_images(image, options)
 
     for found in (evaluation_images(image, options), dynamic(image)):
-        np.testing.assert_allclose(found, expected, atol=0.01)
+        np.testing.assert_allclose(found, expected, atol=0.51)
     batch = evaluation_images(np.stack([image, image]), options)
-    np.testing.assert_allclose(batch[1], expected, atol=0.01)
+    np.testing.assert_allclose(batch[1], expected, atol=0.51)
 
 
 @pytest.mark.parametrize("shape", [(1, 200_000, 3), (200_000, 1, 3)])

@@ -170,3 +170,52 @@ def test_an_encoding_of_another_space_is_refused(evaluator):
         evaluator([0, 1, 2])
     with pytest.raises(UserError, match="options 0 to 3"):
         evaluator([0, 4])
+
+
+class Counted:
+    """Batches that count how often they are gone through."""
+
+    def __init__(self, batches):
+        self.batches = batches
+        self.passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_images_are_gone_through_twice_whatever_the_number(
+    supernet, recalibration, evaluator, count
+):
+    """And scores are those of one after the other, to the last bit."""
+    rng = np.random.default_rng(count)
+    paths = rng.integers(0, 4, (count, 2))
+    counted = Counted(recalibration), Counted(random_batches([32, 18], seed=1))
+    together = Evaluator(supernet, *counted)
+    expected = [evaluator(path) for path in paths]
+    assert together.together(paths) == expected
+    assert [one.passes for one in counted] == [1, 1]
+    measured = together.measure(paths)
+    assert [one.result() for one in measured] == expected
+    assert together.batches == counted
+
+
+def test_the_first_of_several_that_fails_is_named(blueprint, recalibration):
+    """As if one came after the other, whichever step it fails in."""
+    diverged = Supernet(blueprint, seed=2)
+    named = diverged.named_variables
+    kernel = named["stage2.block1.7x7.dw1.kernel"]
+    kernel.assign(kernel * np.nan)
+    evaluator = Evaluator(diverged, recalibration, recalibration)
+    paths = [[2, 0], [0, 2], [1, 2]]
+    with pytest.raises(UserError, match=r"Path \[0, 2\] gives values"):
+        evaluator.together(paths)
+    assert len(evaluator.together(paths[:1])) == 1
+    assert evaluator.together([]) == []
+    # Only scoring shows it: the images there are not finite.
+    images, labels = recalibration[0]
+    broken = [*recalibration, (images * np.inf, labels)]
+    evaluator = Evaluator(diverged, recalibration, broken)
+    with pytest.raises(UserError, match=r"Path \[2, 0\] gives values"):
+        evaluator.together(paths)

@@ -14,11 +14,11 @@ from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_pool import ChunkResult
 from spos_tf.evaluation.scorer import (
+    ChunkScorer,
     LocalScorer,
     RayScorer,
     Remembered,
     Score,
-    TreeScorer,
 )
 from spos_tf.evaluation.tree import computed_share
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
@@ -59,10 +59,12 @@ class Pool:
 
 SCORERS = {
     "local": lambda: LocalScorer(formula),
-    "tree": lambda: TreeScorer(together, tuple, 0),
-    "tree in chunks": lambda: TreeScorer(together, tuple, 2),
+    "tree": lambda: ChunkScorer(together, tuple, 0),
+    "chunks": lambda: ChunkScorer(together, chunk_size=4),
+    "tree in chunks": lambda: ChunkScorer(together, tuple, 2),
     "workers": lambda: RayScorer(Pool()),
     "workers with chunks": lambda: RayScorer(Pool(), chunk_size=4),
+    "workers that decode anew": lambda: RayScorer(Pool(), together=2),
     "workers with trees": lambda: RayScorer(Pool(), tuple),
 }
 
@@ -111,7 +113,7 @@ def test_candidates_may_come_while_results_are_taken(name):
 def test_a_chunk_is_in_the_memo_before_its_first_score_is_used(tmp_path):
     path = tmp_path / "scores.jsonl"
     scorer = Remembered(
-        TreeScorer(together, tuple, 3), ScoreMemo(path, "sine", "w")
+        ChunkScorer(together, tuple, 3), ScoreMemo(path, "sine", "w")
     )
     scorer.submit(CANDIDATES)
     results = scorer.results()
@@ -138,7 +140,7 @@ def test_results_tell_who_and_what_was_shared():
     (one,) = local.results()
     assert one == Score(0, formula(CANDIDATES[0]), one.seconds)
     assert one.worker == "local" and one.computed == 1 and one.seconds > 0
-    tree = TreeScorer(together, tuple, 0)
+    tree = ChunkScorer(together, tuple, 0)
     tree.submit(CANDIDATES)
     assert {one.computed for one in tree.results()} == {
         computed_share(CANDIDATES)
@@ -160,6 +162,7 @@ def test_workers_get_one_candidate_or_a_share_of_the_tree():
     assert sizes == {
         "workers": [1] * 6,
         "workers with chunks": [4, 2],
+        "workers that decode anew": [2, 2, 2],
         "workers with trees": [3, 3],
     }
 
@@ -191,12 +194,12 @@ def test_a_tree_scores_by_a_metric_like_single_paths(metric):
     tree = TreeEvaluator(supernet, *batches, halved)
     scorers = [
         LocalScorer(single),
-        TreeScorer(tree, blueprint.settings, 4),
+        ChunkScorer(tree, blueprint.settings, 4),
+        ChunkScorer(single.together, chunk_size=4),
     ]
+    orders = (CANDIDATES, CANDIDATES[::-1], CANDIDATES[2:] + CANDIDATES[:2])
     found = collections.defaultdict(set)
-    for scorer, order in zip(
-        scorers, (CANDIDATES, CANDIDATES[::-1]), strict=True
-    ):
+    for scorer, order in zip(scorers, orders, strict=True):
         scorer.submit(order)
         for result in scorer.results():
             assert len(result.halves) == 2

@@ -133,3 +133,8 @@ def test_elastic_widths_have_statistics_of_each_width(batches, scoring):
     assert len(evaluator.recalibrate([7, 7])) == len(blueprint.segments)
     with pytest.raises(UserError, match="None of the 2 random paths"):
         evaluator([3, 7])
+
+
+def test_several_are_scored_as_one_by_one(shared):
+    paths = PATHS[:3]
+    assert shared.together(paths) == [shared(path) for path in paths]

@@ -101,6 +101,39 @@ def test_the_files_tell_what_is_returned(whole, blueprint):
     assert len(repr(found)) < 2000
 
 
+def test_the_winner_may_be_that_of_the_additive_fit(
+    supernet, tmp_path, quick, caplog
+):
+    by_score = search(supernet, tmp_path)
+    caplog.set_level("INFO", "spos_tf")
+    # Of a search that is over, without an evaluation.
+    options = dataclasses.replace(OPTIONS, winner="additive")
+    by_fit = search(supernet, tmp_path, options)
+    assert by_fit.candidates == by_score.candidates
+    encodings = np.array([one.encoding for one in by_fit.candidates])
+    scores = np.array([one.score for one in by_fit.candidates])
+    design = np.concatenate(
+        [encodings[:, [k]] == np.arange(4) for k in range(encodings.shape[1])],
+        axis=1,
+    )
+    fitted = design @ np.linalg.pinv(design) @ scores
+    place = by_fit.candidates.index(
+        next(
+            one
+            for one in by_fit.candidates
+            if one.encoding == by_fit.best.encoding
+        )
+    )
+    assert fitted[place] == pytest.approx(fitted.max())
+    # Its score is its own, not the fit's.
+    assert by_fit.best.score == scores[place]
+    best = json.loads((by_fit.folder / "best.json").read_text())
+    assert best["score"] == by_fit.best.score
+    assert "Best by the additive fit: " in caplog.text
+    back = search(supernet, tmp_path)
+    assert back.best.encoding == by_score.best.encoding
+
+
 def test_run_json_has_all_options_and_what_was_read(whole, supernet):
     _, found = whole
     run = json.loads((found.folder / "run.json").read_text())

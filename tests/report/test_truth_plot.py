@@ -25,7 +25,7 @@ def test_draws_a_png_and_leaves_nothing_else(tmp_path):
     ("costs", "ways", "message"),
     [
         (COSTS[:0], WAYS, "at least one"),
-        (COSTS, dict.fromkeys("abcde", WAYS["best"]), "tells 4 ways .* got 5"),
+        (COSTS, dict.fromkeys("abcdef", WAYS["best"]), "tells 5 ways .* got 6"),
     ],
 )
 def test_what_cannot_be_drawn(tmp_path, costs, ways, message):

@@ -86,11 +86,13 @@ def test_with_perfect_scores_evolution_comes_close_to_the_best(run):
         )
         assert one["way"]["evolution"]["mean"] > 0.8
         assert one["way"]["evolution"]["count"] == 4
-        lead = one["lead"]["random search"]
+        lead = one["lead"]["evolution"]["random search"]
         assert lead["mean"] == pytest.approx(
             mean["evolution"] - mean["random search"]
         )
         assert lead["low"] <= lead["mean"] <= lead["high"]
+        # Where scores are sums of layers, the fit changes nothing.
+        assert mean["evolution, additive"] == mean["evolution"]
     assert found["table"] == "made up"
     assert printed.count("\n") == 5 and "| 55 M | " in printed
     image = matplotlib.image.imread(folder / "found.png")
@@ -102,6 +104,16 @@ def test_scores_that_know_nothing_find_nothing(run):
     _, found, _ = run(noise, "--limits=55e6", "--seeds=8")
     (one,) = found["limits"]
     assert abs(one["way"]["evolution"]["mean"]) < 0.5
+
+
+def test_the_additive_fit_sees_through_noise(run):
+    noise = np.random.default_rng(0).normal(size=len(TRUTH))
+    printed, found, _ = run(TRUTH + noise, "--limits=55e6", "--seeds=8")
+    (one,) = found["limits"]
+    by_fit = one["lead"]["evolution, additive"]
+    assert by_fit["evolution"]["low"] > 0 < by_fit["random networks"]["low"]
+    assert one["way"]["evolution, additive"]["mean"] > 0.8
+    assert "| way of evolution, additive |" in printed
 
 
 def test_networks_without_a_score_are_refused(tmp_path):
@@ -143,7 +155,7 @@ def test_widths_of_a_part_of_a_table(tmp_path):
     assert mean["uniform"] == pytest.approx(90.8)
     assert mean["evolution"] > mean["random networks"]
     assert one["means"]["ten widest"]["count"] == 10
-    assert "uniform" in one["lead"]
+    assert "uniform" in one["lead"]["evolution"]
 
 
 def test_without_a_supernet(tmp_path):
