@@ -223,6 +223,8 @@ import keras, spos_tf
 from whole_jobs import digits, small_blueprint
 
 folder, wanted = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+# A shell that runs this in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Interrupt(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):

@@ -29,6 +29,8 @@ def make(pixels: int, images: int, threads: int, together: bool) -> _Judge:
 
     blueprint = subjects.blueprint_at(pixels)
     batches = [subjects.random_batch(pixels, images)]
+    # As it is in all but the first candidates of a search.
+    Evaluator.passes_by_branch = 0
     kind = TreeEvaluator if together else Evaluator
     judge = _Judge(kind(Supernet(blueprint), batches, batches), together)
     judge(

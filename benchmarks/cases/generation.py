@@ -38,6 +38,7 @@ def measure() -> list[measuring.Case]:
             subjects.random_batch(pixels, batch_size) for _ in range(_BATCHES)
         ]
         single = Evaluator(supernet, batches, batches)
+        single.passes_by_branch = 0
         tree = TreeEvaluator(supernet, batches, batches)
         # Every branch has run both ways before anything counts.
         for option in range(4):

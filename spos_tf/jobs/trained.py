@@ -37,8 +37,8 @@ SUBNET_FILE, ARCHITECTURE_FILE = "subnet.keras", "architecture.json"
 LABELS_FILE = "labels.json"
 
 Weights = Literal["averaged", "last"]
-# What is read where nobody says and both are there.
-_PREFERRED: Weights = "averaged"
+# What is read where nobody says: it ranks better (docs/results.md).
+_USUAL: Weights = "last"
 
 Kind = TypeVar("Kind", bound=WeightsOptions)
 
@@ -106,7 +106,7 @@ class TrainedSupernet:
         averages: The averaged weights, likewise; None where the training
             kept none.
         read: Which of the two a job reads that is not told; None for the
-            averaged ones where there are some, else the last.
+            last.
     """
 
     blueprint: Blueprint
@@ -151,9 +151,7 @@ class TrainedSupernet:
         Raises:
             UserError: Averaged ones are asked for and there are none.
         """
-        which = asked or self.read
-        if which is None:
-            which = "last" if self.averages is None else _PREFERRED
+        which = asked or self.read or _USUAL
         if which == "averaged" and self.averages is None:
             raise UserError(
                 "`weights=averaged` needs a training that kept averages; that "
@@ -215,8 +213,8 @@ def load_supernet(
         name: Of the training run.
         step: Of the checkpoint; the newest if None.
         weights: "averaged" or "last": which weights jobs read that are not
-            told. If None, the averaged ones where the training kept them
-            (`average_every`), else the last.
+            told; the last if None. A training keeps averages where its
+            `average_every` is above 0.
         space: What a command line says of the space; the supernet has to
             agree.
 

@@ -47,8 +47,7 @@ class WeightsOptions(Options):
     weights: Literal["averaged", "last"] | None = option(
         None,
         "Which weights of the supernet to use. last: those of the last step. "
-        "averaged: their averages (average_every). If unset, averaged where "
-        "the training kept them, else last.",
+        "averaged: their averages (average_every). If unset, last.",
     )
 
 

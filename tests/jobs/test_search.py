@@ -462,10 +462,10 @@ def test_the_weights_that_are_read_are_part_of_a_search(
     quick, supernet, tmp_path
 ):
     both = halved(supernet)
-    last = dataclasses.replace(OPTIONS, weights="last")
+    averaged = dataclasses.replace(OPTIONS, weights="averaged")
     folders = {
-        "averaged": search(both, tmp_path).folder,
-        "last": search(both, tmp_path, last, name="last").folder,
+        "last": search(both, tmp_path).folder,
+        "averaged": search(both, tmp_path, averaged, name="averaged").folder,
     }
     for which, folder in folders.items():
         run = json.loads((folder / "run.json").read_text())
@@ -476,7 +476,7 @@ def test_the_weights_that_are_read_are_part_of_a_search(
     assert both.fingerprint("last") == supernet.fingerprint()
     assert both.fingerprint("averaged") != supernet.fingerprint()
     with pytest.raises(UserError, match="other values of `weights`"):
-        search(both, tmp_path, last)
+        search(both, tmp_path, averaged)
     # Not one score is shared.
     lines = (tmp_path / "search" / "scores.jsonl").read_text().splitlines()
     keys = [json.loads(line)["key"] for line in lines if line]
@@ -502,7 +502,7 @@ def test_paths_are_scored_with_the_weights_that_are_asked_for(
     supernet, asked, read
 ):
     """Here and by workers, who are sent nothing else."""
-    which = asked or read or "averaged"
+    which = asked or read or "last"
     both = dataclasses.replace(halved(supernet), read=read)
     options = dataclasses.replace(OPTIONS, weights=asked)
     sent = both.to_send(options)

@@ -1,11 +1,16 @@
 """Two replicas on two logical CPU devices."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from graph_nodes import cases, lowered
+from random_batches import random_batches
+from spos_tf.evaluation.evaluator import Evaluator
+from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.ops.selection import Path
 from spos_tf.spaces import build_blueprint
@@ -181,3 +186,30 @@ def test_one_replicas_overflow_skips_the_step_on_both(mirrored):
     step(tf.constant(-1), tf.constant([1]))
     for copy in variable.value.values:  # The sum of two gradients of 1.
         np.testing.assert_array_equal(copy.numpy(), np.zeros(3))
+
+
+def test_paths_of_replicas_are_scored_by_branch_and_by_the_graph(
+    one_choice, mirrored
+):
+    """As a training validates; outside the strategy's scope and inside."""
+    batches = random_batches([8])
+    with mirrored.scope():
+        supernet = Supernet(one_choice, seed=3)
+    expected = Evaluator(Supernet(one_choice, seed=3), batches, batches)
+    logits = []
+    for passes in (0, 32):
+        evaluator = Evaluator(supernet, batches, batches)
+        evaluator.passes_by_branch = passes
+        for scope in (contextlib.nullcontext(), mirrored.scope()):
+            with scope:
+                statistics = evaluator.recalibrate([2])
+                logits.append(evaluator._logits(*_scored(batches, statistics)))
+    statistics = expected.recalibrate([2])
+    right, _ = expected._logits(*_scored(batches, statistics))
+    for one, finite in logits:
+        assert finite
+        np.testing.assert_array_equal(one, right)
+
+
+def _scored(batches, statistics):
+    return batches[0][0], tf.constant([2]), statistics
