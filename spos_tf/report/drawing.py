@@ -26,7 +26,7 @@ STYLES = (
     ("#0072B2", "^", "--"),
     ("#009E73", "s", "-."),
     ("#CC79A7", "D", ":"),
-    ("#000000", "v", (0, (3, 1, 1, 1))),
+    ("#000000", "v", "-"),
 )
 GREY = "#8A939C"
 # More dots than this become one bitmap within the SVG.
