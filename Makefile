@@ -23,7 +23,7 @@ PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo docs test test-fast test-slow test-oldest test-install lint format \
+.PHONY: help demo docs test test-fast test-slow test-long test-oldest test-install lint format \
 	install install-test torch-env clean
 
 help: ## Show this list.
@@ -43,7 +43,9 @@ test: lint ## Lint, then run the tests (PYTEST_ARGS="-k name" picks some).
 test-fast: $(INSTALLED_TEST) ## Run the tests that need no process of their own.
 	$(VENV_PYTHON) $(PYTEST) -m fast $(PYTEST_ARGS)
 
-test-slow: $(INSTALLED_TEST) test-install docs ## Wheel, kills, hosts, Ray, the site.
+test-slow: test-install docs test-long ## Wheel, kills, hosts, Ray, the site.
+
+test-long: $(INSTALLED_TEST) ## Of the slow tier what needs no other environment.
 	$(VENV_PYTHON) $(PYTEST) -m slow --timeout=900 $(PYTEST_ARGS)
 
 # What an old release calls deprecated, or calls although it is deprecated in

@@ -5,7 +5,7 @@
 - the rest (`make test` runs both): commands in processes of their own, and
   whatever traces many networks.
 - slow (`make test-slow`): wheel, kills, several hosts, Ray, golden values, and
-  the files that take longest. `.ci/run` runs these too.
+  the files that take longest. `.ci/run` names some of them.
 
 A path is relative to `tests/`; a folder stands for all files in it.
 """
