@@ -135,7 +135,7 @@ def architecture(path, space, choices, **arguments):
 @pytest.mark.parametrize(
     ("choices", "arguments", "expected"),
     [
-        ({"edge01": "none"}, {"preset": "demo"}, ["'edge01'", "has not"]),
+        ({"edge01": "none"}, {"preset": "demo"}, ["'edge01'", "does not have"]),
         (
             {"stage1.block1.op": "k3e3"},
             {"preset": "demo"},
