@@ -45,7 +45,7 @@ test-fast: $(INSTALLED_TEST) ## Run the tests that need no process of their own.
 
 test-slow: test-install docs test-long ## Wheel, kills, hosts, Ray, the site.
 
-test-long: $(INSTALLED_TEST) ## Of the slow tier what needs no other environment.
+test-long: $(INSTALLED_TEST) ## The slow tests that need no other environment.
 	$(VENV_PYTHON) $(PYTEST) -m slow --timeout=900 $(PYTEST_ARGS)
 
 # What an old release calls deprecated, or calls although it is deprecated in

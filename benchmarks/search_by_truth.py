@@ -27,7 +27,7 @@ from absl import app, flags
 
 from spos_tf.analysis.benchmark_table import read_table
 from spos_tf.analysis.mean_interval import MeanInterval, mean_interval
-from spos_tf.analysis.read_outs import own_fit
+from spos_tf.analysis.read_outs import additive_winner
 from spos_tf.analysis.stored_scores import read_scores
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.cost.constraint import Constraint
@@ -150,8 +150,8 @@ class Truth:
             places += new
         merits = self._merits[places]
         # As `spos search --winner=additive` does.
-        fitted = own_fit(self.encodings[places], merits)
-        best = [merits.argmax(), np.lexsort((merits, fitted))[-1]]
+        by_fit = additive_winner(self.encodings[places], merits)
+        best = [merits.argmax(), by_fit]
         return self.truth[np.array(places)[best]]
 
 

@@ -133,7 +133,7 @@ def _seconds_of_an_evaluation(supernet) -> float:
 
     batches = [subjects.random_batch(_PIXELS, _SCORING_BATCH)]
     evaluator = Evaluator(supernet, batches, batches)
-    # Of a long search.
+    # As late in a long search.
     evaluator.passes_by_branch = 0
     paths = subjects.random_paths(supernet.blueprint, 32)
     for path in paths[:16]:

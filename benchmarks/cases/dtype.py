@@ -30,7 +30,7 @@ def measure() -> list[measuring.Case]:
         for policy in _POLICIES:
             with precision(policy):
                 evaluator = Evaluator(Supernet(blueprint), batches, batches)
-            # Of a long search.
+            # As late in a long search.
             evaluator.passes_by_branch = 0
             runs.append(functools.partial(evaluator, path))
         times = measuring.alternating(*runs, _PAIRS)

@@ -68,7 +68,7 @@ def _times(folder: pathlib.Path, place: str) -> list[measuring.Case]:
     fed = Evaluator(
         supernet, *subjects.tensor_batches(folder / "tensors", PIXELS, BATCH)
     )
-    # Of a long search.
+    # As late in a long search.
     fed.passes_by_branch = 0
     fed(path)
     kept = None

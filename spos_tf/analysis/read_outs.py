@@ -192,6 +192,25 @@ def own_fit(
     return additive_fit(encodings, scores, encodings)
 
 
+def additive_winner(encodings: npt.ArrayLike, scores: npt.ArrayLike) -> int:
+    """The architecture that `own_fit` puts first.
+
+    Args:
+        encodings: `[architectures, num_choices]`, option indices.
+        scores: `[architectures]`; more is better.
+
+    Returns:
+        Its position; of those with an equal fit the one with the best score,
+        and of these the first.
+
+    >>> additive_winner([[0, 0], [0, 1], [1, 0], [1, 1]], [1, 9, 3, 8])
+    3
+    """
+    fitted = own_fit(encodings, scores)
+    best = np.flatnonzero(fitted == fitted.max())
+    return int(best[np.asarray(scores)[best].argmax()])
+
+
 def additive_fit(
     encodings: npt.ArrayLike, values: npt.ArrayLike, others: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:

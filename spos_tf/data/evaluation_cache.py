@@ -60,9 +60,9 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 Place = Literal["memory", "disk", "given", "source"]
 
 _GIB = 1 << 30
-# Of the memory that is free, where nobody says how much.
+# How much of the free memory is taken where nobody says.
 _MEMORY_SHARE = 0.25
-# Of the free space of a disk; the rest is for others.
+# How much of a disk's free space is taken; the rest is for others.
 _DISK_SHARE = 0.9
 # A file that was used since is not removed to make room.
 _IN_USE_SECONDS = 24 * 3600.0

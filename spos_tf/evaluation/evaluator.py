@@ -79,7 +79,7 @@ class Evaluator(Generic[Result]):
 
     @property
     def batches(self) -> tuple[Batches, Batches]:
-        """Of recalibration and of scoring."""
+        """Those that recalibrate, and those that are scored on."""
         return self._recalibration, self._scoring
 
     def scoring_on(

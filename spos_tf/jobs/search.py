@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tqdm
 
-from spos_tf.analysis.read_outs import own_fit
+from spos_tf.analysis.read_outs import additive_winner
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
@@ -362,12 +362,8 @@ class Search:
         encodings = self._subject.blueprint.canonical(
             np.array([one.encoding for one in candidates])
         )
-        fitted = own_fit(encodings, [one.merit for one in candidates])
-        return best_of(
-            one
-            for one, value in zip(candidates, fitted, strict=True)
-            if value == fitted.max()
-        )
+        merits = [one.merit for one in candidates]
+        return candidates[additive_winner(encodings, merits)]
 
     def _check_not_fewer(self, record: Record) -> None:
         """Generations can be added to a search, and not be taken away."""

@@ -106,7 +106,7 @@ def test_the_winner_may_be_that_of_the_additive_fit(
 ):
     by_score = search(supernet, tmp_path)
     caplog.set_level("INFO", "spos_tf")
-    # Of a search that is over, without an evaluation.
+    # The search is over, so nothing is evaluated.
     options = dataclasses.replace(OPTIONS, winner="additive")
     by_fit = search(supernet, tmp_path, options)
     assert by_fit.candidates == by_score.candidates
