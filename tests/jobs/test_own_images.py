@@ -106,6 +106,7 @@ def test_four_commands_from_a_folder_to_a_file(
 
     following = call("train_subnet", place)
     assert following == f"spos export {place}"
+    assert re.search(r"Test .* of \d+ images \(standard error", caplog.text)
     run = json.loads((work_dir / "subnet/default/run.json").read_text())
     assert run["recipe"]["name"] == "planned"
     assert run["recipe"]["values"]["steps"] < 100
