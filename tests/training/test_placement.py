@@ -48,7 +48,7 @@ def gpu(monkeypatch):
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return tiny_blueprint()
+    return tiny_blueprint(stage_repeats=[1, 1])
 
 
 def sampler_of(kind, blueprint):
