@@ -8,9 +8,9 @@ Example:
 Exports every distinct part of the space's networks (each block with each of
 its options, stem and head) and times it in the runtime. --output is the
 table; with --check_architectures, OUTPUT.report.json and OUTPUT.report.md
-compare its predictions with whole networks measured end to end. What is
-measured is kept in OUTPUT.partial.json at once: start it again to resume.
-Leave the machine alone meanwhile. See docs/latency.md.
+compare its predictions with whole networks measured end to end. Every
+measurement is saved in OUTPUT.partial.json at once: start it again to resume.
+Do nothing else on the machine meanwhile. See docs/latency.md.
 
 For another device, write the parts with --export_parts=FOLDER, run
 FOLDER/measure_parts.py there, and make the table with --import_measurements
@@ -34,14 +34,15 @@ class _Options(Options):
     )
     export_parts: str | None = option(
         None,
-        "A folder for the parts as files, to be measured on another device by "
-        "the measure_parts.py in it.",
+        "Write the parts as files into this folder, together with the program "
+        "measure_parts.py, which measures them on another device.",
         effect=PLACE,
     )
     import_measurements: str | None = option(
         None,
-        "What was measured there: the file of measure_parts.py, or a folder "
-        "of benchmark_model's output. The table is made of it.",
+        "Make the table from what was measured on another device: the file "
+        "that measure_parts.py wrote, or a folder with the output of "
+        "benchmark_model.",
         effect=PLACE,
     )
 
@@ -78,8 +79,8 @@ def main(given: Given) -> str:
         ]
         if typed:
             raise UserError(
-                f"`import_measurements` says how it was measured; got also "
-                f"`{typed[0]}`. Leave it out."
+                "The file of `import_measurements` says how it was measured; "
+                f"got `{typed[0]}` too. Leave it out."
             )
         table = build_latency_table(
             blueprint, output, import_measurements=files.import_measurements

@@ -1,15 +1,15 @@
-r"""Looks at every image of a data set: what is there, broken, or there twice.
+r"""Checks every image of a data set: what is there, broken, or there twice.
 
 Examples:
   spos check_data --dataset=folder:photos
   spos check_data --dataset=cifar10 --data_dir=DIR --output=runs/data.json
 
 Reads every image of the training and the test split once, in parallel, as a
-training reads it. Prints a table and writes --output with all of it: images a
-class, files that are left out, images that cannot be read, sizes, pictures
-that their metadata turn, gray ones, transparency that is dropped, and images
-that are there more than once. The exit code is 2 if something cannot be read.
-See docs/your_data.md.
+training reads it. Prints a table, and writes all details to --output: images
+per class, files that are left out, images that cannot be read, sizes, images
+that their metadata rotate, gray images, transparency that is dropped, and
+images that are there more than once. The exit code is 2 if something cannot be
+read. See docs/your_data.md.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _MOST = 20
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Options(Options):
     output: str = option(
-        "data.json", "The file to write, all of it as JSON.", effect=PLACE
+        "data.json", "The file for all details, as JSON.", effect=PLACE
     )
 
 

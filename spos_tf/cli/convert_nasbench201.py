@@ -1,4 +1,4 @@
-r"""Makes a table for `spos correlate` of NAS-Bench-201's official files.
+r"""Makes a table for `spos correlate` from NAS-Bench-201's official files.
 
 Examples:
   spos convert_nasbench201 \
@@ -6,18 +6,18 @@ Examples:
   spos convert_nasbench201 \
       --source=NAS-Bench-201-v1_1-096897.pth --output=nb201.npz
 
-The source is a folder of NATS-Bench's topology space (the best: it is read
-one architecture at a time), its file NATS-tss-v1_0-3ffb9.pickle.pbz2, or a
-file of NAS-Bench-201; a file is in memory as a whole, which takes several
-times its size. They are pickles: nothing but plain containers and numbers is
-loaded of them, and torch is not needed.
+The source is the folder of NATS-Bench's topology space, its file
+NATS-tss-v1_0-3ffb9.pickle.pbz2, or a file of NAS-Bench-201. Prefer the folder:
+it is read one architecture at a time, while a file is loaded as a whole and
+takes several times its size in memory. The sources are pickles. Only plain
+containers and numbers are loaded from them, and torch is not needed.
 
 Columns are arch_str, macs and params (of the CIFAR-10 networks), and mean
 accuracies in percent over the benchmark's repetitions, after 12 and 200
 epochs: test200_cifar10, valid200_cifar10, test200_cifar100,
 valid200_cifar100, test200_imagenet16, valid200_imagenet16, test12_cifar10 and
 so on (docs/correlation.md). A column that not all architectures have is left
-out, and said.
+out with a warning.
 """
 
 import dataclasses
@@ -82,7 +82,9 @@ def main(given: Given) -> str:
             rows,
         )
     if found.absent:
-        _LOGGER.warning("%s architectures have no results there.", found.absent)
+        _LOGGER.warning(
+            "%s architectures have no results in the source.", found.absent
+        )
     print(f"{rows} architectures, columns {', '.join(found.columns)}")
     accuracies = [name for name in found.columns if "_" in name]
     return command_line(

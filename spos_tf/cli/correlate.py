@@ -10,19 +10,19 @@ Examples:
   spos correlate ... --supernet_step=all --name=over_training
   # Without recalibration.
   spos correlate ... --statistics=shared --name=shared
-  # 300 others than the 500 of seed 0: to choose a read-out by.
+  # 300 architectures, none of the 500 of seed 0: to choose a read-out by.
   spos correlate ... --num_architectures=300 --seed=1 \
       --without_sample=0:500 --name=choice
 
 The table is an NPZ or CSV file: a column arch_str with architectures
 (NAS-Bench-201's strings, or comma-separated encodings of any space), columns
 of accuracies, and perhaps macs and params (docs/correlation.md).
-`spos convert_nasbench201` makes one of the official files.
+`spos convert_nasbench201` makes one from the official files.
 
-Writes work_dir/correlate/<name>/: scores.jsonl (every score, at once),
-scores.npz, correlation.json, read_outs.json and read_outs.md (what else ranks
-these architectures, and how well), scatter.png, beside.png (all runs on the
-same table), and with several checkpoints over_training.json and
+Writes work_dir/correlate/<name>/: scores.jsonl (every score as soon as it is
+known), scores.npz, correlation.json, read_outs.json and read_outs.md (what
+else ranks these architectures, and how well), scatter.png, beside.png (all
+runs on the same table), and with several checkpoints over_training.json and
 over_training.png. Start it again to resume. Scores are shared with other
 runs in work_dir/correlate/scores.jsonl.
 """

@@ -7,10 +7,9 @@ Example:
 
 Reads work_dir/subnet/<subnet_name>/ and writes work_dir/export/<name>/: the
 files, labels.json and manifest.json. Each file is loaded by its own runtime
-and compared with Keras on test images; one that computes something else fails
-the run, and then the folder is left as it was. Otherwise it holds exactly what
-this run made: a format of an earlier run that is not among --formats is
-removed.
+and compared with Keras on test images. If a file does not agree, the command
+fails and leaves the folder as it was. Otherwise the folder then holds exactly
+the files of this run: other formats of an earlier run are removed.
 """
 
 import pathlib

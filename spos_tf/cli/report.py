@@ -10,8 +10,8 @@ block by block, searches, fronts, how often the best candidates took each
 option, training curves, rank correlation, latency, exported files, and the
 commands that repeat every run. If a work_dir is not finished, the page shows
 what there is, and the commands for the rest. Nothing else in the work_dir is
-changed, and no run is waited for, so it can run while training and searches
-do. See docs/report.md.
+changed. A report can be written while a training or a search runs. See
+docs/report.md.
 """
 
 import dataclasses
@@ -31,9 +31,10 @@ class _Options(Options):
     )
     search_space: tuple[str, ...] = option(
         (),
-        "A Python file of yours that defines the space of networks in the "
-        "work_dir, at the path that they name. Its code is run to draw them; "
-        "networks of other files are shown by their choices. May be repeated.",
+        "Your own Python file that defines the search space of networks in "
+        "the work_dir, at the path that their files name. Its code is run to "
+        "draw the networks. Without it, they are shown by their choices. May "
+        "be repeated.",
         repeated=True,
     )
 

@@ -10,9 +10,9 @@ Reads an architecture (work_dir/search/<search_name>/best.json, or what
 --architecture, --encoding, --uniform_bits or --network name) and writes
 work_dir/subnet/<name>/: subnet.keras (a plain Keras model), architecture.json,
 labels.json, metrics.json, run.json, checkpoints/ and TensorBoard events. The
-images are those of the search unless --dataset names others; the steps take at
-most an hour where those of the supernet were picked so. Start it again to
-resume where it stopped.
+images are those of the search unless --dataset names others. If the steps of
+the supernet were picked to take at most an hour, so are these. Start it again
+to resume where it stopped.
 """
 
 from typing import Any

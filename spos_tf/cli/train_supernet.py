@@ -1,15 +1,15 @@
 r"""Trains a supernet: on single paths, or as other papers do.
 
 Examples:
-  # Images of your own; sizes, steps and the rest are picked, and said.
+  # Images of your own; sizes, steps and the rest are picked and printed.
   spos train_supernet --dataset=folder:photos --work_dir=runs/photos
   spos train_supernet \
       --flagfile=saved_configs/train_supernet/cifar10.flags \
       --work_dir=runs/cifar10 --data_dir=DIR
 
-Where neither --preset nor --image_size, --num_classes or --space_arguments is
-given, the images and this device decide on the sizes, and on steps that take
-at most an hour.
+If none of --preset, --image_size, --num_classes and --space_arguments is
+given, the sizes are picked to suit the images, and the number of steps so that
+they take at most an hour on this device.
 
 Writes work_dir/supernet/<name>/: checkpoints/, run.json, labels.json,
 train_supernet.flags and TensorBoard events; with --algorithm=gumbel or

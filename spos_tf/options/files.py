@@ -39,36 +39,37 @@ class ExportOptions(ImageOptions):
 
     formats: tuple[str, ...] | None = option(
         None,
-        "Any of saved_model, tflite, tflite_float16, tflite_int8, onnx and, "
-        "for networks with bits, tflite_lowbit, onnx_qdq, onnx_deploy. If "
-        "unset, all that can hold the network, but tflite_lowbit and "
-        "onnx_deploy only after a training with deploy_form.",
+        "Files to write: saved_model, tflite, tflite_float16, tflite_int8, "
+        "onnx and, for networks with bits, tflite_lowbit, onnx_qdq, "
+        "onnx_deploy. If unset, every format that can hold the network; "
+        "tflite_lowbit and onnx_deploy only if it was trained with "
+        "deploy_form.",
         effect=FREE,
     )
     min_agreement: tuple[str, ...] = option(
         (),
-        "Smallest share of images for which a file has to give the network's "
-        "class, as FORMAT=SHARE; a bare SHARE is for all formats. The "
-        "defaults are in docs/deployment.md.",
+        "Smallest share of images (0 to 1) for which a file has to predict "
+        "the same class as the network, as FORMAT=SHARE. SHARE alone is for "
+        "all formats. The defaults are in docs/deployment.md.",
         effect=FREE,
     )
     stored_weight_bits: int | None = option(
         None,
-        "Bits in which a file stores low-bit weights: 4 (the default) or 8 in"
-        " onnx_qdq, 8 in tflite_lowbit and onnx_deploy.",
+        "Bits of one stored weight in files of low-bit networks. onnx_qdq: 4 "
+        "(the default) or 8. tflite_lowbit and onnx_deploy: 8.",
         effect=FREE,
     )
     num_images: int = option(
         2000,
         "Number of test images to compare on, drawn at random; 0: all of "
-        "them. They are in memory at once.",
+        "them. All are in memory at once.",
         least=0,
         effect=FREE,
     )
     num_representative_images: int = option(
         200,
-        "Number of training images from which tflite_int8 takes the range of "
-        "every feature.",
+        "Number of training images from which tflite_int8 takes the value "
+        "range of every feature.",
         least=1,
         effect=FREE,
     )
@@ -96,8 +97,8 @@ class EvaluationOptions(ImageOptions):
     )
     split: Literal["train", "search", "test"] = option(
         "test",
-        "Which images of a data set to measure on. search: those that were "
-        "held out; it needs the holdout_per_class of the search.",
+        "Which images of a data set to measure on. search: the images that "
+        "were held out for the search; give its holdout_per_class too.",
     )
     batch_size: int = option(256, "Images of one batch.", least=1)
     dtype_policy: DtypePolicy | None = option(
@@ -125,22 +126,29 @@ class LatencyOptions(Options):
     """
 
     runtime: Literal["tflite", "onnxruntime", "tensorflow"] = option(
-        "tflite", "What runs the networks."
+        "tflite", "Library that runs the networks."
     )
     threads: int = option(1, "CPU threads of the runtime.", least=1)
-    batch: int = option(1, "Images of one call.", least=1)
-    warmup: int = option(3, "Rounds before those that are measured.", least=0)
-    repeats: int = option(30, "Calls of every part in one pass.", least=1)
-    passes: int = option(3, "How often the whole space is measured.", least=1)
+    batch: int = option(1, "Images in one call of a network.", least=1)
+    warmup: int = option(
+        3, "Calls of every part or network before the timed ones.", least=0
+    )
+    repeats: int = option(30, "Timed calls of every part in one pass.", least=1)
+    passes: int = option(
+        3, "How many times the whole space is measured.", least=1
+    )
     check_architectures: int | None = option(
         None,
-        "Networks of each kind (spread over the range; uniform) to compare "
-        "predictions with; 0 for no report. If unset 0, and "
+        "Whole networks to measure and compare with the table's predictions: "
+        "this many spread over the latency range, and as many drawn "
+        "uniformly. 0: no comparison. If unset 0, and "
         f"{EXPORTED_ARCHITECTURES} with export_parts.",
         least=0,
     )
     check_rounds: int = option(
-        25, "Calls of every network in one series.", least=20
+        25,
+        "Timed calls of every one of these networks, in each of two series.",
+        least=20,
     )
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class ThreadOptions(Options):
     threads: int | None = option(
         None,
         "CPU threads of this process; all cores if unset. The last bits of "
-        "scores depend on the number, so a run is resumed with the same one.",
+        "scores depend on this number, so resume a run with the same one.",
         least=1,
     )
 
@@ -78,17 +78,18 @@ class NetworkOptions(Options):
 
     network: str | None = option(
         None,
-        "A published network, by a name that `describe --list` prints. Its "
-        "space is known; preset, image size, number of classes and space "
-        "arguments can be given too.",
+        "Name of a published network, as `describe --list` prints it. It sets "
+        "the search space; preset, image_size, num_classes and "
+        "space_arguments can be given too.",
     )
     uniform_bits: int | None = option(
         None,
-        "The network of full width whose weights and features have this many "
-        "bits in every block, in a search space with bits.",
+        "In a search space with bits: the network of full width whose weights "
+        "and features have this many bits in every block.",
     )
     encoding: str | None = option(
-        None, "Comma-separated option indices of a network."
+        None,
+        "A network as comma-separated option indices, one for every choice.",
     )
     architecture: str | None = option(
         None,
@@ -105,13 +106,13 @@ class SourceOptions(Options):
     dataset: str | None = option(
         None,
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
-        "any TFDS image-classification set. If unset, the data of the run "
-        "that comes before in the work_dir.",
+        "any TFDS image-classification set. If unset, the data set that the "
+        "job before this one in the work_dir used.",
         # What it holds decides, not how it is spelled.
         effect=PLACE,
     )
     data_dir: str | None = option(
-        None, "Folder in which TFDS has prepared its sets.", effect=PLACE
+        None, "Folder of the data sets that TFDS has prepared.", effect=PLACE
     )
     test_fraction: float | None = option(
         None,
@@ -122,8 +123,9 @@ class SourceOptions(Options):
     )
     train_split: str | None = option(
         None,
-        "Name of the training split if it is not 'train': a folder in a "
-        "folder:PATH; a split or slice of a TFDS set, such as 'train[:80%]'.",
+        "Name of the training split if it is not 'train': for folder:PATH a "
+        "folder in PATH; for a TFDS set a split or a slice, such as "
+        "'train[:80%]'.",
     )
     test_split: str | None = option(
         None,
@@ -131,7 +133,7 @@ class SourceOptions(Options):
     )
     first_classes: int | None = option(
         None,
-        "Use only the images of this many first classes. With 120, "
+        "Use only the first classes, this many. With 120, "
         "imagenet_resized/16x16 is ImageNet16-120.",
         least=1,
     )
@@ -164,13 +166,13 @@ class LimitOptions(Options):
     )
     max_latency_ms: float | None = option(
         None,
-        "Largest latency that is allowed, in milliseconds by the latency "
-        "table.",
+        "Largest latency that is allowed, in milliseconds, as the latency "
+        "table predicts it.",
     )
     min_latency_ms: float | None = option(
         None,
-        "Smallest latency that is allowed, in milliseconds by the latency "
-        "table.",
+        "Smallest latency that is allowed, in milliseconds, as the latency "
+        "table predicts it.",
     )
     max_bit_ops: float | None = option(
         None,
@@ -214,7 +216,7 @@ class PinOptions(Options):
     )
     fix_from: str | None = option(
         None,
-        "Architecture file, for example a best.json. Fix every choice that "
-        "the file has; this space needs to have these choices.",
+        "Architecture file, for example a best.json. Every choice in it is "
+        "fixed to its option there; this space must have all of these choices.",
         effect=PLACE,
     )

@@ -20,9 +20,9 @@ class CachePlaceOptions(Options):
 
     cache_dir: str | None = option(
         None,
-        "Folder of decoded images, for all searches; spos_tf in the user's "
-        "folder for caches (XDG_CACHE_HOME or ~/.cache) if unset. Everything "
-        "in it can be made anew; clear_cache empties it.",
+        "Folder of decoded images, shared by all searches. If unset, the "
+        "folder spos_tf in XDG_CACHE_HOME or ~/.cache. Its files can always "
+        "be made again; clear_cache removes them.",
         effect=PLACE,
     )
 
@@ -33,16 +33,17 @@ class CacheOptions(CachePlaceOptions):
 
     cache_memory: float | None = option(
         None,
-        "Most GiB of memory for decoded images; those that need more are "
-        "kept in cache_dir. A quarter of what is free if unset.",
+        "Memory for decoded images, in GiB at most. Images that need more are "
+        "kept in cache_dir. If unset, a quarter of the free memory.",
         least=0,
         effect=FREE,
     )
     cache_disk: float = option(
         50.0,
-        "Most GiB in cache_dir. Images that need more, or more than the disk "
-        "has free, are decoded again for every chunk of candidates. What "
-        "nobody has used for a day makes room.",
+        "Disk space for decoded images in cache_dir, in GiB at most. Images "
+        "that need more, or more than the disk has free, are decoded again "
+        "for every chunk of candidates. Files that nobody has used for a day "
+        "are removed to make room.",
         least=0,
         effect=FREE,
     )
@@ -54,29 +55,29 @@ class ScoringOptions(CacheOptions, WeightsOptions, ImageOptions):
 
     recalibration_images: int | None = option(
         None,
-        "Most training images that batch norm is recalibrated on for every "
-        "path; all of them where there are fewer. If unset, as many as the "
-        "validations of the supernet's training took.",
+        "Number of training images that batch norm is recalibrated on for "
+        "every path; all of them where there are fewer. If unset, as many as "
+        "the training of the supernet used in its validations.",
         least=1,
     )
     image_seed: int | None = option(
         None,
-        "Seed by which recalibration images and the like are drawn; the value"
-        " of seed if unset. Searches with different seeds and the same "
-        "image_seed share their scores.",
+        "Seed by which images are drawn, for example those for recalibration; "
+        "the value of seed if unset. Searches with different seeds and the "
+        "same image_seed share their scores.",
         least=0,
         most=2**32 - 1,
     )
     scored_by: Literal["accuracy", "loss"] = option(
         "accuracy",
         "accuracy: the share of images that are classified correctly. loss: "
-        "the mean cross-entropy, where less is better; on few images it says "
-        "more.",
+        "the mean cross-entropy, where less is better; with few images it "
+        "distinguishes networks better.",
     )
     scored_training_images: int = option(
         0,
-        "Training images to score on besides those that the training held "
-        "out. More images mean less noise, but the weights have seen these.",
+        "Number of training images to score on in addition to the held-out "
+        "ones. More images mean less noise, but the weights have seen these.",
         least=0,
     )
     evaluation_batch_size: int = option(200, "Images of one batch.", least=1)
@@ -90,8 +91,8 @@ class ScoringOptions(CacheOptions, WeightsOptions, ImageOptions):
     chunk_size: int = option(
         0,
         "Paths that are scored together and then recorded. 0: with "
-        "scoring=tree a whole generation; with scoring=single one, or where "
-        "images are decoded again for every chunk (cache_disk) up to 50.",
+        "scoring=tree a whole generation; with scoring=single one, or up to "
+        "50 where images are decoded again for every chunk (see cache_disk).",
         least=0,
         effect=FREE,
     )
@@ -102,7 +103,8 @@ class ScoringOptions(CacheOptions, WeightsOptions, ImageOptions):
     )
     width_mode: Literal["slice", "mask"] = option(
         "slice",
-        "How elastic widths are computed; as in the training of a supernet.",
+        "How elastic widths are computed. slice: only the channels in use are "
+        "computed. mask: all channels are computed and the others set to zero.",
     )
 
     @property
@@ -117,10 +119,10 @@ class WorkerOptions(Options):
 
     workers: Literal["local", "ray"] = option(
         "local",
-        "Who scores paths. local: this process. ray: Ray's processes, on this"
-        " machine or on a cluster, each with the option threads as CPU "
-        "threads (1 if unset). Record and result are the same. Needs the "
-        "extra 'ray'.",
+        "What scores paths. local: this process. ray: processes of Ray, on "
+        "this machine or on a cluster, each with as many CPU threads as "
+        "threads says (1 if unset); needs the extra 'ray'. The results are "
+        "the same.",
         effect=FREE,
     )
     num_workers: int | None = option(
@@ -168,12 +170,14 @@ class MeasuringOptions(Options):
         effect=FREE,
     )
     runtime: Literal["tflite", "onnxruntime", "tensorflow"] = option(
-        "tflite", "What runs the networks that are measured.", effect=FREE
+        "tflite", "Library that runs the measured networks.", effect=FREE
     )
     latency_threads: int = option(
-        1, "CPU threads of that runtime.", least=1, effect=FREE
+        1, "CPU threads of the runtime that measures.", least=1, effect=FREE
     )
-    latency_batch: int = option(1, "Images of one call.", least=1, effect=FREE)
+    latency_batch: int = option(
+        1, "Images in one call of a measured network.", least=1, effect=FREE
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -191,27 +195,29 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     strategy: Literal["evolution", "random", "nsga2"] = option(
         "evolution",
         "evolution: the paper's Algorithm 1. random: as many random "
-        "candidates. nsga2: the front of score and objective; needs the extra"
-        " 'nsga2'.",
+        "candidates. nsga2: searches the front, the best trade-offs between "
+        "score and objective; needs the extra 'nsga2'.",
     )
     objective: str | None = option(
         None,
-        "Cost of the front; one of your own is FILE.py:function.",
+        "Cost that is traded against the score; FILE.py:function names one of "
+        "your own.",
         belongs_to="strategy",
         defaults={"nsga2": "macs"},
     )
     population: int = option(50, "Candidates of one generation, P.", least=1)
     generations: int = option(
         20,
-        "Generations, T. A search that is over goes on with more of them, as "
-        "if they had been asked for at once.",
+        "Generations, T. To continue a search that is over, start it again "
+        "with a larger number: the result is the same as with that number "
+        "from the beginning.",
         least=1,
         effect=FREE,
     )
     time_limit: str | None = option(
         None,
-        "Ends this start of the search after so long, for example 30m or "
-        "1h30m, with what it has found by then; start it again to go on.",
+        "Stop the search after this time, for example 30m or 1h30m, with the "
+        "best that it has found. Start it again to continue.",
         effect=FREE,
     )
     top_k: int = option(
@@ -239,13 +245,13 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         False,
         "Propose a new candidate for every result instead of whole "
         "generations, so that no worker waits for the slowest one. Evolution "
-        "only. The candidates differ from those without this option, but not "
-        "with the number of workers.",
+        "only. The candidates differ from those without this option. They are "
+        "the same for any number of workers.",
     )
     lag: int | None = option(
         None,
-        "Candidates that may be under way at once, P/2 if unset. At least "
-        "twice the workers keeps all of them busy.",
+        "Most candidates that are being scored at once, P/2 if unset. At "
+        "least twice the number of workers keeps all of them busy.",
         least=1,
         belongs_to="asynchronous",
         defaults={True: None},
@@ -254,10 +260,10 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     winner: Literal["score", "additive"] = option(
         "score",
         "Which candidate is the result. score: the one with the best score. "
-        "additive: the one with the best sum of values that every option of "
-        "every choice gets by least squares from the scores of all "
-        "candidates (not in the paper; docs/trust.md). It does not change "
-        "what is evaluated.",
+        "additive: the one that an additive model rates best. The model gives "
+        "every option of every choice a value, fitted by least squares to the "
+        "scores of all candidates (not in the paper; docs/trust.md). This "
+        "option does not change what is evaluated.",
         effect=FREE,
     )
 
@@ -333,9 +339,9 @@ class LimitsTableOptions(Options):
 
     limits: tuple[str, ...] = option(
         (),
-        "Search under this limit, for example 'macs<=290e6', or under several"
-        " with a comma between them, besides the limits that hold in every "
-        "search. May be repeated.",
+        "Search under this limit, for example 'macs<=290e6', or under several "
+        "limits separated by commas. Limits of the other options hold in "
+        "every search too. May be repeated, for one search each.",
         repeated=True,
         effect=FREE,
     )
@@ -368,14 +374,16 @@ class CorrelationOptions(ScoringOptions):
     )
     without_sample: str | None = option(
         None,
-        "SEED:COUNT, for example 0:500: architectures of this other sample "
-        "are left out, so that what is chosen by one is judged by the other.",
+        "SEED:COUNT, for example 0:500. Leave out the architectures that are "
+        "drawn with this seed and this num_architectures, so that a method "
+        "chosen on one sample is judged on another.",
     )
     supernet_step: tuple[str, ...] = option(
         (),
-        "Checkpoints of the supernet, by training steps: one, several with "
-        "commas between them, or all. Several also give tau over training. If "
-        "unset, the newest. (Training keeps keep_checkpoints of them.)",
+        "Checkpoints of the supernet, by their training steps: one, several "
+        "separated by commas, or all. With several, tau is also shown over "
+        "training. If unset, the newest. (Training keeps keep_checkpoints of "
+        "them.)",
         effect=FREE,
     )
     scored_images: int = option(
@@ -399,8 +407,8 @@ class CorrelationOptions(ScoringOptions):
     )
     top_k: tuple[str, ...] = option(
         ("10", "1%", "5%", "10%"),
-        "How many of the table's best are looked for among as many with the "
-        "best scores; numbers or percentages.",
+        "Sizes of the tops to compare, as numbers or percentages: how many of "
+        "the table's best N are among the N with the best scores.",
         effect=FREE,
     )
     resamples: int = option(
@@ -449,6 +457,6 @@ class TableOptions(Options):
     )
     accuracy_column: str | None = option(
         None,
-        "Column of the table to compare with. A wrong name lists those that "
-        "there are.",
+        "Column of the table to compare with. If the name is wrong, the error "
+        "lists the columns.",
     )

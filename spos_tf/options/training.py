@@ -31,12 +31,16 @@ class ImageOptions(Options):
         "below.",
     )
     color_jitter: float = option(
-        0.4, "Strength of the colour jitter of imagenet.", least=0, most=1
+        0.4,
+        "Strength of the colour jitter of augmentation=imagenet.",
+        least=0,
+        most=1,
     )
     eval_resize: int | None = option(
         None,
-        "Short side in pixels before evaluation's centre crop. If unset, "
-        "256/224 of the image size from 64 pixels on, else the image size.",
+        "Images of an evaluation are resized to this short side, in pixels, "
+        "before the centre crop. If unset, 256/224 of the image size from 64 "
+        "pixels on, else the image size.",
         least=1,
     )
 
@@ -130,7 +134,8 @@ class TrainingOptions(ImageOptions):
     )
     batch_norm: Literal["replica", "synchronized"] = option(
         "replica",
-        "Whether batch norm sees the images of its device or of all devices.",
+        "replica: batch norm sees the images of its own device. synchronized: "
+        "it sees those of all devices.",
     )
     jit_compile: bool = option(
         False,
@@ -238,11 +243,11 @@ class SupernetOptions(TrainingOptions):
 
     confirm_per_class: int | None = option(
         None,
-        "Training images a class that neither the weights nor a search see: "
-        "at its end, the winner and random networks are scored on them. If "
-        "unset, 50 or a tenth of the smallest class, whichever is less, where "
-        "at least half of the class is left to train on; else none. Data sets "
-        "that are streamed count by the mean class.",
+        "Training images of every class that neither the weights nor a search "
+        "see. At its end, a search scores the winner and random networks on "
+        "them. If unset, 50 or a tenth of the smallest class, whichever is "
+        "less, if at least half of the class is left to train on; else none. "
+        "Data sets that are streamed go by the mean size of a class.",
         least=0,
     )
 
@@ -260,24 +265,24 @@ class SupernetOptions(TrainingOptions):
         None,
         "How paths are drawn. uniform: every option is equally likely. "
         "uniform_constraint: a cost range is drawn uniformly, then a path "
-        "inside it (the paper's). strict_fairness: over m steps each of m "
-        "options is drawn once, each in an update of its own (only the "
-        "sampling of FairNAS, which adds up the m gradients to one update).",
+        "inside it (the paper's). strict_fairness: in every m steps each of m "
+        "options is drawn once (only the sampling of FairNAS: here each path "
+        "is an update of its own, there the m gradients are summed to one "
+        "update).",
         belongs_to="algorithm",
         defaults={"single_path": "uniform_constraint"},
     )
     constraint_cost: str = option(
         "macs",
-        "Cost of sampler=uniform_constraint; one of your own is "
-        "FILE.py:function.",
+        "Cost of sampler=uniform_constraint; FILE.py:function names one of "
+        "your own.",
     )
     constraint_ranges: str | None = option(
         None,
-        "Cost ranges of sampler=uniform_constraint as FROM:TO:STEP, for "
-        "example 290e6:360e6:10e6, which is the official code's and the "
-        "default for the MACs of shufflenet_blocks as in the paper. The "
-        "default is otherwise 7 equal ranges between the 1st and 99th "
-        "percentile of random paths.",
+        "Cost ranges of sampler=uniform_constraint as FROM:TO:STEP. If unset, "
+        "7 equal ranges between the 1st and 99th percentile of random paths; "
+        "for the MACs of the paper's shufflenet_blocks 290e6:360e6:10e6, as "
+        "in the official code.",
         belongs_to="algorithm",
         defaults={"single_path": None},
     )
@@ -307,16 +312,16 @@ class SupernetOptions(TrainingOptions):
     )
     recalibration_images: int = option(
         20_000,
-        "How many training images, at most, batch norm is recalibrated on for"
-        " a validation, as in the search.",
+        "Number of training images that batch norm is recalibrated on for a "
+        "validation, as in the search; all of them where there are fewer.",
         least=1,
         effect=FREE,
     )
     average_every: int = option(
         10,
-        "Steps between updates of the averaged weights that are kept beside "
-        "the last ones: a branch's average moves only with steps that run it. "
-        "0: none are kept.",
+        "Steps between updates of the averaged weights, which are stored "
+        "beside the last ones. The average of a branch moves only in steps "
+        "that run it. 0: no averages are stored.",
         least=0,
     )
     width_mode: Literal["slice", "mask"] = option(
@@ -377,8 +382,8 @@ class SupernetOptions(TrainingOptions):
     )
     architecture_cost: str | None = option(
         None,
-        "Cost that the loss is multiplied with; one of your own is "
-        "FILE.py:function.",
+        "Cost that the loss is multiplied with; FILE.py:function names one of "
+        "your own.",
         belongs_to="algorithm",
         defaults=dict.fromkeys(_LEARNED, "macs"),
     )
@@ -481,8 +486,9 @@ class SubnetOptions(TrainingOptions):
     )
     recalibration_images: int = option(
         20_000,
-        "Most training images that batch norm is recalibrated on where the "
-        "weights are a supernet's, as in the search.",
+        "Number of training images that batch norm is recalibrated on, as in "
+        "the search, if the network starts with a supernet's weights; all of "
+        "them where there are fewer.",
         least=1,
     )
 
@@ -510,9 +516,9 @@ class StartOptions(WeightsOptions):
     )
     start_from: str | None = option(
         None,
-        "Name of a trained network of the same architecture in the same "
-        "work_dir, with whose weights this one starts. With quantize it is "
-        "usually the network in float.",
+        "Name of a trained network in the same work_dir. Training starts with "
+        "its weights, so it must have the same architecture. With quantize it "
+        "is usually the network in float.",
     )
 
 
