@@ -49,6 +49,7 @@ from spos_tf.randomness import Purpose, generator
 from spos_tf.spaces import build_blueprint, space_names
 from spos_tf.training.architecture_learner import Learner, make_learner
 from spos_tf.training.objective import Objective
+from spos_tf.training.samplers import uneven_shares
 from spos_tf.training.step import Forward
 from spos_tf.training.team import Team
 from spos_tf.training.trainer import Trainer
@@ -389,7 +390,10 @@ class _Job:
             return
         # With gumbel every branch runs.
         if options.algorithm != "gumbel":
-            self._tell_marginals(trainer.path_counts)
+            for line in uneven_shares(
+                self._drawn.search_space, trainer.path_counts, options.steps
+            ):
+                tell(line)
         if learner is not None and evaluator is not None:
             write_found(
                 self._run.folder / "best.json",
@@ -518,16 +522,6 @@ class _Job:
             return {**named, **{key: float(one) for key, one in means.items()}}
 
         return validate
-
-    def _tell_marginals(self, counts: np.ndarray) -> None:
-        """How often each option ran: constraint sampling skews it."""
-        choices = self._drawn.search_space.choices
-        for choice, row in zip(choices, counts, strict=True):
-            shares = ", ".join(
-                f"{option} {count / self._options.steps:.1%}"
-                for option, count in zip(choice.options, row, strict=False)
-            )
-            tell(f"Share of steps of {choice.name}: {shares}")
 
 
 def _measured(
