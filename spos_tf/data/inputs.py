@@ -287,8 +287,8 @@ class _Aligned(NamedTuple):
         if are_named(names) == are_named(self.outputs):
             return outputs_of_classes(names, self.outputs, data, self.way_out)
         _LOGGER.warning(
-            "Only one of the network and %s has names of classes, so they "
-            "cannot be compared: label 0 is taken as output 0, and so on.",
+            "Class names cannot be compared, since only one of the network and "
+            "%s has them: label 0 is taken as output 0, and so on.",
             data,
         )
         return None

@@ -616,8 +616,8 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
     undelegated = measured.data["undelegated"]
     if undelegated:
         say(
-            f"WARNING: the delegate took nothing of {len(undelegated)} files, "
-            f"which ran on the CPU: {', '.join(undelegated[:5])}"
+            f"WARNING: the delegate ran nothing of {len(undelegated)} files; "
+            f"the CPU ran them: {', '.join(undelegated[:5])}"
         )
     space = manifest["search_space"], manifest["space_arguments"]
     say(

@@ -231,8 +231,8 @@ def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:
         return [None]
     if supernet.work_dir is None:
         raise UserError(
-            "`supernet_step` names checkpoints, and the supernet has none: it "
-            "is of no `work_dir`. Leave it out."
+            "`supernet_step` names checkpoints of a `work_dir`, and this "
+            "supernet was trained without one. Leave it out."
         )
     folder = _checkpoints(supernet)
     there = checkpoint_steps(folder)

@@ -328,8 +328,8 @@ def build_latency_table(
         return _measured_here(blueprint, output, options or LatencyOptions())
     if options is not None:
         raise UserError(
-            "`import_measurements` says how it was measured. Leave `options` "
-            "out."
+            "The file of `import_measurements` says how it was measured. Leave "
+            "`options` out."
         )
     return import_table(blueprint, output, import_measurements)
 

@@ -234,9 +234,9 @@ def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
         if validation is None:
             given = "`holdout_per_class=0`"
         raise UserError(
-            "Images to confirm a winner on are kept back of `train` besides "
-            f"those of `holdout_per_class`; got `confirm_per_class={asked}` "
-            f"with {given}. Leave it out."
+            "`confirm_per_class` keeps training images back in addition to "
+            f"`holdout_per_class`; got `confirm_per_class={asked}` with "
+            f"{given}. Leave it out."
         )
 
 

@@ -111,8 +111,9 @@ class Blueprint:
         for one in groups:
             if any(one != other and one & other for other in groups):
                 raise UserError(
-                    "Two segments read the same choices or none in common; "
-                    f"those of {self.search_space.name!r} share some."
+                    "Two segments read the same choices or none in common; in "
+                    f"{self.search_space.name!r} two segments share only some "
+                    "of theirs."
                 )
         options = self.search_space.legal_options
         for segment, reads in zip(self.segments, self.reads, strict=True):

@@ -168,10 +168,10 @@ class TrainingOptions(ImageOptions):
         super().__post_init__()
         if "learning_rate" in (self.optimizer_arguments or {}):
             raise UserError(
-                "The rate is `learning_rate` with `schedule`; "
-                "`optimizer_arguments` has "
-                f"{(self.optimizer_arguments or {})['learning_rate']!r} too. "
-                "Leave it out there."
+                "The learning rate is set by `learning_rate` and `schedule`; "
+                "`optimizer_arguments` sets one too, "
+                f"{(self.optimizer_arguments or {})['learning_rate']!r}. Leave "
+                "it out there."
             )
         if self.steps is not None and self.epochs is not None:
             raise UserError(
