@@ -358,9 +358,9 @@ def split_arrays(
     Args:
         images: uint8 `[n, height, width, 3]`, or floats of 0 to 255.
         labels: Integers `[n]`.
-        test_fraction: Share of every class that is test, in (0, 1); at least
-            one image of a class, and one stays.
-        seed: Of the draw: the same images for the same seed.
+        test_fraction: Share of every class that becomes test images, in
+            (0, 1). At least one image of every class does, and one stays.
+        seed: Seed of the draw; the same seed draws the same images.
 
     Returns:
         `(images, labels)` to train on and `(images, labels)` to test on.

@@ -84,14 +84,14 @@ def plan_supernet(
 
     Args:
         train: A folder or a TFDS set.
-        search_space: A name of `space_names()`.
-        options: What is not to be picked.
+        search_space: Name of the search space, as for `build_blueprint`.
+        options: Values that you set yourself; those that are None are picked.
 
     Returns:
         The arguments of `train_supernet`.
 
     Raises:
-        UserError: The images cannot be had.
+        UserError: The images cannot be read.
 
     Example:
         >>> plan = spos_tf.plan_supernet(  # doctest: +SKIP

@@ -91,7 +91,7 @@ def train_supernet(
             `tf.data.Dataset`, which is iterated until `steps` are done and
             not augmented.
         work_dir: Folder of all results.
-        name: Of this run.
+        name: Name of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SupernetOptions`, which also say how paths are drawn.
         recipe: Values of options that are None, from `plan_supernet`; those

@@ -210,13 +210,13 @@ def load_supernet(
         work_dir: Folder of all results.
         blueprint: The description; needed if it was built in Python, so that
             no registry knows it.
-        name: Of the training run.
-        step: Of the checkpoint; the newest if None.
-        weights: "averaged" or "last": which weights jobs read that are not
-            told; the last if None. A training keeps averages where its
-            `average_every` is above 0.
-        space: What a command line says of the space; the supernet has to
-            agree.
+        name: Name of the training run.
+        step: Training step of the checkpoint; the newest if None.
+        weights: "averaged" or "last": which weights a job reads if its
+            options do not say; the last if None. A training keeps averages
+            if its `average_every` is above 0.
+        space: Options of the search space that the supernet must agree with,
+            for example those of a command line.
 
     Returns:
         The weights and their description.
@@ -457,8 +457,8 @@ def load_subnet(
         blueprint: The description; needed if it was built in Python, so that
             no registry knows it.
         architecture: Architecture file; the one beside the network if None.
-        space: What a command line says of the space; the network has to
-            agree.
+        space: Options of the search space that the network must agree with,
+            for example those of a command line.
 
     Returns:
         A functional `keras.Model`, images float32 RGB 0..255 `[batch, height,
