@@ -512,7 +512,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     numbers = {
         "threads": "CPU threads",
-        "warmup": "rounds before those that are measured",
+        "warmup": "rounds before the timed ones",
         "repeats": "calls of every part in each pass",
         "passes": "times that all parts are gone through",
         "check_rounds": "calls of every whole network in each of two series",

@@ -59,7 +59,7 @@ class TrainingPlan:
     Attributes:
         blueprint: The search space and its networks.
         train: The images.
-        options: What the caller said, and what has no recipe.
+        options: Values that the caller set, and those without a recipe.
         recipe: Values of the options that are still None.
         reasons: Lines that say what was picked and why, and how long the
             training takes.

@@ -88,25 +88,25 @@ def tell_of_fewer(found: int, wanted: int) -> None:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedSupernet:
-    """The weights of a supernet and what they are of.
+    """The weights of a supernet, and the description of its training.
 
     Attributes:
         blueprint: The description, with the choices that were fixed in the
             training.
         weights: The last weights, arrays by name; see
             `Supernet.named_variables`.
-        description: What the training run wrote of itself.
+        description: What the training wrote about itself.
         step: Training steps of these weights.
         work_dir: Folder of all results; None where there is none.
-        name: Of the training run.
+        name: Name of the training run.
         holdout: Images for the search, as the training had them; None for a
             supernet that was loaded.
         source: The data set of the training; None where it was given arrays
             or a `tf.data.Dataset`.
         averages: The averaged weights, likewise; None where the training
             kept none.
-        read: Which of the two a job reads that is not told; None for the
-            last.
+        read: Which of the two a job reads if its options do not say; None for
+            the last.
     """
 
     blueprint: Blueprint
@@ -122,7 +122,7 @@ class TrainedSupernet:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Classes in the order of the outputs; None where nobody wrote them."""
+        """Classes in the order of the outputs; None where they are unknown."""
         names = self.description.get("class_names")
         return None if names is None else tuple(map(str, names))
 
@@ -146,7 +146,7 @@ class TrainedSupernet:
         """Which weights a job reads.
 
         Args:
-            asked: Which it was told; None if it was not.
+            asked: What its options say; None if they do not.
 
         Raises:
             UserError: Averaged ones are asked for and there are none.

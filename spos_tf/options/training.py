@@ -79,7 +79,7 @@ class TrainingOptions(ImageOptions):
         None, "Training steps of the whole run.", least=1, from_recipe=True
     )
     epochs: float | None = option(
-        None, "Passes over the training images, in place of steps.", above=0
+        None, "Passes over the training images, instead of steps.", above=0
     )
     batch_size: int | None = option(
         None, "Images of one step, over all devices.", least=1, from_recipe=True
