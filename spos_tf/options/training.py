@@ -88,7 +88,7 @@ class TrainingOptions(ImageOptions):
         None, "Highest learning rate.", least=0, from_recipe=True
     )
     schedule: Literal["linear", "cosine", "constant"] | None = option(
-        None, "How the rate decays after its peak.", from_recipe=True
+        None, "How the learning rate decays after its peak.", from_recipe=True
     )
     final_learning_rate: float | None = option(
         None,
@@ -98,7 +98,9 @@ class TrainingOptions(ImageOptions):
         from_recipe=True,
     )
     warmup_steps: int = option(
-        0, "Steps in which the rate rises from zero to its peak.", least=0
+        0,
+        "Steps in which the learning rate rises from zero to its peak.",
+        least=0,
     )
     optimizer: str = option("sgd", "Name of a Keras optimizer.")
     optimizer_arguments: Mapping[str, Any] | None = option(
@@ -253,9 +255,10 @@ class SupernetOptions(TrainingOptions):
     algorithm: Literal["single_path", "path_dropout", "gumbel", "two_path"] = (
         option(
             "single_path",
-            "single_path: the paper's. path_dropout: branches dropped at "
-            "random. gumbel: all branches, weighted (FBNet). two_path: two "
-            "branches compared (ProxylessNAS). See docs/algorithms.md.",
+            "How the supernet is trained. single_path: on one branch of every "
+            "choice (the paper's). path_dropout: on branches dropped at "
+            "random. gumbel: on all branches, weighted (FBNet). two_path: two "
+            "branches are compared (ProxylessNAS). See docs/algorithms.md.",
         )
     )
     sampler: (
