@@ -11,17 +11,22 @@ A path is relative to `tests/`; a folder stands for all files in it.
 """
 
 PROCESS = (
+    "data/test_evaluation_cache.py",
+    "data/test_tfds_sets.py",
     "evaluation/test_evaluator.py",
     "evaluation/test_shared_statistics.py",
     "export/",
     "jobs/",
     "lowbit/test_deploy_form.py",
+    "lowbit/test_onnx_deploy.py",
     "networks/test_aligned.py",
     "networks/test_elastic_bits.py",
     "networks/test_elastic_widths.py",
     "networks/test_int8_subnet.py",
+    "networks/test_subnet.py",
     "networks/test_supernet.py",
     "ops/test_segment_functions.py",
+    "quantization/test_tfmot_adapter.py",
     "test_pages.py",
     "test_keras_settings.py",
     "test_public_names.py",

@@ -1,5 +1,6 @@
 """What to run after a command: one line at its end."""
 
+import json
 import pathlib
 import shlex
 import sys
@@ -30,11 +31,16 @@ def command_line(command: str, **flags: Any) -> str:
     if ours.suffix == ".py" and ours.stem in COMMANDS:
         program = f"python {shlex.quote(str(ours.with_stem(command)))}"
     given = [
-        f"--{name}={shlex.quote(str(value))}"
+        f"--{name}={shlex.quote(_typed(value))}"
         for name, value in flags.items()
         if value is not None and value != _DEFAULTS.get(name)
     ]
     return " ".join([program, *given])
+
+
+def _typed(value: Any) -> str:
+    """A value as a flag takes it: those of dictionaries are JSON."""
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def in_millions(value: float) -> str:

@@ -271,7 +271,7 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
 
     def guarded(argv: Sequence[str]) -> None:
         del argv
-        _set_up_logging()
+        _set_up_logging(own)
         _warn_of_code(own, typed)
         try:
             check_keras()
@@ -348,9 +348,9 @@ def _refuse(name: str, message: str) -> None:
     sys.exit(2)
 
 
-def _set_up_logging() -> None:
+def _set_up_logging(own: Sequence[str]) -> None:
     handler = logging.get_absl_handler()
-    handler.setFormatter(_ShortFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_ShortFormatter(own))
     handler.addFilter(_is_ours_or_a_warning)
 
 
@@ -361,9 +361,18 @@ def _is_ours_or_a_warning(record: python_logging.LogRecord) -> bool:
 
 
 class _ShortFormatter(python_logging.Formatter):
-    """The time and the message; a warning says that it is one."""
+    """The time and the message; a warning says that it is one.
+
+    Args:
+        own: Names of options that messages write as flags.
+    """
+
+    def __init__(self, own: Sequence[str]) -> None:
+        super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
+        self._own = own
 
     def formatMessage(self, record: python_logging.LogRecord) -> str:
+        record.message = our_flags.as_flags(record.message, self._own)
         if record.levelno >= python_logging.WARNING:
             record.message = f"{record.levelname}: {record.message}"
         return super().formatMessage(record)

@@ -297,7 +297,8 @@ def _check_alone(constraint: Constraint) -> None:
         below = sums.highest_below(low)
     raise UserError(
         f"No architecture has {constraint.describe()}: the nearest reachable "
-        f"{cost.name} {_neighbours(below, above)}."
+        f"{cost.name} {_neighbours(below, above)}. Give another limit, or "
+        "take a space of networks of other sizes."
     )
 
 

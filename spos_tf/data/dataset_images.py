@@ -13,6 +13,7 @@ from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     resize_and_center_crop,
 )
+from spos_tf.data.splits import MOST_HELD_OUT
 from spos_tf.errors import UserError
 
 # Images that are scored on are kept, as many bytes at most.
@@ -303,6 +304,10 @@ class DatasetImages:
             )
             items, classes = items[order], classes[order]
         return Split(items, classes.astype(np.int32), "pixels", self._argument)
+
+    def holdout_count(self) -> int:
+        """The usual number; `hold_out` says that nothing can be kept back."""
+        return MOST_HELD_OUT
 
     def confirmation_count(self, holdout_per_class: int) -> int:
         """None: nothing can be kept back."""

@@ -59,8 +59,8 @@ def load_folder_source(path: str, names: SplitNames) -> Source:
     if not root.is_dir():
         raise UserError(
             f"'folder:PATH' names a folder; '{path}' is "
-            f"{'a file' if root.exists() else 'missing'}. Give the folder "
-            f"that holds {_LAYOUTS}."
+            f"{'a file' if root.exists() else 'missing'}. Give a PATH with "
+            f"images in {_LAYOUTS}."
         )
     present = {entry.name for entry in root.iterdir() if entry.is_dir()}
     for name in (names.train, names.test):
@@ -141,8 +141,8 @@ def _split_by_hash(root: pathlib.Path, names: SplitNames) -> Source:
     classes = _classes(root)  # Says so first if there is nothing to split.
     if names.need_fraction:
         raise no_test_images(
-            f"'{root}' has no folder {' or '.join(map(repr, names.tests))} "
-            "beside 'train'"
+            f"'{root}' has no folder {' or '.join(map(repr, names.tests))}"
+            + (" beside it" if root.name == (names.train or "train") else "")
         )
     fraction = names.test_fraction or 0.0
     train: list[tuple[pathlib.Path, int]] = []

@@ -30,6 +30,7 @@ from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     confirmation_count,
     hold_out,
+    holdout_count,
     input_fingerprint,
     random_subset,
     take_fraction,
@@ -82,6 +83,10 @@ class Images(Protocol):
         Raises:
             UserError: A class has not so many, or nothing can be kept back.
         """
+        ...
+
+    def holdout_count(self) -> int:
+        """Images of a class that paths are scored on; see `splits`."""
         ...
 
     def confirmation_count(self, holdout_per_class: int) -> int:
@@ -195,6 +200,10 @@ class SplitImages:
         """See `Images`."""
         del preprocessing
         return random_subset(self.split, min(count, len(self.split)), seed)
+
+    def holdout_count(self) -> int:
+        """See `Images`."""
+        return holdout_count(self.split, self._num_classes)
 
     def confirmation_count(self, holdout_per_class: int) -> int:
         """See `Images`."""

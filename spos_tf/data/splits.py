@@ -21,8 +21,9 @@ from spos_tf.errors import UserError
 SplitKind = TypeVar("SplitKind", Split, StreamSplit, AnySplit)
 
 _SCAN_BATCH = 1024
-# Images of a class that confirm a winner, where nobody says how many.
-_MOST_CONFIRMATION = 50
+# Images of a class that paths are scored on, and that confirm a winner, where
+# nobody says how many.
+MOST_HELD_OUT, _MOST_CONFIRMATION = 50, 50
 # Of the draw of test images: the same in every run, whatever its seed.
 _FRACTION_SEED = 0
 
@@ -140,14 +141,37 @@ def hold_out(
     keep = np.ones(len(train), bool)
     keep[held] = False
     remaining = np.flatnonzero(keep)
-    if not len(remaining):
-        raise UserError(
-            f"Holding out {count} images of every class leaves none of the "
-            f"{len(train)} of '{name}' to train on. Lower `{argument}`."
-        )
     # Nothing held out: no copy of the training images.
     left = train.select(remaining, "train") if len(held) else train
     return left, train.select(held, "search")
+
+
+def holdout_count(train: AnySplit, num_classes: int) -> int:
+    """Images of every class that paths are scored on, where nobody says.
+
+    At most 50, and a fifth of the class, so that most are left to train on;
+    at least one.
+
+    Args:
+        train: All training images.
+        num_classes: Of the labels.
+    """
+    fifth = smallest_class(train, num_classes) // 5
+    return max(1, min(MOST_HELD_OUT, fifth))
+
+
+def smallest_class(train: AnySplit, num_classes: int) -> int:
+    """Images of the smallest class.
+
+    Of a stream, whose labels nobody has read, it is the mean of the classes.
+
+    Args:
+        train: All training images.
+        num_classes: Of the labels.
+    """
+    if isinstance(train, Split):
+        return int(np.bincount(train.labels, minlength=num_classes).min())
+    return len(train) // num_classes
 
 
 def confirmation_count(
@@ -156,18 +180,14 @@ def confirmation_count(
     """Images of every class that are kept back to confirm a winner on.
 
     At most 50, and a tenth of the class; none where less than half of the
-    class would be left to train on. The smallest class decides; of a stream,
-    whose labels nobody has read, the mean size of a class.
+    class would be left to train on. The smallest class decides.
 
     Args:
         train: All training images.
         num_classes: Of the labels.
         holdout_per_class: Images that are kept back for the search.
     """
-    if isinstance(train, Split):
-        size = int(np.bincount(train.labels, minlength=num_classes).min())
-    else:
-        size = len(train) // num_classes
+    size = smallest_class(train, num_classes)
     count = min(_MOST_CONFIRMATION, size // 10)
     left = size - holdout_per_class - count
     return count if 2 * left >= size else 0
@@ -273,9 +293,10 @@ def _first_in_stream(
             for offset, label in enumerate(labels):
                 if counts[label] < count:
                     held.append(start + offset)
-                    counts[label] += 1
+                counts[label] += 1
             start += len(labels)
-            if len(held) == count * num_classes:
+            # One image of every class has to be left.
+            if counts.min() > count:
                 break
     _check_counts(counts, class_names, name, count, argument)
     return np.array(held, np.int64)
@@ -289,11 +310,14 @@ def _check_counts(
     argument: str,
 ) -> None:
     label = int(np.argmin(counts))
-    if counts[label] < count:
+    if counts[label] <= count:
+        way_out = "Add images, or leave the class out."
+        if counts[label] > 1:
+            way_out = f"Give `{argument}={counts[label] - 1}` or less."
         raise UserError(
-            f"`{argument}` takes {count} training images of every class; "
-            f"'{class_names[label]}' of '{name}' has {counts[label]} left. "
-            f"Give `{argument}={counts[label]}` or less."
+            f"`{argument}` takes {count} training images of every class and "
+            f"leaves at least one to train on; '{class_names[label]}' of "
+            f"'{name}' has {counts[label]} left. {way_out}"
         )
 
 

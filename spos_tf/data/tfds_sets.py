@@ -111,6 +111,11 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
     except Exception as error:
         # A name TFDS does not know, but also a malformed one: TFDS has an
         # exception of its own for each.
+        if os.path.isdir(os.path.expanduser(name)):
+            raise UserError(
+                f"A folder of images is named by 'folder:PATH'; got '{name}'. "
+                f"Give 'folder:{name}'."
+            ) from error
         raise UserError(
             f"Unknown data set '{name}'. Use 'digits', 'folder:PATH' or a "
             f"TFDS name such as 'cifar10' ({_one_line(error)})."

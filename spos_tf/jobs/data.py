@@ -12,15 +12,13 @@ from spos_tf.data.preprocessing import (
     default_augmentation,
 )
 from spos_tf.data.sources import DataSource
+from spos_tf.data.splits import MOST_HELD_OUT
 from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.trained import SearchData, TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import ImageOptions, Options
-
-# Training images of a class that are kept back for a supernet.
-HOLDOUT = 50
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,6 +140,19 @@ def training_data(
         preprocessing=preprocessing,
         class_names=_names(blueprint, images),
         inputs=inputs,
+    )
+
+
+def usual_holdout(images: Images) -> tuple[int, str]:
+    """How many images of a class paths are scored on, where nobody says.
+
+    Returns:
+        The number, and a line that says why.
+    """
+    count = images.holdout_count()
+    return count, (
+        f"holdout_per_class={count}: a fifth of the smallest class, at least "
+        f"1 and at most {MOST_HELD_OUT}."
     )
 
 

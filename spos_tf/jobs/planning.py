@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spos_tf.cost.description import cost_ranges
 from spos_tf.data.examples import AnySplit, Source, Split
 from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.sources import DataSource, NoTestImages
 from spos_tf.errors import UserError
-from spos_tf.jobs.data import HOLDOUT, kept_back, preprocessing_of
+from spos_tf.jobs.data import kept_back, preprocessing_of, usual_holdout
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import options_of_run, recipe_name_of_run
@@ -109,10 +110,13 @@ def plan_supernet(
         image_size=size.pixels,
         num_classes=source.num_classes,
     )
-    reasons.append(size.reason)
+    reasons.extend([size.reason, _limits_of(blueprint)])
+    images = images_of(
+        train, argument="train", num_classes=blueprint.num_classes
+    )
     changes: dict[str, Any] = {}
     if given.holdout_per_class is None:
-        count, reason = _holdout(source.train)
+        count, reason = usual_holdout(images)
         changes["holdout_per_class"] = count
         reasons.append(reason)
     if given.recalibration_images == SupernetOptions().recalibration_images:
@@ -122,9 +126,6 @@ def plan_supernet(
             "paper's, so that a score takes seconds on a CPU."
         )
     given = dataclasses.replace(given, **changes)
-    images = images_of(
-        train, argument="train", num_classes=blueprint.num_classes
-    )
     if given.holdout_per_class:
         images, *_ = kept_back(
             images, given.holdout_per_class, given.confirm_per_class
@@ -294,9 +295,20 @@ def _size_for(source: Source, search_space: str) -> _Size:
         preset = known[0]
     reason = (
         f"preset={preset}, image_size={pixels}: the short side of the images "
-        f"is {side} pixels, and {device} are trained at {wanted}."
+        f"is {side} pixels (median), and {device} are trained at {wanted}."
     )
     return _Size(preset, pixels, reason)
+
+
+def _limits_of(blueprint: Blueprint) -> str:
+    """What a search can be limited to, said before hours of training."""
+    macs = cost_ranges(blueprint)["macs"]
+    return (
+        f"Networks of this size take {macs['least']:,} to {macs['most']:,} "
+        f"multiply-adds, half of them at most {macs['median']:,}. A limit "
+        "below the least needs a smaller size: stop, and give `image_size` "
+        "or `space_arguments`."
+    )
 
 
 def _typical_side(split: AnySplit) -> int:
@@ -331,18 +343,6 @@ def _side(image: Any) -> int:
             return min(opened.size)
     except (OSError, ValueError):
         return 0
-
-
-def _holdout(split: AnySplit) -> tuple[int, str]:
-    """How many images of a class paths are scored on."""
-    if not isinstance(split, Split):
-        return HOLDOUT, f"holdout_per_class={HOLDOUT}: the usual number."
-    smallest = int(np.bincount(split.labels).min())
-    count = max(1, min(HOLDOUT, smallest // 5))
-    return count, (
-        f"holdout_per_class={count}: a fifth of the smallest class "
-        f"({smallest:,} images), at most {HOLDOUT}."
-    )
 
 
 def _recipe(
@@ -430,7 +430,10 @@ def _measured(
     A step of a supernet runs one path and takes no longer than that of the
     network by itself.
     """
-    tell("Timing a few steps of one network, to see how many fit in.")
+    tell(
+        "Timing a few steps of one network, to see how many fit in. This takes "
+        "a minute or two, and longer on a machine that is busy."
+    )
     data = images.training(preprocessing_of(blueprint, options))
     taken: list[Any] = []
     with data.errors():

@@ -1,6 +1,7 @@
 """Trains a single network, from scratch or from a supernet's weights."""
 
 import functools
+import math
 import os
 import pathlib
 import time
@@ -562,13 +563,18 @@ class _Job:
         if form is not None:
             metrics[f"deploy_form_{metric.name}"] = form
         write_json(self.run.folder / "metrics.json", metrics)
-        self._tell(value, cost)
+        self._tell(value, images, cost)
 
-    def _tell(self, value: float | None, cost: Cost) -> None:
-        metric = self._objective.metric.name
+    def _tell(self, value: float | None, images: int, cost: Cost) -> None:
+        metric = self._objective.metric
         measured = "Trained"
         if value is not None:
-            measured = f"Test {metric} {score_text(metric, value)}"
+            measured = f"Test {metric.name} {score_text(metric.name, value)}"
+            if metric.is_accuracy and images:
+                error = 100 * math.sqrt(value * (1 - value) / images)
+                measured += (
+                    f" of {images:,} images (standard error {error:.2f} points)"
+                )
         tell(
             f"{measured} with {cost.macs:,} MACs and {cost.params:,} weights; "
             f"see {self.run.folder}."

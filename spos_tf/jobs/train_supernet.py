@@ -1,8 +1,10 @@
 """Trains a supernet: on single paths (equation 8), or as others do."""
 
 import dataclasses
+import functools
 import json
 import os
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from spos_tf.data.inputs import SplitBatches, images_of
 from spos_tf.data.pipeline import evaluation_batches
-from spos_tf.data.splits import fingerprint
+from spos_tf.data.splits import MOST_HELD_OUT, fingerprint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.jobs import data as job_data
@@ -21,7 +23,7 @@ from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options, pinned
 from spos_tf.jobs.process import process_settings
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run, options_of_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
 from spos_tf.jobs.trained import (
     LABELS_FILE,
@@ -134,13 +136,17 @@ def train_supernet(
     _check_not_pinned(blueprint)
     pins = pin_options(fix, fix_from)
     limited = LimitOptions(**limited_by)
+    place = pathlib.Path(work_dir) / SUPERNET_STAGE / name
+    usual = functools.partial(
+        _usual_holdout, train, blueprint, class_names, place
+    )
     full, taken = training.completed(
         SupernetOptions,
         options,
         blueprint,
         "supernet",
         recipe,
-        holdout_per_class=_holdout(options, validation),
+        holdout_per_class=_holdout(options, validation, usual),
     )
     _check_confirmation(full, validation)
     full = training.without_smoothing(full, options, loss)
@@ -213,10 +219,37 @@ def _check_not_pinned(blueprint: Blueprint) -> None:
         )
 
 
-def _holdout(options: TrainingOptions, validation: Any) -> int | None:
+def _usual_holdout(
+    train: Any,
+    blueprint: Blueprint,
+    class_names: Sequence[str] | None,
+    folder: pathlib.Path,
+) -> int:
+    """Images of a class that are kept back where nobody says how many."""
+    stored = options_of_run(folder).get("holdout_per_class")
+    if isinstance(stored, int):
+        # A run that is resumed keeps its number. If images were added since,
+        # it is they that are named.
+        return stored
+    count, reason = job_data.usual_holdout(
+        images_of(
+            train,
+            argument="train",
+            num_classes=blueprint.num_classes,
+            class_names=class_names,
+        )
+    )
+    if count < MOST_HELD_OUT:
+        tell(reason)
+    return count
+
+
+def _holdout(
+    options: TrainingOptions, validation: Any, usual: Callable[[], int]
+) -> int | None:
     given = getattr(options, "holdout_per_class", None)
     if validation is None:
-        return job_data.HOLDOUT if given is None else given
+        return usual() if given is None else given
     if given:
         raise UserError(
             "Paths are scored on `validation`, or on `holdout_per_class` "

@@ -54,7 +54,11 @@ class TakenRecipe(NamedTuple):
 
     def tell(self) -> None:
         """Says what nobody had given."""
-        words = ", ".join(f"{name}={one}" for name, one in self.taken.items())
+        words = ", ".join(
+            # A rate that was scaled to the batch has many digits.
+            f"{name}={one:.4g}" if isinstance(one, float) else f"{name}={one}"
+            for name, one in self.taken.items()
+        )
         if words:
             tell(f"Recipe {self.name}: {words}")
 

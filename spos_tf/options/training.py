@@ -18,8 +18,9 @@ class ImageOptions(Options):
     holdout_per_class: int | None = option(
         None,
         "Training images of every class that are held out: the weights never "
-        "see them, and paths are scored on them. If unset, 50 for a supernet,"
-        " the supernet's own number in a search, and 0 for a single network.",
+        "see them, and paths are scored on them. If unset, a fifth of the "
+        "smallest class but at most 50 for a supernet, the supernet's own "
+        "number in a search, and 0 for a single network.",
         least=0,
     )
     augmentation: Literal["imagenet", "cifar", "shift", "none"] | None = option(

@@ -97,6 +97,12 @@ class Architecture:
         """
         try:
             data = parse_json(pathlib.Path(path).read_bytes())
+        except FileNotFoundError:
+            raise UserError(
+                f"There is no architecture file {str(path)!r}. A search "
+                "writes one as its best.json: run search first, or name "
+                "another file."
+            ) from None
         except OSError as error:
             raise UserError(
                 f"Cannot read architecture file {str(path)!r}: "

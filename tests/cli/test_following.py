@@ -16,6 +16,10 @@ def test_a_command_line_can_be_typed(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["tools/train_supernet.py"])
     found = command_line("search", **given)
     assert found == f"python tools/{expected.replace(' ', '.py ', 1)}"
+    sizes = {"space_arguments": {"stem_stride": 2}}
+    assert command_line("describe", **sizes) == (
+        "python tools/describe.py --space_arguments='{\"stem_stride\": 2}'"
+    )
     assert command_line("report", name="b", supernet_name="default") == (
         "python tools/report.py --name=b"
     )

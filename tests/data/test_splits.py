@@ -8,7 +8,12 @@ import tensorflow as tf
 from spos_tf.data.examples import Source, Split, StreamSplit, joined
 from spos_tf.data.inputs import split_arrays
 from spos_tf.data.sources import load_source
-from spos_tf.data.splits import carve, fingerprint, scored_subset
+from spos_tf.data.splits import (
+    carve,
+    fingerprint,
+    holdout_count,
+    scored_subset,
+)
 from spos_tf.errors import UserError
 
 
@@ -46,11 +51,15 @@ def test_splits_of_the_digits_are_disjoint():
 def test_a_class_with_too_few_images_is_named(pixel_split):
     few = pixel_split.select(np.arange(47))
     with pytest.raises(
-        UserError, match=r"'c' of .letters. has 9.*holdout_per_class=9"
+        UserError, match=r"'c' of .letters. has 9.*holdout_per_class=8"
     ):
         carve(source_of(few, 5), holdout_per_class=10)
-    with pytest.raises(UserError, match="leaves none"):
+    # A class that is only held out would never be trained.
+    with pytest.raises(UserError, match="leaves at least one.*class=9` or"):
         carve(source_of(pixel_split, 5), holdout_per_class=10)
+    one = pixel_split.select(np.arange(41)[-1:])
+    with pytest.raises(UserError, match="has 1 left. Add images"):
+        carve(source_of(one, 1), holdout_per_class=1)
     with pytest.raises(UserError, match="at least 0; got -1"):
         carve(source_of(pixel_split, 5), holdout_per_class=-1)
 
@@ -80,8 +89,20 @@ def test_a_stream_is_carved_like_an_array(stream_split):
     assert splits.train.positions.tolist() == [3, 4, 6, 7, 8, 9, 10, 11]
     labels = [int(label) for _, label in splits.search.records()]
     assert labels == [0, 0, 1, 1]
-    with pytest.raises(UserError, match="'b' of 'letters' has 3"):
-        carve(source_of(two, 2), holdout_per_class=4)
+    for count in (3, 4):
+        with pytest.raises(UserError, match="'b' of 'letters' has 3"):
+            carve(source_of(two, 2), holdout_per_class=count)
+
+
+def test_how_many_images_are_usually_held_out(pixel_split, stream_split):
+    """A fifth of the smallest class, and a mean class where none is read."""
+    assert holdout_count(pixel_split, 5) == 2
+    assert holdout_count(pixel_split.select(np.arange(46)), 5) == 1
+    # A class without images: `hold_out` refuses it.
+    assert holdout_count(pixel_split, 6) == 1
+    many = pixel_split.select(np.arange(2_000) % 50)
+    assert holdout_count(many, 5) == 50
+    assert holdout_count(stream_split, 1) == 2
 
 
 def test_recalibration_is_a_fixed_subset_of_train(pixel_split, stream_split):

@@ -254,7 +254,11 @@ def test_wrong_names_of_splits(prepare, tmp_path, arguments, message):
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_names_say_what_can_be_given(tmp_path):
+def test_unknown_names_say_what_can_be_given(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="Give 'folder:photos'"):
+        load_source("photos")
     with pytest.raises(UserError, match="Unknown data set 'cifr10'") as error:
         load_source("cifr10", data_dir=str(tmp_path))
     assert "such as 'cifar10'" in str(error.value)

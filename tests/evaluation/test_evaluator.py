@@ -11,22 +11,14 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import Supernet
 from spos_tf.networks.transfer import inherit_weights
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 PATH = [3, 1]
 
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 1],
-        last_width=16,
-    )
+    return tiny_blueprint(stage_repeats=[1, 1])
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from spos_tf.evaluation.scorer import (
 from spos_tf.evaluation.tree import computed_share
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 from spos_tf.networks.supernet import Supernet
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 CANDIDATES = [(0, 0, 0), (2, 1, 3), (0, 0, 2), (2, 1, 0), (0, 3, 0), (1, 1, 1)]
 
@@ -177,15 +177,7 @@ def test_workers_get_one_candidate_or_a_share_of_the_tree():
 )
 def test_a_tree_scores_by_a_metric_like_single_paths(metric):
     """Bit for bit, in any order and with any company."""
-    blueprint = build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 2],
-        last_width=16,
-    )
+    blueprint = tiny_blueprint()
     supernet = Supernet(blueprint, seed=2)
     batches = random_batches([15, 7]), random_batches([32, 17], seed=1)
     measure = ScoreMetric.make(metric, num_classes=blueprint.num_classes)

@@ -8,22 +8,14 @@ from random_batches import random_batches
 from spos_tf.errors import UserError
 from spos_tf.evaluation.shared_statistics import SharedStatistics
 from spos_tf.networks.supernet import Supernet
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 PATHS = [[0, 1], [2, 1], [0, 3], [0, 1]]
 
 
 @pytest.fixture(scope="module")
 def supernet():
-    blueprint = build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 1],
-        last_width=16,
-    )
+    blueprint = tiny_blueprint(stage_repeats=[1, 1])
     return Supernet(blueprint, seed=2)
 
 
@@ -119,15 +111,7 @@ def test_no_images_is_an_error(supernet, scoring):
 
 
 def test_elastic_widths_have_statistics_of_each_width(batches, scoring):
-    blueprint = build_blueprint(
-        "shufflenet_channels",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 1],
-        last_width=16,
-    )
+    blueprint = tiny_blueprint("shufflenet_channels", stage_repeats=[1, 1])
     supernet = Supernet(blueprint, seed=2)
     evaluator = SharedStatistics(supernet, batches, scoring, [[0, 7], [7, 0]])
     assert len(evaluator.recalibrate([7, 7])) == len(blueprint.segments)

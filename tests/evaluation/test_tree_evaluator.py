@@ -13,7 +13,7 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.tree import prefixes
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 from spos_tf.networks.supernet import Supernet
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 # All paths of the first option, and some that share with them and each other.
 PATHS = [[0, 0, 0], [2, 1, 3], [0, 0, 2], [2, 1, 0], [0, 3, 0], [1, 1, 1]]
@@ -21,15 +21,7 @@ PATHS = [[0, 0, 0], [2, 1, 3], [0, 0, 2], [2, 1, 0], [0, 3, 0], [1, 1, 1]]
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 2],
-        last_width=16,
-    )
+    return tiny_blueprint()
 
 
 # Of unequal sizes, and no powers of two: dividing by those rounds nothing away.

@@ -7,20 +7,12 @@ from spos_tf.data.examples import Split
 from spos_tf.data.splits import fingerprint
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.supernet import Supernet
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 
 @pytest.fixture(scope="session")
 def blueprint():
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 2],
-        last_width=16,
-    )
+    return tiny_blueprint()
 
 
 @pytest.fixture(scope="session")

@@ -15,18 +15,14 @@ from spos_tf.jobs import data as job_data
 from spos_tf.jobs.data import search_data, training_data
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.options import ImageOptions
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 
 def _blueprint(classes):
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
+    return tiny_blueprint(
         stage_widths=[12],
         stage_strides=[2],
         stage_repeats=[1],
-        last_width=16,
         num_classes=classes,
     )
 

@@ -26,7 +26,7 @@ from spos_tf.networks.int8_subnet import build_int8_subnet
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.supernet import PathMoments, Supernet
 from spos_tf.options import EvaluationOptions, SearchOptions
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 PATHS = [[0], [3], [1]]
 
@@ -43,14 +43,8 @@ LOSS = keras.metrics.SparseCategoricalCrossentropy(from_logits=True)
 @pytest.fixture(scope="module")
 def small():
     """One choice: four branches to trace."""
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12],
-        stage_strides=[1],
-        stage_repeats=[1],
-        last_width=16,
+    return tiny_blueprint(
+        stage_widths=[12], stage_strides=[1], stage_repeats=[1]
     )
 
 

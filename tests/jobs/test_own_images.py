@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import math
+import re
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from source_tree import REPO
 from spos_tf.cli.program import find_command, given_by
 from spos_tf.data.sources import folder
 from spos_tf.errors import UserError
@@ -48,15 +51,33 @@ def test_the_pace_is_measured(tmp_path):
         plan_supernet(folder(tmp_path / "broken", test_fraction=0.5))
 
 
+def test_a_class_with_one_picture_is_refused(tmp_path):
+    """It would be held out, and its output would never be trained."""
+    root = write(tmp_path / "photos")
+    for image in sorted((root / "red").iterdir())[1:]:
+        image.unlink()
+    with pytest.raises(UserError, match="'red' of .* has 1 left. Add images"):
+        plan_supernet(folder(root))
+
+
 def call(name, *typed):
     command = find_command(name)
     return command.main(given_by(command, typed))
 
 
-def test_four_commands_from_a_folder_to_a_file(tmp_path, monkeypatch, caplog):
+def program_of_the_page():
+    """What docs/your_data.md shows to classify a photograph with."""
+    text = (REPO / "docs" / "your_data.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    return code
+
+
+def test_four_commands_from_a_folder_to_a_file(
+    tmp_path, monkeypatch, caplog, capsys
+):
     """Nothing but the folder, the work_dir and a limit is said."""
     monkeypatch.setattr(planning, "_MOST_EPOCHS", 2)
-    photos, work_dir = write(tmp_path / "photos"), tmp_path / "runs"
+    photos, work_dir = write(tmp_path / "photos"), tmp_path / "runs/photos"
     place = f"--work_dir={work_dir}"
     caplog.set_level("INFO", "spos_tf")
     following = call("train_supernet", f"--dataset=folder:{photos}", place)
@@ -85,6 +106,7 @@ def test_four_commands_from_a_folder_to_a_file(tmp_path, monkeypatch, caplog):
 
     following = call("train_subnet", place)
     assert following == f"spos export {place}"
+    assert re.search(r"Test .* of \d+ images \(standard error", caplog.text)
     run = json.loads((work_dir / "subnet/default/run.json").read_text())
     assert run["recipe"]["name"] == "planned"
     assert run["recipe"]["values"]["steps"] < 100
@@ -96,6 +118,13 @@ def test_four_commands_from_a_folder_to_a_file(tmp_path, monkeypatch, caplog):
     assert labels == ["blue", "red"]
     assert (work_dir / "export/default/model.tflite").exists()
     assert call("report", place).endswith("report.html in a browser")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(photos / "red" / "0.png", "photo.jpg")
+    exec(program_of_the_page(), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert {one.split(":")[0] for one in (first, second)} == {"blue", "red"}
+    shares = [int(one.split(": ")[1][:-1]) for one in (first, second)]
+    assert shares[0] >= shares[1] and sum(shares) > 98
 
 
 def test_a_plan_from_python(tmp_path, monkeypatch):

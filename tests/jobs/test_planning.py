@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from spos_tf.cost.description import cost_ranges
 from spos_tf.data.examples import NoTestImages, Source, Split
 from spos_tf.data.sources import DataSource
 from spos_tf.jobs import planning
@@ -97,8 +98,10 @@ def test_sizes_and_steps_follow_the_images(
     assert values["learning_rate"] == pytest.approx(0.05 * batch / 64)
     assert values["initialization"] == "aligned"
     said = "\n".join(plan.reasons)
+    least = cost_ranges(plan.blueprint)["macs"]["least"]
     for part in (
         f"image_size={size}:",
+        f"Networks of this size take {least:,} to ",
         f"steps={steps:,}",
         f"holdout_per_class={holdout}:",
         "A step took 0.60 s here (0.50 s for the network, 0.10 s to read",

@@ -311,6 +311,33 @@ def test_a_supernet_is_trained_on_a_stream(blueprint, digits, tmp_path):
     assert len(lines) == 2
 
 
+def test_how_many_images_are_held_out_where_nobody_says(
+    blueprint, digits, tmp_path, caplog
+):
+    """A fifth of the smallest class; what is resumed keeps its number."""
+    caplog.set_level("INFO", "spos_tf")
+    few = tuple(one[:150] for one in digits[0])
+    expected = int(np.bincount(few[1]).min()) // 5
+    assert expected < 50
+    for name, given in (("unsaid", None), ("said", expected + 1)):
+        for held_out in (given, None):
+            spos_tf.train_supernet(
+                blueprint,
+                few,
+                work_dir=tmp_path,
+                name=name,
+                options=options(
+                    steps=2, validate_every=0, holdout_per_class=held_out
+                ),
+            )
+        run = json.loads(
+            (tmp_path / "supernet" / name / "run.json").read_text("utf-8")
+        )
+        assert run["options"]["holdout_per_class"] == (given or expected)
+    # Said where it is picked, and only there.
+    assert caplog.text.count(f"holdout_per_class={expected}: a fifth") == 1
+
+
 def test_a_call_leaves_the_process_as_it_was(blueprint, digits, tmp_path):
     before = keras.config.dtype_policy()
     tf.random.set_seed(1)

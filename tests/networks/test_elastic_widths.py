@@ -11,7 +11,7 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.tree_evaluator import TreeEvaluator
 from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.selection import BranchWeights
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 MODES = ("slice", "mask")
 # Narrow and wide, every operation, equal and unequal widths side by side.
@@ -25,15 +25,7 @@ PATHS = [
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return build_blueprint(
-        "shufflenet_joint",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 2],
-        last_width=16,
-    )
+    return tiny_blueprint("shufflenet_joint")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +56,13 @@ def _close(found, expected):
     assert np.abs(found - expected).max() < 1e-3 * scale
 
 
-def _loss_and_gradients(supernet, batch, path):
+def _loss_and_gradients(supernet, batch):
+    """Of a path; traced once for all paths."""
     variables = [v.value for v in supernet.named_variables.values()]
 
     @functools.partial(tf.function, autograph=False)
-    def run(images, labels, path):
+    def run(path):
+        images, labels = batch
         with tf.GradientTape() as tape:
             logits = supernet(images, path)
             loss = tf.reduce_mean(
@@ -78,13 +72,21 @@ def _loss_and_gradients(supernet, batch, path):
             loss, variables, unconnected_gradients="zero"
         )
 
-    return run(*batch, tf.constant(path))
+    return lambda path: run(tf.constant(path))
+
+
+@pytest.fixture(scope="module")
+def gradients_of(supernets, batch):
+    return {
+        mode: _loss_and_gradients(supernet, batch)
+        for mode, supernet in supernets.items()
+    }
 
 
 @pytest.mark.parametrize("path", PATHS[:2])
-def test_both_modes_give_the_same_gradients(supernets, batch, path):
-    loss, gradients = _loss_and_gradients(supernets["slice"], batch, path)
-    other, theirs = _loss_and_gradients(supernets["mask"], batch, path)
+def test_both_modes_give_the_same_gradients(gradients_of, path):
+    loss, gradients = gradients_of["slice"](path)
+    other, theirs = gradients_of["mask"](path)
     _close(other, loss)
     # One scale for all: small gradients carry the rounding of large sums.
     largest = max(np.abs(one).max() for one in gradients)
@@ -92,9 +94,9 @@ def test_both_modes_give_the_same_gradients(supernets, batch, path):
         assert np.abs(one - two).max() < 1e-3 * largest
 
 
-def test_channels_that_are_not_taken_have_no_gradient(supernets, batch):
+def test_channels_that_are_not_taken_have_no_gradient(supernets, gradients_of):
     supernet = supernets["slice"]
-    _, gradients = _loss_and_gradients(supernet, batch, PATHS[0])
+    _, gradients = gradients_of["slice"](PATHS[0])
     named = dict(zip(supernet.named_variables, gradients, strict=True))
     # stage1.block1 has 6 inner channels at scale 1; option 0.2 takes 1 of 9.
     kernel = named["stage1.block1.3x3.pw1.kernel"].numpy()

@@ -7,20 +7,12 @@ import tensorflow as tf
 from graph_nodes import cases, choosing_from, lowered
 from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.selection import BranchWeights, Path
-from spos_tf.spaces import build_blueprint
+from tiny_blueprint import tiny_blueprint
 
 
 @pytest.fixture(scope="module")
 def supernet():
-    blueprint = build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[3, 2],
-        last_width=16,
-    )
+    blueprint = tiny_blueprint(stage_repeats=[3, 2])
     return Supernet(blueprint, seed=1)
 
 
@@ -30,7 +22,10 @@ def images():
     return tf.constant(rng.uniform(0, 255, (4, 8, 8, 3)), tf.float32)
 
 
-def _trained(supernet, images, selection):
+@pytest.fixture(scope="module")
+def step(supernet, images):
+    """Logits and gradients, of a path or of weights; traced once for each."""
+
     @tf.function(autograph=False)
     def step(selection):
         with tf.GradientTape() as tape:
@@ -47,11 +42,10 @@ def _trained(supernet, images, selection):
             dict(zip(supernet.named_variables, gradients[1:], strict=True)),
         )
 
-    return step, step(tf.constant(selection))
+    return step
 
 
-def test_equal_segments_are_traced_once(supernet, images):
-    step, _ = _trained(supernet, images, [0, 1, 2, 3, 0])
+def test_equal_segments_are_traced_once(step):
     concrete = step.get_concrete_function(tf.TensorSpec([5], tf.int32))
     found = cases(concrete)
     # The first block of each stage, and one for the others of each: forward
@@ -60,8 +54,7 @@ def test_equal_segments_are_traced_once(supernet, images):
     assert not lowered(found)
 
 
-def test_blocks_are_not_inlined(supernet, images):
-    step, _ = _trained(supernet, images, [0, 1, 2, 3, 0])
+def test_blocks_are_not_inlined(step):
     concrete = step.get_concrete_function(tf.TensorSpec([5], tf.int32))
     library = concrete.graph.as_graph_def().library.function
     with_kernels = [
@@ -74,11 +67,11 @@ def test_blocks_are_not_inlined(supernet, images):
         assert function.attr["_noinline"].b, function.signature.name
 
 
-def test_weights_of_zero_and_one_are_the_path(supernet, images):
+def test_weights_of_zero_and_one_are_the_path(step):
     path = np.array([2, 0, 3, 1, 1])
     weights = np.eye(4, dtype=np.float32)[path]
-    _, (logits, _, gradients) = _trained(supernet, images, path.astype("i4"))
-    _, (found, _, ours) = _trained(supernet, images, weights)
+    logits, _, gradients = step(tf.constant(path, tf.int32))
+    found, _, ours = step(tf.constant(weights))
     np.testing.assert_array_equal(found, logits)
     for name, gradient in gradients.items():
         np.testing.assert_array_equal(ours[name], gradient, err_msg=name)
@@ -86,14 +79,8 @@ def test_weights_of_zero_and_one_are_the_path(supernet, images):
 
 def test_weighted_branches_are_summed(supernet, images):
     """A single choice with weights: the features are a weighted sum."""
-    blueprint = build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12],
-        stage_repeats=[1],
-        stage_strides=[1],
-        last_width=16,
+    blueprint = tiny_blueprint(
+        stage_widths=[12], stage_repeats=[1], stage_strides=[1]
     )
     one = Supernet(blueprint, seed=3)
     slot = one._slots[1]
@@ -117,7 +104,7 @@ def test_weighted_branches_are_summed(supernet, images):
     )
 
 
-def test_a_branch_of_weight_zero_does_not_run(supernet, images):
+def test_a_branch_of_weight_zero_does_not_run(supernet, step):
     """Were it multiplied by zero, NaN would show."""
     kernel = supernet.named_variables["stage1.block1.7x7.dw1.kernel"]
     before = kernel.numpy()
@@ -125,7 +112,7 @@ def test_a_branch_of_weight_zero_does_not_run(supernet, images):
     weights[:, 2] = 0.0
     try:
         kernel.assign(before * np.nan)
-        _, (logits, of_weights, gradients) = _trained(supernet, images, weights)
+        logits, of_weights, gradients = step(tf.constant(weights))
     finally:
         kernel.assign(before)
     assert np.isfinite(logits).all()

@@ -110,7 +110,7 @@ def test_the_flags_of_a_search_repeat_it(work_dir, tool, supernet):
         (["--fix=stage1.block1.width=0.5"], ["no option 0.5", "0.2, 0.4"]),
         (["--fix=stage1.block1"], ["CHOICE=OPTION", "'stage1.block1'"]),
         (["--fix=stage9.block1.op=3x3"], ["'stage9.block1.op'"]),
-        (["--fix_from=no.json"], ["'no.json'", "No such file"]),
+        (["--fix_from=no.json"], ["'no.json'", "run search first"]),
     ],
 )
 def test_a_search_refuses(run_tool, work_dir, supernet, arguments, expected):

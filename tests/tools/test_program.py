@@ -74,6 +74,13 @@ def test_a_run_that_ends_well(run):
     assert (result.returncode, result.stdout, result.stderr) == (0, "3\n", "")
 
 
+def test_a_note_names_flags(run):
+    said = "tell('`count=3` is over; `size` is not.')"
+    result = run(f"from spos_tf.jobs.notes import tell; {said}")
+    assert result.returncode == 0
+    assert result.stderr.endswith(" --count=3 is over; `size` is not.\n")
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [

@@ -12,17 +12,9 @@ BATCH = 16
 @pytest.fixture(scope="session")
 def blueprint():
     """Two choices of four operations, 8 px."""
-    from spos_tf.spaces import build_blueprint
+    from tiny_blueprint import tiny_blueprint
 
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 1],
-        last_width=16,
-    )
+    return tiny_blueprint(stage_repeats=[1, 1])
 
 
 @pytest.fixture(scope="session")

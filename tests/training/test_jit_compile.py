@@ -6,21 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from spos_tf.spaces import build_blueprint
 from spos_tf.training.averaging import AveragedWeights
+from tiny_blueprint import tiny_blueprint
 
 
 @pytest.fixture
 def joint():
     """Two of the four operations: XLA takes ten seconds for one of them."""
-    whole = build_blueprint(
+    whole = tiny_blueprint(
         "shufflenet_joint",
-        preset="demo",
-        stem_width=8,
         stage_widths=[12],
         stage_repeats=[1],
         stage_strides=[1],
-        last_width=16,
     )
     stem, block, head = whole.segments
     space = whole.search_space

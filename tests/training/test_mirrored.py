@@ -13,10 +13,10 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.networks.supernet import Supernet
 from spos_tf.ops.path_norm import BatchNorm, SynchronizedBatchNorm
 from spos_tf.ops.selection import Path
-from spos_tf.spaces import build_blueprint
 from spos_tf.training.path_optimizer import path_optimizer
 from spos_tf.training.run_state import RunState
 from spos_tf.training.samplers import UniformSampler
+from tiny_blueprint import tiny_blueprint
 
 STEPS = 4
 # Float32 sums in another order (halves of the batch first), carried through
@@ -27,14 +27,8 @@ CLOSE = {"rtol": 1e-3, "atol": 2e-5}
 @pytest.fixture(scope="module")
 def one_choice():
     """One choice of four operations: each is traced on two replicas."""
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12],
-        stage_repeats=[1],
-        stage_strides=[2],
-        last_width=16,
+    return tiny_blueprint(
+        stage_widths=[12], stage_repeats=[1], stage_strides=[2]
     )
 
 

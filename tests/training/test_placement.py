@@ -27,6 +27,7 @@ from spos_tf.training.samplers import (
     default_ranges,
 )
 from spos_tf.training.step import make_train_step
+from tiny_blueprint import tiny_blueprint
 
 HOST = "/device:CPU:0"
 
@@ -47,15 +48,7 @@ def gpu(monkeypatch):
 
 @pytest.fixture(scope="module")
 def blueprint():
-    return build_blueprint(
-        "shufflenet_blocks",
-        preset="demo",
-        stem_width=8,
-        stage_widths=[12, 16],
-        stage_strides=[1, 2],
-        stage_repeats=[1, 2],
-        last_width=16,
-    )
+    return tiny_blueprint(stage_repeats=[1, 1])
 
 
 def sampler_of(kind, blueprint):
