@@ -94,7 +94,7 @@ def train_supernet(
             `tf.data.Dataset`, which is iterated until `steps` are done and
             not augmented.
         work_dir: Folder of all results.
-        name: Of this run.
+        name: Name of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SupernetOptions`, which also say how paths are drawn.
         recipe: Values of options that are None, from `plan_supernet`; those
@@ -268,9 +268,9 @@ def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
         if validation is None:
             given = "`holdout_per_class=0`"
         raise UserError(
-            "Images to confirm a winner on are kept back of `train` besides "
-            f"those of `holdout_per_class`; got `confirm_per_class={asked}` "
-            f"with {given}. Leave it out."
+            "`confirm_per_class` keeps training images back in addition to "
+            f"`holdout_per_class`; got `confirm_per_class={asked}` with "
+            f"{given}. Leave it out."
         )
 
 

@@ -123,8 +123,9 @@ class ConstraintSampler:
         ]
         if len(self._limits) < len(constraints):
             raise UserError(
-                "Paths are drawn under costs that are sums over the slots; "
-                "a cost of whole architectures can be limited in the search."
+                "In training, limits are on costs that are sums over the "
+                "slots; a cost of whole architectures can be limited in the "
+                "search."
             )
         self._ranges = np.array(ranges, np.float64)
         rng = generator(seed, Purpose.RANGE_FALLBACKS)
