@@ -391,7 +391,7 @@ class _Job:
         # With gumbel every branch runs.
         if options.algorithm != "gumbel":
             for line in uneven_shares(
-                self._drawn.search_space, trainer.path_counts, options.steps
+                self._drawn.search_space, trainer.path_counts
             ):
                 tell(line)
         if learner is not None and evaluator is not None:

@@ -200,9 +200,7 @@ class StrictFairnessSampler:
         return Draw(Path(_legal(self._space, path)), tf.constant(False))
 
 
-def uneven_shares(
-    space: SearchSpace, counts: np.ndarray, steps: int
-) -> Iterator[str]:
+def uneven_shares(space: SearchSpace, counts: np.ndarray) -> Iterator[str]:
     """Says of which choices an option was trained far from its equal share.
 
     That is in less than half as many steps, or more than twice as many.
@@ -212,7 +210,6 @@ def uneven_shares(
         space: The space.
         counts: How many steps ran each option, int `[num_choices, most
             options]`.
-        steps: Steps of the training.
 
     Yields:
         A line for each such choice.
@@ -220,7 +217,7 @@ def uneven_shares(
     for choice, legal, row in zip(
         space.choices, space.legal_options, counts, strict=True
     ):
-        shares = row[list(legal)] / steps
+        shares = row[list(legal)] / max(1, row.sum())
         equal = 1 / len(legal)
         if shares.min() < equal / 2 or shares.max() > 2 * equal:
             words = ", ".join(

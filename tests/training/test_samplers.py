@@ -281,10 +281,10 @@ def test_options_with_unequal_steps_are_told():
         legal=legal,
     )
     counts = np.array([[51, 49, 0], [52, 0, 48], [76, 24, 0]])
-    assert list(uneven_shares(space, counts, 100)) == [
+    assert list(uneven_shares(space, counts)) == [
         "Options of block2 had unequal steps: a 76.0%, b 24.0%"
     ]
     counts[1] = [100, 0, 0]
     assert "block1 had unequal steps: a 100.0%, c 0.0%" in next(
-        uneven_shares(space, counts, 100)
+        uneven_shares(space, counts)
     )
