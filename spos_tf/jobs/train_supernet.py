@@ -125,6 +125,7 @@ def train_supernet(
         UserError: An argument is wrong or contradicts another one, or the
             folder holds another run.
         Preempted: SIGTERM came to the command; what was done is saved.
+        KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Example:
         >>> spos_tf.train_supernet(  # doctest: +SKIP
@@ -521,13 +522,21 @@ class _Job:
 
     def _tell_marginals(self, counts: np.ndarray) -> None:
         """How often each option ran: constraint sampling skews it."""
-        choices = self._drawn.search_space.choices
-        for choice, row in zip(choices, counts, strict=True):
-            shares = ", ".join(
-                f"{option} {count / self._options.steps:.1%}"
-                for option, count in zip(choice.options, row, strict=False)
+        shares = [
+            (float(count / self._options.steps), f"{choice.name}={option}")
+            for choice, row in zip(
+                self._drawn.search_space.choices, counts, strict=True
             )
-            tell(f"Share of steps of {choice.name}: {shares}")
+            for option, count in zip(choice.options, row, strict=False)
+            # A choice that is fixed says nothing.
+            if row.max() < row.sum()
+        ]
+        if shares:
+            (least, rare), (most, often) = min(shares), max(shares)
+            tell(
+                f"Options were trained in {least:.1%} ({rare}) to {most:.1%} "
+                f"({often}) of the steps."
+            )
 
 
 def _measured(
