@@ -11,6 +11,14 @@ class UserError(ValueError):
     The message says the rule, what came, and the way out, in one line. Tools
     print it on stderr and exit with 2; anything else is a bug and keeps its
     traceback.
+
+    Example:
+        >>> import spos_tf
+        >>> try:
+        ...     spos_tf.SearchOptions(population=0)
+        ... except spos_tf.UserError as error:
+        ...     print(error)
+        `population` is at least 1; got 0.
     """
 
 

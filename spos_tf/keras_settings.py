@@ -36,9 +36,9 @@ def check_keras() -> None:
     if wrong:
         needed = ", ".join(f"{name}={one}" for name, one in _NEEDED.items())
         raise UserError(
-            f"Keras is needed with its own settings, {needed}; got "
-            f"{', '.join(wrong)}. Unset what says so, or name an empty folder "
-            "for Keras with the environment variable KERAS_HOME."
+            f"Networks here need the default settings of Keras, {needed}; got "
+            f"{', '.join(wrong)}. Remove these settings, or set the "
+            "environment variable KERAS_HOME to an empty folder."
         )
 
 

@@ -244,8 +244,8 @@ def top_count(asked: str, size: int) -> int:
         count = 0
     if not 1 <= count <= size:
         raise UserError(
-            f"A top is 1 to {size} architectures (all that are compared) or a "
-            f"percentage such as 5%; got {asked!r}."
+            f"`top_k` holds numbers from 1 to {size} (all architectures that "
+            f"are compared) or percentages such as 5%; got {asked!r}."
         )
     return count
 

@@ -105,8 +105,8 @@ def read_scores(path: str | pathlib.Path) -> StoredScores:
         ) from None
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"Scores {str(path)!r} are damaged, or no such file ({error}). "
-            "They are made by `correlate`."
+            f"{str(path)!r} is damaged, or is no file of scores ({error}). "
+            "Such files are made by `correlate`."
         ) from None
     return found
 

@@ -56,8 +56,8 @@ class SubTable:
         if count > len(order) or not len(order):
             left = "" if without is None else " and not in `without_sample`"
             raise UserError(
-                f"A sample has at most the {len(order)} architectures of the "
-                f"table that are in the space{left}; got {count}. Lower "
+                f"The table has {len(order)} architectures that are in the "
+                f"space{left}; got `num_architectures={count}`. Lower "
                 "`num_architectures`, or give 0 for all."
             )
         chosen = np.sort(order[: count or len(order)])

@@ -50,8 +50,8 @@ class Constraint:
                 )
         if self.low > self.high:
             raise UserError(
-                f"The least legal value of {self.cost.name!r} is at most the "
-                f"largest; got {format_cost(self.low)} and "
+                f"The lower limit of {self.cost.name!r} is at most the upper "
+                f"one; got {format_cost(self.low)} and "
                 f"{format_cost(self.high)}."
             )
 

@@ -39,7 +39,7 @@ class Cost:
     def bit_ops(self) -> float | None:
         """The paper's BitOps (Table 6), in units of 2^30, exact.
 
-        Of the convolutions within residual blocks, shortcuts included; the
+        Convolutions within residual blocks count, shortcuts included. The
         first convolution and the classifier are float and left out. None
         where nothing is quantized.
         """

@@ -62,8 +62,8 @@ def fit_stage_widths(
     if least is None and refusal is not None:
         raise refusal
     raise UserError(
-        f"No scaled network has at most {macs:,.0f} MACs; the narrowest "
-        f"has {least:,}."
+        f"No scaled network has at most {macs:,.0f} MACs; the narrowest has "
+        f"{least:,}. Raise `fit_macs`."
     )
 
 

@@ -185,9 +185,9 @@ class MeasuredTable:
         medians = [e.median_ms for e in table.entries if e.does_something]
         if medians and table.overhead_ms >= max(medians):
             raise UserError(
-                "The overhead of a call is part of every latency; "
-                f"'overhead_ms' of {source} is {overhead:g}, the largest "
-                f"latency {max(medians):g}. Measure it again."
+                "'overhead_ms' of a latency table is below the largest "
+                f"latency, since every latency contains it; {source} has "
+                f"{overhead:g} and {max(medians):g}. Measure it again."
             )
         # Now, so that a table with two entries for a part is refused here.
         assert table._latencies is not None

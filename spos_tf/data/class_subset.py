@@ -23,9 +23,8 @@ def first_classes(source: Source, count: int) -> Source:
     """
     if not 1 <= count <= source.num_classes:
         raise UserError(
-            f"Data set '{source.name}' has {source.num_classes} classes; the "
-            f"first {count} cannot be taken of it. Give 1 to "
-            f"{source.num_classes}."
+            f"`first_classes` is 1 to {source.num_classes}, the classes of "
+            f"data set '{source.name}'; got {count}."
         )
     if count == source.num_classes:
         return source
@@ -41,8 +40,8 @@ def first_classes(source: Source, count: int) -> Source:
 def _kept(split: AnySplit, count: int) -> Split:
     if not isinstance(split, Split):
         raise UserError(
-            f"Split '{split.name}' is too large for memory and read as it "
-            "comes, so its classes are not known beforehand. Prepare a data "
-            "set of these classes alone."
+            "`first_classes` needs a data set that fits in memory; split "
+            f"'{split.name}' is read as a stream. Prepare a data set of these "
+            "classes alone."
         )
     return split.select(np.flatnonzero(split.labels < count))

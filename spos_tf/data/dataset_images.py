@@ -152,8 +152,8 @@ class DatasetImages:
         index, count = share
         if batch_size % count:
             raise UserError(
-                f"`batch_size` divides by the {count} workers; got "
-                f"{batch_size}."
+                "`batch_size` is a multiple of the number of workers, "
+                f"{count}; got {batch_size}."
             )
         own = batch_size // count
 

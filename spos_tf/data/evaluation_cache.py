@@ -284,7 +284,7 @@ class EvaluationCache:
             elif is_old and not fits:
                 self._inform(
                     f"{one.path} ({size_words(one.size)}) was last used "
-                    f"{day_of(one.used)} and makes room."
+                    f"{day_of(one.used)} and is removed to make room."
                 )
                 one.path.unlink(missing_ok=True)
 

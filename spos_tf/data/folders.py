@@ -120,7 +120,7 @@ def _split_by_folder(
     without += [repr(name) for name in missing]
     if without:
         notes.append(
-            f"Accuracy on '{root / test}' says nothing of classes without "
+            f"Accuracy on '{root / test}' says nothing about classes without "
             f"an image there: {', '.join(without)}."
         )
     labels = {name: label for label, name in enumerate(class_names)}
@@ -256,8 +256,8 @@ def _source(
     if said:
         notes.insert(
             0,
-            f"Files of '{root}' that are left out: {', '.join(said)}. Read "
-            f"are {', '.join(ENDINGS)}.",
+            f"Left out of '{root}': {', '.join(said)}. Only files that end in "
+            f"{', '.join(ENDINGS)} are read.",
         )
     return Source(
         name=f"folder:{root}",

@@ -296,8 +296,8 @@ class _Aligned(NamedTuple):
         if are_named(names) == are_named(self.outputs):
             return outputs_of_classes(names, self.outputs, data, self.way_out)
         _LOGGER.warning(
-            "Only one of the network and %s has names of classes, so they "
-            "cannot be compared: label 0 is taken as output 0, and so on.",
+            "Class names cannot be compared, since only one of the network and "
+            "%s has them: label 0 is taken as output 0, and so on.",
             data,
         )
         return None
@@ -367,9 +367,9 @@ def split_arrays(
     Args:
         images: uint8 `[n, height, width, 3]`, or floats of 0 to 255.
         labels: Integers `[n]`.
-        test_fraction: Share of every class that is test, in (0, 1); at least
-            one image of a class, and one stays.
-        seed: Of the draw: the same images for the same seed.
+        test_fraction: Share of every class that becomes test images, in
+            (0, 1). At least one image of every class does, and one stays.
+        seed: Seed of the draw; the same seed draws the same images.
 
     Returns:
         `(images, labels)` to train on and `(images, labels)` to test on.

@@ -76,7 +76,8 @@ def training_batches(
     index, count = share
     if batch_size % count:
         raise UserError(
-            f"batch_size divides by the {count} workers; got {batch_size}."
+            f"`batch_size` is a multiple of the number of workers, {count}; "
+            f"got {batch_size}."
         )
     own = batch_size // count
     if not 0 <= start_step <= num_steps:
@@ -227,12 +228,12 @@ def evaluation_arrays(
 def _check(split: AnySplit, batch_size: int) -> None:
     if not len(split):
         raise UserError(
-            f"A split holds at least one image; '{split.name}' is empty. "
-            "Hold out images for it (holdout_per_class) or use another."
+            f"A split holds at least one image; '{split.name}' is empty. Hold "
+            "out images for it (`holdout_per_class`) or use another."
         )
     if batch_size < 1:
         raise UserError(
-            f"batch_size is at least 1; got {batch_size}. Give a larger one."
+            f"`batch_size` is at least 1; got {batch_size}. Give a larger one."
         )
 
 

@@ -74,17 +74,17 @@ class PreprocessingOptions:
             )
         if self.image_size < 1:
             raise UserError(
-                f"image_size is at least 1; got {self.image_size}. Give the "
+                f"`image_size` is at least 1; got {self.image_size}. Give the "
                 "side of the network's input in pixels."
             )
         if not 0.0 <= self.color_jitter <= 1.0:
             raise UserError(
-                f"color_jitter is in [0, 1]; got {self.color_jitter}. The "
+                f"`color_jitter` is in [0, 1]; got {self.color_jitter}. The "
                 "official value is 0.4."
             )
         if self.evaluation_short_side < self.image_size:
             raise UserError(
-                f"eval_resize is at least image_size ({self.image_size}); "
+                f"`eval_resize` is at least `image_size` ({self.image_size}); "
                 f"got {self.eval_resize}. Give a larger one."
             )
         if self.shuffle_window < 1:

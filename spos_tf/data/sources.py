@@ -128,10 +128,14 @@ def folder(
         train_split: Name of the folder of training images, if not "train".
         test_split: Name of the folder of test images, if not "test",
             "validation" or "val".
-        first_classes: Only the images of so many first classes; all if None.
+        first_classes: Only the images of the first classes, this many; all if
+            None.
 
     Returns:
         The data set, which is read when a job needs it.
+
+    Raises:
+        UserError: An argument is out of its range.
 
     Example:
         >>> spos_tf.folder("photos", test_fraction=0.2)  # doctest: +SKIP
@@ -157,8 +161,8 @@ def tfds(
     """A set of TensorFlow Datasets, as data of a job.
 
     Args:
-        name: Of any image-classification set, for example "cifar10".
-        data_dir: Folder in which TFDS has prepared its sets; TFDS's own
+        name: Name of any image-classification set, for example "cifar10".
+        data_dir: Folder of the data sets that TFDS has prepared; TFDS's own
             default if None.
         test_fraction: Share of the training images, in [0, 1), that is test
             where the set has no test split: as many of every class as can
@@ -166,10 +170,14 @@ def tfds(
         train_split: Name of the training split or a slice such as
             "train[:80%]"; "train" if None.
         test_split: Likewise; "test", "validation" or "val" if None.
-        first_classes: Only the images of so many first classes; all if None.
+        first_classes: Only the images of the first classes, this many; all if
+            None.
 
     Returns:
         The data set, which is read when a job needs it.
+
+    Raises:
+        UserError: An argument is out of its range.
 
     Example:
         >>> spos_tf.tfds("cifar10", data_dir="data")  # doctest: +SKIP

@@ -68,8 +68,8 @@ def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
     total = len(split)
     if not 0 <= num_images <= total:
         raise UserError(
-            f"Scoring uses 1 to {total} images (the search split), or 0 for "
-            f"all of them; got {num_images}."
+            f"Scoring uses 1 to {total} images (those of the search split), or "
+            f"0 for all of them; got {num_images}."
         )
     if num_images in (0, total):
         return split

@@ -262,10 +262,10 @@ def _refuse_overlap(
         stop = min(one.stop, other.stop)
         if one.split == other.split and start < stop:
             raise UserError(
-                "No image is trained on and tested on; "
-                f"{stop - start} images are in {train_name!r} and in "
-                f"{test_name!r}. Give splits that share none, such as "
-                "'train[:80%]' and 'train[80%:]'."
+                f"Training and test images are different ones; {stop - start} "
+                f"images are in both {train_name!r} and {test_name!r}. Give "
+                "splits that share none, such as 'train[:80%]' and "
+                "'train[80%:]'."
             )
 
 

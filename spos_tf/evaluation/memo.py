@@ -94,7 +94,8 @@ class ScoreMemo:
         except OSError as error:
             raise UserError(
                 f"Cannot write scores {str(self.path)!r}: {error.strerror}. "
-                "What is in the record is kept: start it again to go on."
+                "Everything that was recorded is kept. Start the same command "
+                "again to resume."
             ) from None
         if written < len(text):
             raise UserError(

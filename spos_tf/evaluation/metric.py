@@ -317,9 +317,9 @@ def _unknown_arguments(
     kind: type[keras.metrics.Metric], error: Exception
 ) -> UserError:
     return UserError(
-        "Every network is scored by a metric of its own, which is made from "
-        f"`metric`; {kind.__name__} cannot be made from its get_config(): "
-        f"{error} Return all its arguments there."
+        f"`metric` is made anew for every network; {kind.__name__} cannot be "
+        f"made from its get_config(): {error} Let get_config() return all its "
+        "arguments."
     )
 
 
@@ -332,8 +332,8 @@ def _description(metric: keras.metrics.Metric) -> Any:
         return json.loads(json.dumps(described))
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"`metric` has a get_config() of JSON values; that of "
-            f"{type(metric).__name__} is none: {error}"
+            "`metric` has a get_config() of JSON values; that of "
+            f"{type(metric).__name__} has others: {error}"
         ) from None
 
 

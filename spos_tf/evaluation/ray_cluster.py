@@ -99,7 +99,7 @@ def _connect(ray: Any, options: PoolOptions) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"There is no Ray cluster to use at {options.address!r}: "
-            f"{' '.join(str(error).split())} Leave the address out to use "
+            f"{' '.join(str(error).split())} Leave `ray_address` out to use "
             "this machine alone."
         ) from None
 
@@ -139,7 +139,8 @@ def room(
         room = min(room, int(have_gpus // gpus))
     if not room:
         raise UserError(
-            f"A worker takes {options.threads} CPUs and {gpus:g} GPUs; Ray "
-            f"has {have_cpus:g} and {have_gpus:g}. Ask for fewer."
+            f"A worker takes {options.threads} CPUs and {gpus:g} GPUs; Ray has "
+            f"{have_cpus:g} and {have_gpus:g}. Lower `threads` or "
+            "`worker_gpus`."
         )
     return gpus, options.workers or room

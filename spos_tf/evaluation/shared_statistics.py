@@ -78,9 +78,9 @@ class SharedStatistics(Evaluator[Result]):
             if (segment, options) not in shared:
                 name = self._supernet.blueprint.segments[segment].name
                 raise UserError(
-                    f"None of the {len(self._paths)} random paths set "
-                    f"{name!r} to options {list(options)}, so there are no "
-                    "shared statistics of it. Use more paths."
+                    f"None of the {len(self._paths)} random paths set {name!r} "
+                    f"to options {list(options)}, so there are no shared "
+                    "statistics of it. Raise `shared_paths`."
                 )
             statistics.append(shared[segment, options])
         return statistics

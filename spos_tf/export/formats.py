@@ -216,15 +216,15 @@ def check_weight_bits(targets: Iterable[Format], bits: int | None) -> None:
     if not storing:
         names = [one.name for one in FORMATS.values() if one.weight_bits]
         raise UserError(
-            f"Weights are stored in few bits by {', '.join(names)}; none of "
-            f"them is among the formats, but `stored_weight_bits={bits}` was "
-            "asked for."
+            f"`stored_weight_bits` is for the formats {', '.join(names)}; got "
+            f"`stored_weight_bits={bits}` and none of them. Leave it out, or "
+            "add one to `formats`."
         )
     for one in storing:
         if bits not in one.weight_bits:
             possible = " or ".join(map(str, one.weight_bits))
             raise UserError(
                 f"Format {one.name!r} stores weights in {possible} bits; got "
-                f"{bits}. What a weight can be is up to the network's bits, "
-                "whatever it is stored in: leave `stored_weight_bits` out."
+                f"`stored_weight_bits={bits}`. Leave it out: the values of the "
+                "weights are the same however they are stored."
             )

@@ -512,7 +512,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     numbers = {
         "threads": "CPU threads",
-        "warmup": "rounds before those that are measured",
+        "warmup": "rounds before the timed ones",
         "repeats": "calls of every part in each pass",
         "passes": "times that all parts are gone through",
         "check_rounds": "calls of every whole network in each of two series",
@@ -616,8 +616,8 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
     undelegated = measured.data["undelegated"]
     if undelegated:
         say(
-            f"WARNING: the delegate took nothing of {len(undelegated)} files, "
-            f"which ran on the CPU: {', '.join(undelegated[:5])}"
+            f"WARNING: the delegate ran nothing of {len(undelegated)} files; "
+            f"the CPU ran them: {', '.join(undelegated[:5])}"
         )
     space = manifest["search_space"], manifest["space_arguments"]
     say(

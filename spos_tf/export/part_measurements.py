@@ -310,9 +310,9 @@ def _device(path: pathlib.Path) -> dict[str, Any]:
             raise TypeError(said)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"What {_TOOL} measured on is said by {str(path)!r}, such as "
-            '{"processor": "Pixel 8", "threads": 1}; it cannot be read or '
-            "says something else. Write it."
+            f"{str(path)!r} is a JSON file that says what {_TOOL} measured on, "
+            'such as {"processor": "Pixel 8", "threads": 1}; it is missing, '
+            "cannot be read, or holds something else. Write it."
         ) from None
     return {"threads": threads, "machine": {**said, "tool": _TOOL}}
 

@@ -92,7 +92,7 @@ def open_session(
         )
     for name, value in (("threads", threads), ("batch", batch)):
         if value < 1:
-            raise UserError(f"{name} is at least 1; got {value}.")
+            raise UserError(f"`{name}` is at least 1; got {value}.")
     values = measure_parts.input_values((batch, *model.input_shape[1:]))
     return RUNTIMES[runtime](model, values, threads)
 

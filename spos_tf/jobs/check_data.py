@@ -23,7 +23,7 @@ _SCHEMA = 1
 def check_data(
     data: Any, *, output: str | os.PathLike[str] | None = None
 ) -> dict[str, Any]:
-    """Reads every image of a data set once, and tells what there is.
+    """Reads every image of a data set once, and reports what is there.
 
     Args:
         data: `spos_tf.folder(...)`, `spos_tf.tfds(...)`, or `(images,
@@ -38,7 +38,7 @@ def check_data(
         that cannot be read, with the reason.
 
     Raises:
-        UserError: The data set cannot be had at all.
+        UserError: The data set cannot be read at all.
 
     Example:
         >>> spos_tf.check_data(spos_tf.folder("photos"))  # doctest: +SKIP

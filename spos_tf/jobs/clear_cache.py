@@ -9,7 +9,7 @@ from spos_tf.jobs.notes import tell
 def clear_cache(cache_dir: str | os.PathLike[str] | None = None) -> int:
     """Removes the decoded images that searches have kept on this machine.
 
-    Says a line for every file, with its size. Nothing is lost: the next
+    Logs a line for every file, with its size. Nothing is lost: the next
     search decodes its images again.
 
     Args:

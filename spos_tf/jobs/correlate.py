@@ -104,7 +104,7 @@ def correlate_supernet(
         accuracy_column: Column of the table to compare with.
         options: Which architectures and checkpoints, and how they are scored.
         work_dir: Folder of all results; that of the supernet if None.
-        name: Of this comparison.
+        name: Name of this comparison.
         train: The data set that the supernet was trained on, which is split
             as in the training. Needed only if the supernet was loaded and the
             data set has moved.
@@ -231,8 +231,8 @@ def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:
         return [None]
     if supernet.work_dir is None:
         raise UserError(
-            "`supernet_step` names checkpoints, and the supernet has none: it "
-            "is of no `work_dir`. Leave it out."
+            "`supernet_step` names checkpoints of a `work_dir`, and this "
+            "supernet was trained without one. Leave it out."
         )
     folder = _checkpoints(supernet)
     there = checkpoint_steps(folder)

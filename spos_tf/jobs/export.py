@@ -64,8 +64,8 @@ def export_subnet(
     """Writes a network to files for other programs, and checks each of them.
 
     Every file is loaded by its own runtime and compared with Keras on real
-    images. A file that computes something else is an error, and then the
-    folder is left as it was. Otherwise the folder holds exactly these formats:
+    images. If a file does not agree, that is an error, and the folder is left
+    as it was. Otherwise the folder holds exactly these formats:
     files of an earlier export that are not asked for now are removed.
 
     Args:
@@ -74,14 +74,14 @@ def export_subnet(
         compare_on: Images to compare on: `(images, labels)`, a data set (its
             test images), or a `tf.data.Dataset` of batches.
         formats: Names of formats; those of the options if None.
-        representative: Training images that show `tflite_int8` the range of
-            every feature, likewise. Of a data set as `compare_on` they are
-            its training images if None.
+        representative: Training images from which `tflite_int8` takes the
+            value range of every feature, in a form that `compare_on` takes.
+            If None, the training images of a data set as `compare_on`.
         architecture: Of a model from elsewhere, or the path of an architecture
             file.
         blueprint: Of the architecture, if it was built in Python.
-        class_names: In the order of the outputs, for a model whose training
-            did not say them; those of the images if nobody says them.
+        class_names: Names of the classes in the order of the outputs, if the
+            model's training did not store them; those of the images if None.
         subnet_name: Name of the network in its work_dir, for the flag file
             that repeats the export.
         options: How the files are made and compared.

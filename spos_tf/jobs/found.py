@@ -129,7 +129,8 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        best: The network with the best score.
+        best: The result: the network with the best score, unless the option
+            `winner` says otherwise.
         front: Networks that none beats in both score and objective, by rising
             cost; empty unless `strategy="nsga2"`.
         candidates: Everything evaluated, in the order of proposal.

@@ -271,21 +271,21 @@ def build_latency_table(
     """Measures every part of a space's networks in a runtime.
 
     Every distinct part (each block with each of its options, stem and head)
-    is exported and timed. What is measured is kept in `OUTPUT.partial.json` at
-    once: call it again to resume. Leave the machine alone meanwhile.
+    is exported and timed. Every measurement is saved in `OUTPUT.partial.json`
+    at once: call it again to resume. Do nothing else on the machine meanwhile.
 
     For another device, call it twice: with `export_parts`, which only writes
     the files and a program that measures them there, and with
     `import_measurements`, which makes the table of what was measured.
 
     Args:
-        blueprint: Of the networks.
+        blueprint: Description of the networks.
         output: The table to write, a YAML file. One that is there already is
             read, and nothing is measured again. Not with `export_parts`.
-        options: Runtime, threads, batch, and how often what is called. With
+        options: Runtime, threads, batch, and the numbers of calls. With
             `check_architectures`, `OUTPUT.report.json` and `.report.md`
             compare predictions with whole networks. Not with
-            `import_measurements`: the file says what they were.
+            `import_measurements`, whose file says how it was measured.
         export_parts: A folder for the parts, whole networks, manifest.json
             and measure_parts.py; see docs/device_latency.md.
         import_measurements: The file that measure_parts.py wrote, or a folder
@@ -296,8 +296,13 @@ def build_latency_table(
         manifest.
 
     Raises:
-        UserError: The networks cannot run there, the file is of other
-            settings, or the measurements are of other networks.
+        UserError: The runtime cannot run the networks, the file that is there
+            has other settings, or the measurements are of other networks.
+
+    Example:
+        >>> spos_tf.build_latency_table(  # doctest: +SKIP
+        ...     blueprint, "latency.yaml",
+        ...     options=spos_tf.LatencyOptions(runtime="tflite", threads=2))
     """
     check_blueprint(blueprint)
     check_kind(
@@ -328,8 +333,8 @@ def build_latency_table(
         return _measured_here(blueprint, output, options or LatencyOptions())
     if options is not None:
         raise UserError(
-            "`import_measurements` says how it was measured. Leave `options` "
-            "out."
+            "The file of `import_measurements` says how it was measured. Leave "
+            "`options` out."
         )
     return import_table(blueprint, output, import_measurements)
 

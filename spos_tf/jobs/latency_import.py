@@ -81,8 +81,8 @@ def import_measurements(
     if measured.undelegated:
         names = ", ".join(measured.undelegated[:5])
         warn(
-            f"The delegate took nothing of {len(measured.undelegated)} files, "
-            f"which ran on the CPU: {names}."
+            f"The delegate ran nothing of {len(measured.undelegated)} files; "
+            f"the CPU ran them: {names}."
         )
     if measured.spread or measured.uniform:
         report = _check(blueprint, output, table, measured, *networks)

@@ -94,7 +94,7 @@ def read_table(
     table = read_latency_table(output)
     if not isinstance(table, MeasuredTable):
         raise UserError(
-            f"{str(output)!r} is there and was not measured by this tool. "
+            f"{str(output)!r} exists and is no table that was measured here. "
             "Choose another `output`."
         )
     before = {name: getattr(table, name) for name in settings}

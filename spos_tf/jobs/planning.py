@@ -60,7 +60,7 @@ class TrainingPlan:
     Attributes:
         blueprint: The search space and its networks.
         train: The images.
-        options: What the caller said, and what has no recipe.
+        options: Values that the caller set, and those without a recipe.
         recipe: Values of the options that are still None.
         reasons: Lines that say what was picked and why, and how long the
             training takes.
@@ -85,14 +85,14 @@ def plan_supernet(
 
     Args:
         train: A folder or a TFDS set.
-        search_space: A name of `space_names()`.
-        options: What is not to be picked.
+        search_space: Name of the search space, as for `build_blueprint`.
+        options: Values that you set yourself; those that are None are picked.
 
     Returns:
         The arguments of `train_supernet`.
 
     Raises:
-        UserError: The images cannot be had.
+        UserError: The images cannot be read.
 
     Example:
         >>> plan = spos_tf.plan_supernet(  # doctest: +SKIP

@@ -20,14 +20,14 @@ def write_report(
     """Writes a page of everything in a work_dir, a single HTML file.
 
     Any browser opens it; it needs no network and no other file. Nothing else
-    in the work_dir is changed, so it can be called while runs are at work.
+    in the work_dir is changed, so it can be called while runs are going on.
 
     Args:
         work_dir: Folder of all results.
         output: The file to write; `report.html` in the work_dir if None.
-        search_spaces: Python files of your own, `path/to/file.py`, that
-            networks of the work_dir are of: their code is run, to draw the
-            networks. Networks of other files are shown by their choices.
+        search_spaces: Your own Python files, `path/to/file.py`, that define
+            search spaces of the work_dir. Their code is run to draw the
+            networks. Without its file, a network is shown by its choices.
 
     Returns:
         The file.

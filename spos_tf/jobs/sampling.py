@@ -57,9 +57,9 @@ def check_algorithm(
         return
     if elastic:
         raise UserError(
-            f"`algorithm={name}` weighs branches against each other; choice "
-            f"{elastic[0].elastic[0]!r} of space {space.name!r} sizes one "
-            "branch and has none to weigh. Use `algorithm=single_path`, or a "
+            f"`algorithm={name}` chooses between branches; choice "
+            f"{elastic[0].elastic[0]!r} of space {space.name!r} sets the width "
+            "or the bits of one branch. Use `algorithm=single_path`, or a "
             "space without widths and bits."
         )
     given = limits.given_limits(limited)
@@ -70,8 +70,8 @@ def check_algorithm(
             else "."
         )
         raise UserError(
-            f"A limit is kept path by path, and `algorithm={name}` runs "
-            f"several together; got one of {given[0][0]!r}. Limit the search "
+            f"`algorithm={name}` runs several paths at once, so it cannot keep "
+            f"a limit on each; got one on {given[0][0]!r}. Limit the search "
             f"instead{instead}"
         )
 
@@ -155,8 +155,8 @@ def _check_sampler(
     ranged = options.sampler == "uniform_constraint"
     if options.untied and (ranged or constraints):
         raise UserError(
-            "`untied` networks have no single cost, so `sampler` is uniform "
-            "or strict_fairness, and limits are left out; got "
+            "`untied` networks have no single cost, so `sampler` is uniform or "
+            "strict_fairness and there are no limits; got "
             f"`sampler={options.sampler}`{limit}."
         )
     if options.sampler == "strict_fairness" and constraints:

@@ -250,8 +250,8 @@ def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
     further = images.draw(wanted, seed)
     if len(further) < wanted:
         raise UserError(
-            f"There are {len(further):,} training images to score on; got "
-            f"`scored_training_images={wanted}`. Give at most as many."
+            f"`scored_training_images` is at most {len(further):,}, the "
+            f"training images that are left; got {wanted}."
         )
     return joined(images.validation, further)
 
@@ -372,11 +372,12 @@ def open_scorer(
     if task.options.scoring == "tree" and not task.is_tree:
         meets = can_share(task.blueprint.reads)
         tell(
-            f"Paths of {task.blueprint.search_space.name} "
+            f"Paths of {task.blueprint.search_space.name} cannot be scored as "
+            "a tree, since "
             + (
-                "meet in sums and are no tree"
+                "their blocks are summed"
                 if meets
-                else "share nothing, since the first segment reads every choice"
+                else "their first part depends on every choice"
             )
             + ": they are scored one by one."
         )

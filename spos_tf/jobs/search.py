@@ -105,7 +105,7 @@ def search_supernet(
         options: How it is searched.
         work_dir: Folder of all results; that of the supernet if None. Where
             the supernet has none either, the search stays in memory.
-        name: Of this search.
+        name: Name of this search.
         train: The data set that the supernet was trained on, which is split
             as in the training. Needed only if the supernet was loaded and the
             data set has moved.

@@ -120,7 +120,7 @@ def train_subnet(
         test: Images that the network is measured on, likewise. If None, the
             test images of `train`, where it is a data set that has some.
         work_dir: Folder of all results.
-        name: Of this run.
+        name: Name of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SubnetOptions`, which also say the form of the network.
         recipe: Values of options that are None, from `plan_subnet`; those of
@@ -135,8 +135,8 @@ def train_subnet(
         inherit_from: Supernet whose weights the network starts with, or the
             work_dir of one.
         supernet_name: Name of the supernet in that work_dir.
-        weights: "averaged" or "last": which weights of the supernet; as
-            `load_supernet` says if None.
+        weights: "averaged" or "last": which weights of the supernet; if
+            None, those that `load_supernet` reads by default.
         start_from: Name of a trained network of the same architecture, in
             the same work_dir, whose weights this one starts with.
 

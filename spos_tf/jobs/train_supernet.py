@@ -49,6 +49,7 @@ from spos_tf.randomness import Purpose, generator
 from spos_tf.spaces import build_blueprint, space_names
 from spos_tf.training.architecture_learner import Learner, make_learner
 from spos_tf.training.objective import Objective
+from spos_tf.training.samplers import uneven_shares
 from spos_tf.training.step import Forward
 from spos_tf.training.team import Team
 from spos_tf.training.trainer import Trainer
@@ -93,7 +94,7 @@ def train_supernet(
             `tf.data.Dataset`, which is iterated until `steps` are done and
             not augmented.
         work_dir: Folder of all results.
-        name: Of this run.
+        name: Name of this run.
         options: How the weights are trained: `TrainingOptions`, or
             `SupernetOptions`, which also say how paths are drawn.
         recipe: Values of options that are None, from `plan_supernet`; those
@@ -268,9 +269,9 @@ def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
         if validation is None:
             given = "`holdout_per_class=0`"
         raise UserError(
-            "Images to confirm a winner on are kept back of `train` besides "
-            f"those of `holdout_per_class`; got `confirm_per_class={asked}` "
-            f"with {given}. Leave it out."
+            "`confirm_per_class` keeps training images back in addition to "
+            f"`holdout_per_class`; got `confirm_per_class={asked}` with "
+            f"{given}. Leave it out."
         )
 
 
@@ -390,7 +391,10 @@ class _Job:
             return
         # With gumbel every branch runs.
         if options.algorithm != "gumbel":
-            self._tell_marginals(trainer.path_counts)
+            for line in uneven_shares(
+                self._drawn.search_space, trainer.path_counts
+            ):
+                tell(line)
         if learner is not None and evaluator is not None:
             write_found(
                 self._run.folder / "best.json",
@@ -519,24 +523,6 @@ class _Job:
             return {**named, **{key: float(one) for key, one in means.items()}}
 
         return validate
-
-    def _tell_marginals(self, counts: np.ndarray) -> None:
-        """How often each option ran: constraint sampling skews it."""
-        shares = [
-            (float(count / self._options.steps), f"{choice.name}={option}")
-            for choice, row in zip(
-                self._drawn.search_space.choices, counts, strict=True
-            )
-            for option, count in zip(choice.options, row, strict=False)
-            # A choice that is fixed says nothing.
-            if row.max() < row.sum()
-        ]
-        if shares:
-            (least, rare), (most, often) = min(shares), max(shares)
-            tell(
-                f"Options were trained in {least:.1%} ({rare}) to {most:.1%} "
-                f"({often}) of the steps."
-            )
 
 
 def _measured(

@@ -88,25 +88,25 @@ def tell_of_fewer(found: int, wanted: int) -> None:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedSupernet:
-    """The weights of a supernet and what they are of.
+    """The weights of a supernet, and the description of its training.
 
     Attributes:
         blueprint: The description, with the choices that were fixed in the
             training.
         weights: The last weights, arrays by name; see
             `Supernet.named_variables`.
-        description: What the training run wrote of itself.
+        description: What the training wrote about itself.
         step: Training steps of these weights.
         work_dir: Folder of all results; None where there is none.
-        name: Of the training run.
+        name: Name of the training run.
         holdout: Images for the search, as the training had them; None for a
             supernet that was loaded.
         source: The data set of the training; None where it was given arrays
             or a `tf.data.Dataset`.
         averages: The averaged weights, likewise; None where the training
             kept none.
-        read: Which of the two a job reads that is not told; None for the
-            last.
+        read: Which of the two a job reads if its options do not say; None for
+            the last.
     """
 
     blueprint: Blueprint
@@ -122,7 +122,7 @@ class TrainedSupernet:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Classes in the order of the outputs; None where nobody wrote them."""
+        """Classes in the order of the outputs; None where they are unknown."""
         names = self.description.get("class_names")
         return None if names is None else tuple(map(str, names))
 
@@ -146,7 +146,7 @@ class TrainedSupernet:
         """Which weights a job reads.
 
         Args:
-            asked: Which it was told; None if it was not.
+            asked: What its options say; None if they do not.
 
         Raises:
             UserError: Averaged ones are asked for and there are none.
@@ -210,13 +210,13 @@ def load_supernet(
         work_dir: Folder of all results.
         blueprint: The description; needed if it was built in Python, so that
             no registry knows it.
-        name: Of the training run.
-        step: Of the checkpoint; the newest if None.
-        weights: "averaged" or "last": which weights jobs read that are not
-            told; the last if None. A training keeps averages where its
-            `average_every` is above 0.
-        space: What a command line says of the space; the supernet has to
-            agree.
+        name: Name of the training run.
+        step: Training step of the checkpoint; the newest if None.
+        weights: "averaged" or "last": which weights a job reads if its
+            options do not say; the last if None. A training keeps averages
+            if its `average_every` is above 0.
+        space: Options of the search space that the supernet must agree with,
+            for example those of a command line.
 
     Returns:
         The weights and their description.
@@ -457,8 +457,8 @@ def load_subnet(
         blueprint: The description; needed if it was built in Python, so that
             no registry knows it.
         architecture: Architecture file; the one beside the network if None.
-        space: What a command line says of the space; the network has to
-            agree.
+        space: Options of the search space that the network must agree with,
+            for example those of a command line.
 
     Returns:
         A functional `keras.Model`, images float32 RGB 0..255 `[batch, height,

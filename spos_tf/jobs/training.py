@@ -174,8 +174,8 @@ def team_of(options: TrainingOptions, task: Task) -> Team:
     devices = strategy.num_replicas_in_sync
     if options.batch_size % devices:
         raise UserError(
-            "`batch_size` divides by the number of devices; got "
-            f"{options.batch_size} and {devices} devices."
+            f"`batch_size` is a multiple of the number of devices, {devices}; "
+            f"got {options.batch_size}."
         )
     return Team(strategy, task)
 

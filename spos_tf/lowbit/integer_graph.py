@@ -71,8 +71,9 @@ def integer_graph(
     if not blueprint.is_chain:
         raise UserError(
             "Deploy forms and low-bit files are for networks whose blocks "
-            "follow each other; those of "
-            f"{blueprint.search_space.name!r} meet in sums."
+            f"follow each other; in {blueprint.search_space.name!r} several "
+            "blocks are summed. Leave tflite_lowbit, onnx_qdq and onnx_deploy "
+            "out."
         )
     x: Any = Image()
     for segment, block in zip(
@@ -84,9 +85,10 @@ def integer_graph(
     )
     if any((conv.bits or 0) > MOST_BITS for conv in graph.convolutions):
         raise UserError(
-            f"Low-bit files hold weights of 1 to {MOST_BITS} bits: DoReFa's "
-            "levels of 8 bits are the odd numbers up to 255, which int8 does "
-            "not hold. Leave tflite_lowbit, onnx_qdq and onnx_deploy out."
+            f"Low-bit files hold weights of 1 to {MOST_BITS} bits; this "
+            "network has weights of 8 bits, whose levels (odd numbers up to "
+            "255) do not fit into int8. Leave tflite_lowbit, onnx_qdq and "
+            "onnx_deploy out."
         )
     return graph
 
@@ -152,7 +154,7 @@ def _refuse(what: str) -> NoReturn:
     raise UserError(
         "A deploy form is made of residual blocks: convolutions with batch "
         "norm and clipping, sums, a pool, a classifier; this network has "
-        f"{what} where none can be. Leave tflite_lowbit, onnx_qdq and "
+        f"{what} where none is allowed. Leave tflite_lowbit, onnx_qdq and "
         "onnx_deploy out."
     )
 

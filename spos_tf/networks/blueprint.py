@@ -31,6 +31,14 @@ class Segment:
             branches are then `ElasticBlock`s.
         inputs: Names of segments before this one; the sum of their outputs
             comes in. Empty for the segment right before, or the images.
+
+    Example:
+        >>> import spos_tf
+        >>> blueprint = spos_tf.build_blueprint(
+        ...     "shufflenet_blocks", preset="demo")
+        >>> segment = blueprint.segments[1]
+        >>> segment.name, segment.choice, len(segment.branches)
+        ('stage1.block1', 'stage1.block1.op', 4)
     """
 
     name: str
@@ -81,7 +89,7 @@ class Blueprint:
         space_arguments: What differs from the paper's network; JSON values.
         image_size: Height and width of the input, pixels.
         num_classes: Logits of the classifier.
-        segments: From image to logits.
+        segments: Steps of the network, from image to logits.
         stage_widths: Output channels of every stage, where the space takes
             an argument of this name.
         further_costs: Names in `cost.table.COSTS` that are of this space
@@ -93,6 +101,13 @@ class Blueprint:
             segments share some of their choices but not all, branches
             disagree on the output, outputs that are summed differ in their
             shapes, or two layers of a block have one name.
+
+    Example:
+        >>> import spos_tf
+        >>> blueprint = spos_tf.build_blueprint(
+        ...     "shufflenet_blocks", preset="demo")
+        >>> blueprint.input_shape, blueprint.search_space.num_choices
+        ((8, 8, 3), 5)
     """
 
     search_space: SearchSpace
@@ -111,8 +126,9 @@ class Blueprint:
         for one in groups:
             if any(one != other and one & other for other in groups):
                 raise UserError(
-                    "Two segments read the same choices or none in common; "
-                    f"those of {self.search_space.name!r} share some."
+                    "Two segments read the same choices or none in common; in "
+                    f"{self.search_space.name!r} two segments share only some "
+                    "of theirs."
                 )
         options = self.search_space.legal_options
         for segment, reads in zip(self.segments, self.reads, strict=True):
@@ -296,7 +312,7 @@ class Blueprint:
         return tuple(rows)
 
     def pinned(self, pins: Mapping[str, object]) -> "Blueprint":
-        """The same networks with some choices settled.
+        """The same networks with some choices fixed.
 
         Args:
             pins: `{choice name: option}`.

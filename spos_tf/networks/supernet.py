@@ -59,8 +59,8 @@ class _Slot(NamedTuple):
 class Supernet(keras.layers.Layer):
     """All branches of all choices, with one path run at a time (eq. 8).
 
-    The path is an argument and statistics are values: the supernet holds
-    kernels and nothing that a call could change.
+    The path and the statistics are arguments of a call. The supernet holds
+    kernels, and nothing that a call could change.
 
     Args:
         blueprint: The description.
@@ -75,6 +75,17 @@ class Supernet(keras.layers.Layer):
         width_mode: `"slice"` computes the channels of elastic widths that
             are taken, in dynamic shapes; `"mask"` computes all of them and
             sets the others to zero, in static ones.
+
+    Example:
+        >>> import spos_tf
+        >>> supernet = spos_tf.Supernet(
+        ...     spos_tf.build_blueprint("shufflenet_blocks", preset="demo"))
+        >>> supernet.blueprint.input_shape
+        (8, 8, 3)
+        >>> encoding = tf.constant([0, 1, 2, 3, 0])  # doctest: +SKIP
+        >>> images = tf.zeros([2, 8, 8, 3])  # doctest: +SKIP
+        >>> supernet(images, encoding).shape  # doctest: +SKIP
+        TensorShape([2, 10])
     """
 
     def __init__(

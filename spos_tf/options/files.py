@@ -147,7 +147,8 @@ class LatencyOptions(Options):
     )
     check_rounds: int = option(
         25,
-        "Timed calls of every one of these networks, in each of two series.",
+        "Timed calls of every network of check_architectures, in each of two "
+        "series.",
         least=20,
     )
 

@@ -106,8 +106,8 @@ class SourceOptions(Options):
     dataset: str | None = option(
         None,
         "digits, folder:PATH (PATH/{train,test}/<class>/*), or the name of "
-        "any TFDS image-classification set. If unset, the data set that the "
-        "job before this one in the work_dir used.",
+        "any TFDS image-classification set. If unset, a job uses the data set "
+        "of the job before it in the work_dir.",
         # What it holds decides, not how it is spelled.
         effect=PLACE,
     )

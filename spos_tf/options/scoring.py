@@ -423,8 +423,8 @@ class CorrelationOptions(ScoringOptions):
         _ = self.other_sample
         if self.statistics == "shared" and self.scoring == "tree":
             raise UserError(
-                "`scoring=tree` shares recalibration, of which "
-                "`statistics=shared` has none. Leave one of them out."
+                "`statistics=shared` recalibrates nothing, so there is nothing "
+                "that `scoring=tree` could share. Leave one of them out."
             )
 
     @property

@@ -80,7 +80,7 @@ class TrainingOptions(ImageOptions):
         None, "Training steps of the whole run.", least=1, from_recipe=True
     )
     epochs: float | None = option(
-        None, "Passes over the training images, in place of steps.", above=0
+        None, "Passes over the training images, instead of steps.", above=0
     )
     batch_size: int | None = option(
         None, "Images of one step, over all devices.", least=1, from_recipe=True
@@ -89,7 +89,7 @@ class TrainingOptions(ImageOptions):
         None, "Highest learning rate.", least=0, from_recipe=True
     )
     schedule: Literal["linear", "cosine", "constant"] | None = option(
-        None, "How the rate decays after its peak.", from_recipe=True
+        None, "How the learning rate decays after its peak.", from_recipe=True
     )
     final_learning_rate: float | None = option(
         None,
@@ -99,7 +99,9 @@ class TrainingOptions(ImageOptions):
         from_recipe=True,
     )
     warmup_steps: int = option(
-        0, "Steps in which the rate rises from zero to its peak.", least=0
+        0,
+        "Steps in which the learning rate rises from zero to its peak.",
+        least=0,
     )
     optimizer: str = option("sgd", "Name of a Keras optimizer.")
     optimizer_arguments: Mapping[str, Any] | None = option(
@@ -169,10 +171,10 @@ class TrainingOptions(ImageOptions):
         super().__post_init__()
         if "learning_rate" in (self.optimizer_arguments or {}):
             raise UserError(
-                "The rate is `learning_rate` with `schedule`; "
-                "`optimizer_arguments` has "
-                f"{(self.optimizer_arguments or {})['learning_rate']!r} too. "
-                "Leave it out there."
+                "The learning rate is set by `learning_rate` and `schedule`; "
+                "`optimizer_arguments` sets one too, "
+                f"{(self.optimizer_arguments or {})['learning_rate']!r}. Leave "
+                "it out there."
             )
         if self.steps is not None and self.epochs is not None:
             raise UserError(
@@ -254,9 +256,10 @@ class SupernetOptions(TrainingOptions):
     algorithm: Literal["single_path", "path_dropout", "gumbel", "two_path"] = (
         option(
             "single_path",
-            "single_path: the paper's. path_dropout: branches dropped at "
-            "random. gumbel: all branches, weighted (FBNet). two_path: two "
-            "branches compared (ProxylessNAS). See docs/algorithms.md.",
+            "How the supernet is trained. single_path: on one branch of every "
+            "choice (the paper's). path_dropout: on branches dropped at "
+            "random. gumbel: on all branches, weighted (FBNet). two_path: two "
+            "branches are compared (ProxylessNAS). See docs/algorithms.md.",
         )
     )
     sampler: (

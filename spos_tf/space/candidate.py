@@ -22,8 +22,8 @@ class Candidate:
 
     Attributes:
         i: Order of proposal, from 0.
-        generation: From 0.
-        encoding: One option index a choice.
+        generation: Number of its generation, from 0.
+        encoding: One option index for each choice.
         choices: `{choice name: option}`.
         costs: `{cost name: value}`.
         score: What the metric gave; a finite number, and for accuracy the
@@ -63,7 +63,7 @@ class Candidate:
         return self.score if self.metric == ACCURACY else None
 
     def scores(self) -> dict[str, Any]:
-        """How `best.json` and `front.json` tell the score; JSON values."""
+        """The score as `best.json` and `front.json` hold it; JSON values."""
         told: dict[str, Any] = {
             "score": self.score,
             "metric": self.metric,

@@ -19,8 +19,9 @@ class Choice:
     Raises:
         ValueError: There is no option, or one is repeated.
 
-    >>> Choice("stage1.block1.op", ("3x3", "5x5")).index("5x5")
-    1
+    Example:
+        >>> Choice("stage1.block1.op", ("3x3", "5x5")).index("5x5")
+        1
     """
 
     name: str

@@ -28,16 +28,22 @@ class SearchSpace:
             None where all may. A smaller space keeps the encoding of the
             larger one: the same length, the same indices.
 
-    >>> space = SearchSpace("toy", (
-    ...     Choice("stage1.block1.op", ("3x3", "5x5")),
-    ...     Choice("stage1.block2.op", ("3x3", "5x5", "7x7")),
-    ... ))
-    >>> space.size
-    6
-    >>> space.encode({"stage1.block1.op": "5x5", "stage1.block2.op": "3x3"})
-    array([1, 0], dtype=int32)
-    >>> space.decode([1, 2])
-    {'stage1.block1.op': '5x5', 'stage1.block2.op': '7x7'}
+    Raises:
+        ValueError: Two choices have one name, or a choice has no legal
+            option.
+
+    Example:
+        >>> space = SearchSpace("toy", (
+        ...     Choice("stage1.block1.op", ("3x3", "5x5")),
+        ...     Choice("stage1.block2.op", ("3x3", "5x5", "7x7")),
+        ... ))
+        >>> space.size
+        6
+        >>> space.encode(
+        ...     {"stage1.block1.op": "5x5", "stage1.block2.op": "3x3"})
+        array([1, 0], dtype=int32)
+        >>> space.decode([1, 2])
+        {'stage1.block1.op': '5x5', 'stage1.block2.op': '7x7'}
     """
 
     name: str
@@ -107,7 +113,7 @@ class SearchSpace:
         return np.array([len(row) for row in self.legal_options], np.int32)
 
     def pinned(self, pins: Mapping[str, object]) -> "SearchSpace":
-        """The smaller space in which some choices are settled.
+        """The smaller space in which some choices are fixed.
 
         Args:
             pins: `{choice name: option}`.

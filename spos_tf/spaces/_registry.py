@@ -95,10 +95,10 @@ def build_blueprint(name: str, /, **arguments: Any) -> Blueprint:
     """Makes the blueprint of a space.
 
     Args:
-        name: One of `space_names()`; or `path/to/file.py`, a file that
-            defines a space, or `path/to/file.py:space` where it defines
-            several. The file's code is run: a name that a file says goes to
-            `stored_blueprint`.
+        name: Name of a space, as `spos describe --list` prints it; or
+            `path/to/file.py`, a file that defines a space, or
+            `path/to/file.py:space` where it defines several. The file's code
+            is run, so name only files that you trust.
         **arguments: The space's arguments; None stands for the default.
 
     Returns:

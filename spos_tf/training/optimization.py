@@ -40,13 +40,13 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
             )
         if not 0 <= warmup_steps < steps:
             raise UserError(
-                f"Warm-up steps are in [0, steps); got {warmup_steps} of "
+                f"`warmup_steps` is in [0, steps); got {warmup_steps} of "
                 f"{steps} steps."
             )
         if not 0 <= final <= peak:
             raise UserError(
-                "A rate decays to a final one in [0, peak]; got "
-                f"{final} below a peak of {peak}."
+                "A learning rate decays to a final one from 0 to its peak; got "
+                f"{final} with a peak of {peak}."
             )
         self._kind = kind
         self._peak = peak

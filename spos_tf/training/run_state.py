@@ -85,8 +85,8 @@ class RunState:
             ours = name.startswith(_OURS)
             if ours and name not in self._variables:
                 raise UserError(
-                    f"The checkpoint has {name!r}, which this run has not: "
-                    "its network or optimizer is another. Choose another "
+                    f"The checkpoint has {name!r}, which this run does not "
+                    "have: its network or optimizer is another. Choose another "
                     "`name` or `work_dir`."
                 )
         for name, variable in self._variables.items():

@@ -4,7 +4,7 @@ Every sampler runs in the graph and is stateless, so that all replicas, a
 resumed run and a re-run draw the same paths.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -123,8 +123,9 @@ class ConstraintSampler:
         ]
         if len(self._limits) < len(constraints):
             raise UserError(
-                "Paths are drawn under costs that are sums over the slots; "
-                "a cost of whole architectures can be limited in the search."
+                "In training, limits are on costs that are sums over the "
+                "slots; a cost of whole architectures can be limited in the "
+                "search."
             )
         self._ranges = np.array(ranges, np.float64)
         rng = generator(seed, Purpose.RANGE_FALLBACKS)
@@ -197,6 +198,33 @@ class StrictFairnessSampler:
         inverse = np.argsort(np.concatenate(positions))
         path = tf.gather(tf.concat(drawn, axis=0), inverse)
         return Draw(Path(_legal(self._space, path)), tf.constant(False))
+
+
+def uneven_shares(space: SearchSpace, counts: np.ndarray) -> Iterator[str]:
+    """Says of which choices an option was trained far from its equal share.
+
+    That is in less than half as many steps, or more than twice as many.
+    Limits on a cost do that, and so do few steps.
+
+    Args:
+        space: The space.
+        counts: How many steps ran each option, int `[num_choices, most
+            options]`.
+
+    Yields:
+        A line for each such choice.
+    """
+    for choice, legal, row in zip(
+        space.choices, space.legal_options, counts, strict=True
+    ):
+        shares = row[list(legal)] / max(1, row.sum())
+        equal = 1 / len(legal)
+        if shares.min() < equal / 2 or shares.max() > 2 * equal:
+            words = ", ".join(
+                f"{choice.options[option]} {share:.1%}"
+                for option, share in zip(legal, shares, strict=True)
+            )
+            yield f"Options of {choice.name} had unequal steps: {words}"
 
 
 def _within(

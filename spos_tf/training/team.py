@@ -137,7 +137,7 @@ class Team:
             (first, *_) = str(error.message).strip().splitlines() or [""]
             raise UserError(
                 "Another worker of the job is gone, or cannot be reached. "
-                "Start the job again on all hosts: it goes on from the last "
+                "Start the job again on all hosts: it resumes from the last "
                 f"checkpoint. ({type(error).__name__}: {first})"
             ) from None
 

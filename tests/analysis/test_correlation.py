@@ -128,7 +128,7 @@ def test_tops(asked, size, count):
 
 @pytest.mark.parametrize("asked", ["0", "10", "-1", "0%", "101%", "", "x", "%"])
 def test_a_top_that_is_none(asked):
-    with pytest.raises(UserError, match="A top is 1 to 9"):
+    with pytest.raises(UserError, match="numbers from 1 to 9"):
         top_count(asked, 9)
 
 

@@ -70,7 +70,7 @@ def test_a_cost_that_is_not_one_number_each_is_named(value):
 @pytest.mark.parametrize(
     ("minimum", "maximum", "message"),
     [
-        (2, 1, "at most the largest; got 2 and 1"),
+        (2, 1, "at most the upper one; got 2 and 1"),
         (math.nan, None, "finite number; got nan"),
         (None, math.inf, "finite number; got inf"),
     ],

@@ -366,7 +366,7 @@ def test_old_files_make_room_and_new_ones_do_not(
     old = time.time() - 48 * 3600
     os.utime(scored.file, (old, old))
     assert scored.batches(encoded_split).place == "disk"
-    assert "makes room" in scored.told[-2]
+    assert "to make room" in scored.told[-2]
     assert_as_read_anew(scored.batches(encoded_split), encoded_split)
     assert len(entries(tmp_path)) == 1
 

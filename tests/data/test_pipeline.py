@@ -191,7 +191,7 @@ def test_wrong_numbers_are_refused(pixel_split, stream_split):
             evaluation_arrays(empty, NONE)
         with pytest.raises(UserError, match="'search' is empty"):
             batches(empty, NONE, 4, 0, 1)
-    with pytest.raises(UserError, match="batch_size is at least 1; got 0"):
+    with pytest.raises(UserError, match="`batch_size` is at least 1; got 0"):
         evaluation_batches(pixel_split, NONE, batch_size=0)
     with pytest.raises(UserError, match="got 3 of 2 steps"):
         batches(pixel_split, NONE, 4, 3, 2)

@@ -293,9 +293,9 @@ def test_color_jitter_is_three_blends(make_photo):
     ("change", "message"),
     [
         ({"augmentation": "rotate"}, "Unknown augmentation 'rotate'"),
-        ({"image_size": 0}, "image_size is at least 1; got 0"),
-        ({"color_jitter": 1.5}, r"color_jitter is in \[0, 1\]; got 1.5"),
-        ({"eval_resize": 31}, r"at least image_size \(32\); got 31"),
+        ({"image_size": 0}, "`image_size` is at least 1; got 0"),
+        ({"color_jitter": 1.5}, r"`color_jitter` is in \[0, 1\]; got 1.5"),
+        ({"eval_resize": 31}, r"at least `image_size` \(32\); got 31"),
         ({"shuffle_window": 0}, "shuffle_window is at least 1"),
     ],
 )

@@ -34,8 +34,8 @@ def test_a_saved_model_is_timed(model, monkeypatch):
 
 MISTAKES = {
     "runtime": (("tvm", 1, 1, 3), "'tvm'. The runtimes are: tflite, onnx"),
-    "threads": (("tflite", 0, 1, 3), "threads is at least 1; got 0"),
-    "batch": (("tflite", 1, 0, 3), "batch is at least 1; got 0"),
+    "threads": (("tflite", 0, 1, 3), "`threads` is at least 1; got 0"),
+    "batch": (("tflite", 1, 0, 3), "`batch` is at least 1; got 0"),
     "rounds": (("tflite", 1, 1, 0), "at least 1 round"),
 }
 

@@ -120,6 +120,7 @@ def test_four_commands_from_a_folder_to_a_file(
     assert call("report", place).endswith("report.html in a browser")
     monkeypatch.chdir(tmp_path)
     shutil.copy(photos / "red" / "0.png", "photo.jpg")
+    capsys.readouterr()
     exec(programs_of_the_page()[1], {})
     first, second = capsys.readouterr().out.splitlines()
     assert {one.split(":")[0] for one in (first, second)} == {"blue", "red"}

@@ -141,5 +141,7 @@ def test_training_images_are_scored_on_besides(compared):
 
 
 def test_what_cannot_be_scored_is_refused(compared):
-    with pytest.raises(UserError, match="40 training images to score on; got"):
+    with pytest.raises(
+        UserError, match="at most 40, the training images that are left"
+    ):
         compared(scored_training_images=41)

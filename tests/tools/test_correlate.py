@@ -206,7 +206,7 @@ def refused(run_tool, work_dir, flags, *expected):
             ["which are: 1, 2, 3; got '7'", "`keep_checkpoints`"],
         ),
         (["--supernet_step=last"], ["got 'last'"]),
-        (["--top_k=17"], ["A top is 1 to 16", "got '17'"]),
+        (["--top_k=17"], ["--top_k holds numbers from 1 to 16", "got '17'"]),
         (["--scored_images=201"], ["1 to 200 images", "got 201"]),
         (["--table=no.csv"], ["Cannot read table 'no.csv'"]),
         (["--statistics=shared", "--scoring=tree"], ["--scoring=tree shares"]),

@@ -208,7 +208,9 @@ def test_a_resumed_run_has_the_same_averages(tmp_path, stopped):
 
 def test_a_run_without_averages_is_another_run(tmp_path):
     make_trainer(tmp_path / "with", average_every=3)[0].train()
-    with pytest.raises(UserError, match="'average/.*which this run has not"):
+    with pytest.raises(
+        UserError, match="'average/.*which this run does not have"
+    ):
         make_trainer(tmp_path / "with")
     make_trainer(tmp_path / "without")[0].train()
     with pytest.raises(UserError, match="'average/.*is missing"):

@@ -65,7 +65,7 @@ def test_what_is_no_schedule_is_refused():
         LearningRate("step", 0.5, 100)
     with pytest.raises(UserError, match="got 100 of 100 steps"):
         LearningRate("linear", 0.5, 100, 100)
-    with pytest.raises(UserError, match="got 0.6 below a peak of 0.5"):
+    with pytest.raises(UserError, match="got 0.6 with a peak of 0.5"):
         LearningRate("linear", 0.5, 100, final=0.6)
 
 

@@ -72,10 +72,10 @@ def test_restoring_undoes_training_to_the_bit(name):
         ),
         ({"shape": (3, 3)}, r"segment0.conv.kernel' is float32 \(3, 3\)"),
         ({"count": 1}, "segment1.conv.kernel' is missing"),
-        ({"count": 3}, "segment2.conv.kernel', which this run has not"),
+        ({"count": 3}, "segment2.conv.kernel', which this run does not have"),
         (
             {"optimizer": keras.optimizers.Adam(0.1)},
-            "'optimizer/.*which this run has not",
+            "'optimizer/.*which this run does not have",
         ),
         ({"optimizer": keras.optimizers.SGD(0.1)}, "'optimizer/.* is missing"),
     ],

@@ -19,6 +19,7 @@ from spos_tf.training.samplers import (
     UniformSampler,
     default_ranges,
     parse_ranges,
+    uneven_shares,
 )
 
 SPACE = SearchSpace(
@@ -267,3 +268,23 @@ def test_what_is_no_range_is_refused(text):
     with pytest.raises(UserError, match="FROM:TO:STEP") as caught:
         parse_ranges(text)
     assert repr(text) in str(caught.value)
+
+
+def test_options_with_unequal_steps_are_told():
+    legal = ((0, 1), (0, 2), (0, 1))
+    space = SearchSpace(
+        "few",
+        tuple(
+            Choice(f"block{i}", ("a", "b", "c")[:n])
+            for i, n in enumerate((2, 3, 2))
+        ),
+        legal=legal,
+    )
+    counts = np.array([[51, 49, 0], [52, 0, 48], [76, 24, 0]])
+    assert list(uneven_shares(space, counts)) == [
+        "Options of block2 had unequal steps: a 76.0%, b 24.0%"
+    ]
+    counts[1] = [100, 0, 0]
+    assert "block1 had unequal steps: a 100.0%, c 0.0%" in next(
+        uneven_shares(space, counts)
+    )

@@ -90,7 +90,7 @@ def test_the_shares_of_workers_are_the_batch(augmentation):
         np.testing.assert_array_equal(
             np.concatenate([part[step][1] for part in parts]), labels
         )
-    with pytest.raises(UserError, match="divides by the 5 workers; got 12"):
+    with pytest.raises(UserError, match="number of workers, 5; got 12"):
         batches((0, 5))
 
 
