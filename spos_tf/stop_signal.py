@@ -1,10 +1,15 @@
-"""SIGTERM in a training run: the step ends and is saved."""
+"""SIGTERM and Ctrl-C in a training run: the step ends and is saved."""
 
 import contextlib
+import os
+import signal
+import threading
 import types
 from collections.abc import Iterator
 
 from spos_tf.errors import Preempted
+
+_ENDS = "\nThis step is finished and saved. Ctrl-C once more ends at once.\n"
 
 
 class StopSignal:
@@ -64,6 +69,50 @@ class StopSignal:
         self._asked = False
         if self._came:
             self._raise()
+
+    @contextlib.contextmanager
+    def interrupts(self) -> Iterator[None]:
+        """Ctrl-C, too, is only noted where something would be lost.
+
+        A second one ends at once. Where Ctrl-C is not Python's
+        `KeyboardInterrupt`, and outside the main thread, nothing changes.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C ended the work; it says what is saved.
+        """
+        usual = signal.default_int_handler
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not usual
+        ):
+            yield
+            return
+        came = False
+
+        def note(number: int, frame: types.FrameType | None) -> None:
+            nonlocal came
+            came = True
+            signal.signal(signal.SIGINT, usual)
+            self.handle(number, frame)
+            # No print: what is being printed may be interrupted.
+            os.write(2, _ENDS.encode())
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        except BaseException as error:
+            if not came or not (
+                self.has_raised or isinstance(error, Preempted)
+            ):
+                raise
+            saved = error.saved if isinstance(error, Preempted) else ""
+            after = f" after {saved}, which is saved" if saved else ""
+            raise KeyboardInterrupt(f"Stopped{after}.") from None
+        finally:
+            signal.signal(signal.SIGINT, usual)
+            if came:
+                # The next training of this process begins afresh.
+                self._came = self._asked = self.has_raised = False
 
     def _raise(self) -> None:
         self.has_raised = True

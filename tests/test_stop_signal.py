@@ -1,5 +1,7 @@
 """SIGTERM: ended at once where nothing is lost, else after the step."""
 
+import signal
+
 import pytest
 
 from spos_tf.errors import Preempted
@@ -48,3 +50,43 @@ def test_without_a_signal_nothing_happens():
         pass
     stop.release()
     assert not stop()
+
+
+def test_ctrl_c_ends_at_once_where_nothing_is_lost():
+    stop = StopSignal()
+    ends = pytest.raises(KeyboardInterrupt, match=r"^Stopped\.$")
+    with ends, stop.interrupts():
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+    assert not stop()
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    stop = StopSignal()
+    done = []
+    with pytest.raises(KeyboardInterrupt), stop.interrupts():
+        assert not stop()
+        signal.raise_signal(signal.SIGINT)
+        done.append("the step")
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+    assert done
+    assert not stop()
+
+
+def test_an_ignored_ctrl_c_stays_ignored():
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopSignal().interrupts():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_what_goes_wrong_after_ctrl_c_is_said():
+    stop = StopSignal()
+    with pytest.raises(ValueError, match="nan"), stop.interrupts():
+        stop()
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("nan")

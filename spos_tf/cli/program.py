@@ -287,9 +287,10 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
             if error.errno is None or stop.has_raised:
                 raise
             refuse(str(error))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            said = str(interrupt) or "Stopped."
             print(
-                f"{_called(name)}: Stopped. Start it again to resume.",
+                f"{_called(name)}: {said} Start it again to resume.",
                 file=sys.stderr,
             )
             # The shell's code for a program that Ctrl-C ended.

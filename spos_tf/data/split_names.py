@@ -77,6 +77,6 @@ def refuse_test_fraction(names: SplitNames, where: str, test: str) -> None:
 def no_test_images(reason: str) -> NoTestImages:
     """The error of a data set that nobody said how to split."""
     return NoTestImages(
-        f"A data set has test images; {reason}. Give for example "
+        f"A data set needs test images; {reason}. Give for example "
         "`test_fraction=0.2`, or name the split with `test_split`."
     )

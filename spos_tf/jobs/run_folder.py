@@ -24,6 +24,8 @@ from spos_tf.strict_json import parse_json
 
 _SCHEMA = 1
 RUN_FILE = "run.json"
+# Characters of a value in a message.
+_MOST_SHOWN = 60
 # Releases decide last bits, so a result says with which it was made.
 _RECORDED = ("tensorflow", "keras", "numpy")
 
@@ -131,16 +133,15 @@ class Run:
             if name in now
         }
         different = [
-            name
+            f"`{name}` ({_shown(then[name])} there, {_shown(now[name])} here)"
             for name in sorted(now)
             if name in then and then[name] != _as_json(now[name])
         ]
         if different:
             raise UserError(
                 f"{str(self.folder)!r} holds a run with other values of "
-                f"{', '.join(f'`{name}`' for name in different)} (see "
-                f"{RUN_FILE}). Use the same values to resume it, or choose "
-                "another `name`."
+                f"{', '.join(different)}. {RUN_FILE} has all of them. Use the "
+                "same values to resume it, or choose another `name`."
             )
 
     def check_inputs(self, **inputs: str) -> None:
@@ -312,6 +313,15 @@ def _part(folder: pathlib.Path, name: str) -> dict[str, Any]:
         # They are only defaults: the caller is asked for what is missing.
         return {}
     return dict(part) if isinstance(part, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, where a few words are enough."""
+    if isinstance(value, float) and value.is_integer():
+        # As people type it.
+        value = int(value)
+    text = json.dumps(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _as_json(value: Any) -> Any:

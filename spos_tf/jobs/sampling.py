@@ -136,8 +136,15 @@ def sampling_of(
     (cost,) = limits.tables_only([Constraint(named_cost)])
     ranges = _ranges(blueprint, cost, constraints, options)
     sampler = _constrained(blueprint, cost, ranges, constraints, options.seed)
-    words = ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges)
-    tell(f"Paths are drawn from {len(ranges)} ranges of {cost.name}: {words}")
+    low, high = (
+        # Counts are whole, and no exponent is easier to read.
+        f"{end:,.0f}" if abs(end) >= 10_000 else f"{end:.6g}"
+        for end in (ranges[0][0], ranges[-1][1])
+    )
+    tell(
+        f"Paths are drawn from {len(ranges)} range{'s' * (len(ranges) > 1)} of "
+        f"{cost.name}, from {low} to {high}: each is taken equally often."
+    )
     return Sampling(sampler, {**used, **limits.fingerprints([cost])})
 
 

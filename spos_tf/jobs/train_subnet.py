@@ -149,6 +149,7 @@ def train_subnet(
         UserError: An argument is wrong or contradicts another one, or the
             folder holds another run.
         Preempted: SIGTERM came to the command; what was done is saved.
+        KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Example:
         >>> model = spos_tf.train_subnet(  # doctest: +SKIP

@@ -126,6 +126,7 @@ def train_supernet(
         UserError: An argument is wrong or contradicts another one, or the
             folder holds another run.
         Preempted: SIGTERM came to the command; what was done is saved.
+        KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Example:
         >>> spos_tf.train_supernet(  # doctest: +SKIP

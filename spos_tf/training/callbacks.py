@@ -165,6 +165,9 @@ class ProgressBar(keras.callbacks.Callback):
             # A log file gets a line now and then, not ten a second.
             mininterval=0.5 if sys.stderr.isatty() else 10.0,
         )
+        if start_step < steps:
+            # Until the first report, which is some steps after the tracing.
+            self._bar.set_postfix_str("compiling, then the first steps")
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None

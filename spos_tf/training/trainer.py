@@ -198,6 +198,7 @@ class Trainer:
                 loss is not finite, the disk is full, or a process of the team
                 is gone or has other files.
             Preempted: `stop` said so; what was done is saved.
+            KeyboardInterrupt: Ctrl-C; what was done is saved.
         """
         start = self._found.step if self._found else 0
         if start:
@@ -214,7 +215,9 @@ class Trainer:
                 "A callback ended this run after step %s; it is over.", start
             )
         else:
-            self._run(start)
+            with self._stop.interrupts():
+                self._run(start)
+                self._stop.release()
         self._stop.release()
 
     def _run(self, start: int) -> None:

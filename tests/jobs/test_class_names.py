@@ -121,7 +121,8 @@ def test_epochs_are_steps_of_the_images_there_are(job, fruits):
     found = read_found(job)
     spos_tf.train_subnet(found, fruits, work_dir=job, options=SUBNET)
     assert json.loads((folder / "metrics.json").read_text())["steps"] == 40
-    with pytest.raises(UserError, match="other values of `epochs`"):
+    said = r"other values of `epochs` \(10 there, 2 here\)\."
+    with pytest.raises(UserError, match=said):
         spos_tf.train_subnet(
             found,
             fruits,

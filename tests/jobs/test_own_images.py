@@ -65,11 +65,11 @@ def call(name, *typed):
     return command.main(given_by(command, typed))
 
 
-def program_of_the_page():
-    """What docs/your_data.md shows to classify a photograph with."""
+def programs_of_the_page():
+    """What docs/your_data.md shows: the job, and how to classify with it."""
     text = (REPO / "docs" / "your_data.md").read_text("utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
-    return code
+    job, classify = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    return job, classify
 
 
 def test_four_commands_from_a_folder_to_a_file(
@@ -121,11 +121,33 @@ def test_four_commands_from_a_folder_to_a_file(
     monkeypatch.chdir(tmp_path)
     shutil.copy(photos / "red" / "0.png", "photo.jpg")
     capsys.readouterr()
-    exec(program_of_the_page(), {})
+    exec(programs_of_the_page()[1], {})
     first, second = capsys.readouterr().out.splitlines()
     assert {one.split(":")[0] for one in (first, second)} == {"blue", "red"}
     shares = [int(one.split(": ")[1][:-1]) for one in (first, second)]
     assert shares[0] >= shares[1] and sum(shares) > 98
+
+
+def test_the_job_of_the_page_from_python(tmp_path, monkeypatch):
+    job, _ = programs_of_the_page()
+    for shown, smaller in {
+        'preset="cifar"': 'preset="demo"',
+        "image_size=64": "image_size=8",
+        "num_classes=5": "num_classes=2",
+        "stem_stride=2": "stage_repeats=[1, 1]",
+        "epochs=200": "steps=3",
+        "epochs=300": "steps=3",
+        'time_limit="30m"': "population=2, generations=1",
+    }.items():
+        assert shown in job
+        job = job.replace(shown, smaller)
+    write(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    exec(job, {})
+    folder = tmp_path / "runs/small/export/default"
+    assert (folder / "model.tflite").stat().st_size > 5_000
+    metrics = tmp_path / "runs/small/subnet/default/metrics.json"
+    assert json.loads(metrics.read_text())["test_images"]
 
 
 def test_a_plan_from_python(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import logging
+import os
+import signal
 
 import keras
 import numpy as np
@@ -80,6 +82,32 @@ def test_preemption_leaves_the_checkpoints_of_an_undisturbed_run(
             assert {*checkpoint_steps(folder)} >= {*kept[1:], signalled}
     assert checkpoint_steps(folder) == [10, 12, 14]
     assert trainer.path_counts.tolist() == [[7, 7]]
+    for one, two in zip(_weights(expected), _weights(matrices), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_ctrl_c_saves_the_step_and_the_next_call_resumes(tmp_path, capfd):
+    """In one process, as in a notebook: nothing is left of the signal."""
+    whole, expected = make_trainer(tmp_path / "whole", steps=14)
+    whole.train()
+    usual, stop = signal.getsignal(signal.SIGINT), StopSignal()
+    assert usual is signal.default_int_handler
+
+    def interrupt(model):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    folder = tmp_path / "run"
+    for callbacks in ([_Signal(7, interrupt)], []):
+        trainer, matrices = make_trainer(
+            folder, steps=14, log_every=1, callbacks=callbacks, stop=stop
+        )
+        said = "^Stopped after step 7, which is saved.$"
+        ends = pytest.raises(KeyboardInterrupt, match=said)
+        with ends if callbacks else contextlib.nullcontext():
+            trainer.train()
+        assert signal.getsignal(signal.SIGINT) is usual
+        assert checkpoint_steps(folder) == [7 if callbacks else 14]
+    assert "Ctrl-C once more" in capfd.readouterr().err
     for one, two in zip(_weights(expected), _weights(matrices), strict=True):
         np.testing.assert_array_equal(one, two)
 
