@@ -7,7 +7,9 @@ import itself; a test that does not stays quick.
 import gc
 import os
 import pathlib
+import signal
 import tempfile
+from collections.abc import Iterator
 
 # Read when TensorFlow, Keras and matplotlib load; subprocesses inherit them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -81,6 +83,14 @@ def split_cpu(tensorflow):
     tensorflow.config.set_logical_device_configuration(
         tensorflow.config.list_physical_devices("CPU")[0], [device(), device()]
     )
+
+
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Python's own; a shell that runs tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,9 @@ from spos_tf.errors import Preempted
 from spos_tf.stop_signal import StopSignal
 
 
+pytestmark = pytest.mark.usefixtures("usual_ctrl_c")
+
+
 def test_a_program_that_never_asks_ends_at_once():
     with pytest.raises(Preempted):
         StopSignal().handle()

@@ -11,6 +11,7 @@ A path is relative to `tests/`; a folder stands for all files in it.
 """
 
 PROCESS = (
+    "cost/test_fit.py",
     "data/test_evaluation_cache.py",
     "data/test_tfds_sets.py",
     "evaluation/test_evaluator.py",
@@ -27,6 +28,7 @@ PROCESS = (
     "networks/test_supernet.py",
     "ops/test_segment_functions.py",
     "quantization/test_tfmot_adapter.py",
+    "report/test_page.py",
     "test_pages.py",
     "test_keras_settings.py",
     "test_public_names.py",

@@ -131,7 +131,7 @@ CHANGES = {
     "no slots": ({"entries": [{}]}, "'slots' .* of type list"),
     "threads": ({"threads": "all"}, "'threads' .* of type int"),
     "overhead": ({"overhead_ms": math.nan}, "'overhead_ms' of .* is nan"),
-    "all overhead": ({"overhead_ms": 1e9}, "'overhead_ms' of .* is 1e\\+09"),
+    "all overhead": ({"overhead_ms": 1e9}, "'overhead_ms' of .* has 1e\\+09"),
 }
 
 
