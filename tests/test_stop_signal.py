@@ -7,7 +7,6 @@ import pytest
 from spos_tf.errors import Preempted
 from spos_tf.stop_signal import StopSignal
 
-
 pytestmark = pytest.mark.usefixtures("usual_ctrl_c")
 
 
