@@ -35,6 +35,7 @@ from spos_tf.jobs.trained import (
     read_labels,
 )
 from spos_tf.jobs.validation import ScoreAndLoss
+from spos_tf.keras_settings import check_keras
 from spos_tf.networks.blueprint import Blueprint, check_blueprint
 from spos_tf.networks.shared_choices import untied, untied_encoding
 from spos_tf.networks.supernet import Supernet
@@ -133,6 +134,8 @@ def train_supernet(
         ...     blueprint, (images, labels), work_dir="runs/x",
         ...     options=spos_tf.TrainingOptions(steps=20_000))
     """
+    # Before images are counted.
+    check_keras()
     check_blueprint(blueprint)
     check_registered(blueprint)
     _check_not_pinned(blueprint)

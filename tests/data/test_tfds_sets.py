@@ -241,7 +241,7 @@ def test_splits_are_named_and_cut(prepare, tmp_path):
     [
         ({"train_split": "trian"}, r"has no 'trian'"),
         ({"train_split": "train[:80"}, r"has no 'train\[:80'"),
-        ({"test_split": "train[80%:]"}, "4 images are in 'train' and in"),
+        ({"test_split": "train[80%:]"}, "4 images are in both 'train' and"),
         ({"test_split": "val[:0]"}, "'val\\[:0\\]' of .* has none"),
         ({"test_fraction": 0.2}, "'named_set' has the split 'val'"),
         ({"test_fraction": 0.2, "test_split": "val"}, "got 0.2, and `test_s"),

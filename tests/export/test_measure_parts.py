@@ -335,7 +335,7 @@ def test_a_delegate_that_takes_nothing_is_said(tmp_path, monkeypatch, capsys):
     )
     said = capsys.readouterr()
     assert code == 0, said.err
-    assert "took nothing of 1 files" in said.out and "stem" in said.out
+    assert "ran nothing of 1 files" in said.out and "stem" in said.out
     data = json.loads(path.read_text())
     assert data["undelegated"] == ["stem"]
     assert data["machine"]["delegate"] == "libc.so.6 cores=2 mode=a=b"

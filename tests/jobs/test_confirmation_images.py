@@ -183,7 +183,7 @@ def test_a_number_that_cannot_be_had_is_refused():
     with pytest.raises(UserError) as caught:
         training_data(_arrays(20), _blueprint(3), ImageOptions(), **given)
     assert "`confirm_per_class` takes 16 training images" in str(caught.value)
-    assert "has 15 left. Give `confirm_per_class=15`" in str(caught.value)
+    assert "has 15 left. Give `confirm_per_class=14`" in str(caught.value)
     assert "\n" not in str(caught.value)
     given["confirm_per_class"] = 15
     with pytest.raises(UserError, match="leaves none .*`confirm_per_class`"):

@@ -106,7 +106,7 @@ def test_what_tensorflow_says_of_a_lost_peer_is_one_line():
     team = Team(tf.distribute.get_strategy(), Task(0, 2))
     lost = tf.errors.UnavailableError(None, None, "Peer down.\nMore.")
     with (
-        pytest.raises(UserError, match=r"goes on .*Peer down\.\)$"),
+        pytest.raises(UserError, match=r"resumes from .*Peer down\.\)$"),
         team.losses(),
     ):
         raise lost
