@@ -186,7 +186,7 @@ def test_a_number_that_cannot_be_had_is_refused():
     assert "has 15 left. Give `confirm_per_class=14`" in str(caught.value)
     assert "\n" not in str(caught.value)
     given["confirm_per_class"] = 15
-    with pytest.raises(UserError, match="leaves none .*`confirm_per_class`"):
+    with pytest.raises(UserError, match="leaves at least one .* has 15 left"):
         training_data(_arrays(20), _blueprint(3), ImageOptions(), **given)
     given["confirm_per_class"] = 0
     made = training_data(_arrays(20), _blueprint(3), ImageOptions(), **given)
