@@ -5,7 +5,7 @@
 - the rest (`make test` runs both): commands in processes of their own, and
   whatever traces many networks.
 - slow (`make test-slow`): wheel, kills, several hosts, Ray, golden values, and
-  the files that take longest. `.ci/run` names some of them.
+  the files that take longest. `.ci/run` names those that CI runs too.
 
 A path is relative to `tests/`; a folder stands for all files in it.
 """
@@ -17,7 +17,6 @@ PROCESS = (
     "evaluation/test_shared_statistics.py",
     "export/",
     "jobs/",
-    "lowbit/test_deploy_form.py",
     "networks/test_aligned.py",
     "networks/test_subnet.py",
     "networks/test_supernet.py",
@@ -31,7 +30,6 @@ PROCESS = (
     "test_run_lock.py",
     "test_spoilt_files.py",
     "tools/",
-    "training/test_architecture_step.py",
     "training/test_averaging.py",
     "training/test_callbacks.py",
     "training/test_path_optimizer.py",
@@ -49,9 +47,11 @@ SLOW = (
     "export/test_export_formats.py",
     "export/test_lowbit_files.py",
     "export/test_measure_parts.py",
+    "export/test_special_paths.py",
     "golden/",
     "jobs/test_class_names.py",
     "jobs/test_decoded_images.py",
+    "jobs/test_export.py",
     "jobs/test_own_images.py",
     "jobs/test_same_images.py",
     "jobs/test_search_of_stored_scores.py",
@@ -59,6 +59,7 @@ SLOW = (
     "jobs/test_train_jobs.py",
     "jobs/test_trust.py",
     "jobs/test_whole_jobs.py",
+    "lowbit/test_deploy_form.py",
     "lowbit/test_onnx_deploy.py",
     "networks/test_elastic_bits.py",
     "networks/test_elastic_widths.py",
@@ -84,6 +85,7 @@ SLOW = (
     "tools/test_search_by_truth.py",
     "tools/test_search_limits.py",
     "tools/test_train_subnet.py",
+    "training/test_architecture_step.py",
     "training/test_connected_sampler.py",
     "training/test_jit_compile.py",
     "training/test_mirrored.py",
