@@ -142,8 +142,9 @@ def train_supernet(
     pins = pin_options(fix, fix_from)
     limited = LimitOptions(**limited_by)
     place = pathlib.Path(work_dir) / SUPERNET_STAGE / name
+    notes: list[str] = []
     usual = functools.partial(
-        _usual_holdout, train, blueprint, class_names, place
+        _usual_holdout, train, blueprint, class_names, place, notes
     )
     full, taken = training.completed(
         SupernetOptions,
@@ -183,6 +184,9 @@ def train_supernet(
         ),
         open_run(work_dir, name, plan, writes=task.is_chief) as run,
     ):
+        # Not before: what is refused is one line.
+        for note in notes:
+            tell(note)
         team = training.team_of(full, task)
         training.agree(team, run)
         images = job_data.training_data(
@@ -229,8 +233,12 @@ def _usual_holdout(
     blueprint: Blueprint,
     class_names: Sequence[str] | None,
     folder: pathlib.Path,
+    notes: list[str],
 ) -> int:
-    """Images of a class that are kept back where nobody says how many."""
+    """Images of a class that are kept back where nobody says how many.
+
+    A small number is worth a line in `notes`.
+    """
     stored = options_of_run(folder).get("holdout_per_class")
     if isinstance(stored, int):
         # A run that is resumed keeps its number. If images were added since,
@@ -245,7 +253,7 @@ def _usual_holdout(
         )
     )
     if count < MOST_HELD_OUT:
-        tell(reason)
+        notes.append(reason)
     return count
 
 

@@ -205,7 +205,9 @@ def test_other_flags_are_all_named(run_tool, work_dir):
     result = run_tool("train_supernet", *changed, f"--work_dir={work_dir}")
     refuses(
         result,
-        "--batch_size, --constraint_ranges, --deterministic, --eval_resize (",
+        "--batch_size (16 there, 8 here), --constraint_ranges (",
+        "--deterministic (true there, false here)",
+        "--eval_resize (null there, 9 here). run.json",
     )
     assert tree(work_dir) == before
 
