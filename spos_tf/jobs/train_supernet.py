@@ -154,6 +154,8 @@ def train_supernet(
         recipe,
         holdout_per_class=_holdout(options, validation, usual),
     )
+    # Told when nothing is refused any more: a refusal is one line.
+    taken = taken._replace(notes=tuple(notes))
     _check_confirmation(full, validation)
     full = training.without_smoothing(full, options, loss)
     small, fixed = pinned(blueprint, pins)
@@ -184,9 +186,6 @@ def train_supernet(
         ),
         open_run(work_dir, name, plan, writes=task.is_chief) as run,
     ):
-        # Not before: what is refused is one line.
-        for note in notes:
-            tell(note)
         team = training.team_of(full, task)
         training.agree(team, run)
         images = job_data.training_data(

@@ -42,11 +42,13 @@ class TakenRecipe(NamedTuple):
         name: Of the recipe.
         values: By option.
         taken: What it decided, since nobody had given it.
+        notes: Lines about other options that nobody had given.
     """
 
     name: str
     values: dict[str, Any]
     taken: Mapping[str, Any] = {}
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What `run.json` says of it."""
@@ -61,6 +63,8 @@ class TakenRecipe(NamedTuple):
         )
         if words:
             tell(f"Recipe {self.name}: {words}")
+        for note in self.notes:
+            tell(note)
 
 
 def completed(
