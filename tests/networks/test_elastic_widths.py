@@ -57,7 +57,7 @@ def _close(found, expected):
 
 
 def _loss_and_gradients(supernet, batch):
-    """Of a path; traced once for all paths."""
+    """A function of the path, which is traced once for all paths."""
     variables = [v.value for v in supernet.named_variables.values()]
 
     @functools.partial(tf.function, autograph=False)
