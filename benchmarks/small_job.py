@@ -4,7 +4,7 @@ Example:
   python benchmarks/small_job.py --threads=1
 
 The images, the limit and the options are those of `spos demo` (one search in
-place of its two), by the Python interface alone. Prints one JSON object. The
+place of its two), by public functions apart from the images. Prints JSON. The
 seconds count from the start of the interpreter, imports within. Nothing else
 may run meanwhile.
 """
