@@ -8,8 +8,9 @@ file is not mapped into memory: if it were cut off, or its disk failed, a
 mapping would end the process by a signal, where reading gives an error.)
 
 A file is named after what it holds: the fingerprint of images and labels, the
-size, and the way in which pixels are made. It is in TFRecord's format, whose
-checksum of every image is verified whenever it is read.
+size, and the way in which pixels are made. It has the pixels of all images,
+then all labels, then a checksum of every image, which is verified whenever the
+image is read.
 """
 
 import contextlib
@@ -20,11 +21,13 @@ import platform
 import re
 import time
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import filelock
 import numpy as np
+import numpy.typing as npt
 import PIL
 import psutil
 import tensorflow as tf
@@ -69,12 +72,7 @@ _IN_USE_SECONDS = 24 * 3600.0
 # Files whose time of change is younger may change again within it.
 _SETTLED_SECONDS = 2.0
 
-# What TFRecord adds: the length, and a checksum each of it and of the data.
-_FRAME = 8 + 4 + 4
-_LABEL = np.dtype(np.int32).itemsize
-_READ_AHEAD = 8 << 20
-# Batches that wait to be used.
-_AHEAD = 2
+_LABEL, _CHECKSUM = np.dtype("<i4"), np.dtype("<u4")
 
 
 class EvaluationCache:
@@ -322,7 +320,7 @@ class EvaluationCache:
                     "search and later ones, until `spos clear_cache`."
                 )
                 file.write(source(0))
-        except (OSError, NotImplementedError, tf.errors.OpError) as error:
+        except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             line = " ".join(reason.split())[:200]
             self._inform(f"Cannot keep {str(file.path)!r}: {line}. {instead}")
@@ -359,7 +357,7 @@ class EvaluationCache:
                     start += 1
                 if start * batch_size >= file.images:
                     return
-            except (OSError, tf.errors.OpError):
+            except OSError:
                 # Where it went wrong is no use to anybody.
                 pass
             state = "gone" if file.signature() is None else "damaged"
@@ -485,7 +483,7 @@ _Signature = tuple[int, int, int]
 
 
 class _ImageFile:
-    """A file of images, each with its label behind its pixels.
+    """A file of images: pixels, labels, and a checksum of each of both.
 
     Args:
         folder: Of all such files.
@@ -505,9 +503,10 @@ class _ImageFile:
         self.images = len(split)
         self.words = f"{len(split):,} {split.name} images at {side} pixels"
         self._side = side
-        self._record = side * side * 3 + _LABEL
-        self.size = self.images * (self._record + _FRAME)
-        self._whole: dict[int, tf.data.Dataset] = {}
+        self._pixels = side * side * 3
+        self.size = self.images * (
+            self._pixels + _LABEL.itemsize + _CHECKSUM.itemsize
+        )
         # For people who look into the folder; the key decides.
         name = re.sub(r"[^\w-]+", "-", split.name)[-40:]
         resized = preprocessing.evaluation_short_side
@@ -536,15 +535,16 @@ class _ImageFile:
 
         Raises:
             OSError: There is no room.
-            tf.errors.OpError: Likewise.
         """
+        labels, checksums = [], []
         with unfinished(self.path) as temporary:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for images, labels in batches:
-                    pixels = images.numpy().reshape(len(labels), -1)
-                    marks = labels.numpy().astype(np.int32)
-                    for row, label in zip(pixels, marks, strict=True):
-                        writer.write(row.tobytes() + label.tobytes())
+            with temporary.open("wb") as file:
+                for images, marks in batches:
+                    pixels = images.numpy().reshape(len(marks), -1)
+                    labels.append(marks.numpy().astype(_LABEL))
+                    checksums.append(_checksums(pixels, labels[-1]))
+                    file.write(pixels.data)
+                file.writelines(one.tobytes() for one in [*labels, *checksums])
             written = os.path.getsize(temporary)
             if written != self.size:
                 raise OSError(
@@ -555,37 +555,48 @@ class _ImageFile:
         """Batches from one on.
 
         Raises:
-            OSError: The file is not there.
-            tf.errors.OpError: It is damaged.
+            OSError: The file is not there, or it is damaged.
         """
         # Its time of use alone: nobody removes it meanwhile.
         found = os.stat(self.path)
         with contextlib.suppress(OSError):
             os.utime(self.path, ns=(time.time_ns(), found.st_mtime_ns))
-        if start:
-            yield from self._dataset(batch_size, start)
-            return
-        if batch_size not in self._whole:
-            # Once: what it maps with is traced.
-            self._whole[batch_size] = self._dataset(batch_size)
-        yield from self._whole[batch_size]
+        with self.path.open("rb") as file:
+            file.seek(self.images * self._pixels)
+            labels = np.fromfile(file, _LABEL, self.images)
+            checksums = np.fromfile(file, _CHECKSUM, self.images)
+            if len(checksums) != self.images:
+                raise OSError("it was cut off")
+            file.seek(start * batch_size * self._pixels)
+            # Read into again and again: new memory has to be cleared first.
+            most = min(batch_size, self.images)
+            room = np.empty([most, self._pixels], np.uint8)
+            for first in range(start * batch_size, self.images, batch_size):
+                part = slice(first, first + batch_size)
+                marks = labels[part]
+                pixels = room[: len(marks)]
+                if file.readinto(pixels.data) != pixels.nbytes:
+                    raise OSError("it was cut off")
+                if np.any(_checksums(pixels, marks) != checksums[part]):
+                    raise OSError("a checksum differs")
+                shape = [len(marks), self._side, self._side, 3]
+                yield (
+                    tf.constant(pixels.reshape(shape)),
+                    tf.constant(marks.astype(np.int32)),
+                )
 
-    def _dataset(self, batch_size: int, start: int = 0) -> tf.data.Dataset:
-        records = tf.data.TFRecordDataset(
-            str(self.path), buffer_size=_READ_AHEAD
-        )
-        batches = records.skip(start * batch_size).batch(batch_size)
-        options = tf.data.Options()
-        options.deterministic = True
-        return batches.map(self._parsed).prefetch(_AHEAD).with_options(options)
 
-    def _parsed(self, records: tf.Tensor) -> Batch:
-        raw = tf.ensure_shape(
-            tf.io.decode_raw(records, tf.uint8), [None, self._record]
-        )
-        shape = [-1, self._side, self._side, 3]
-        images = tf.reshape(raw[:, :-_LABEL], shape)
-        return images, tf.bitcast(raw[:, -_LABEL:], tf.int32)
+def _checksums(
+    pixels: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Of every image with its label."""
+    return np.array(
+        [
+            zlib.crc32(label.tobytes(), zlib.crc32(row.data))
+            for row, label in zip(pixels, labels, strict=True)
+        ],
+        _CHECKSUM,
+    )
 
 
 def free_memory() -> int:

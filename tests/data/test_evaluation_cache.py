@@ -199,13 +199,12 @@ def test_one_flipped_bit_has_the_file_made_anew(on_disk, file_split):
     kept, expected = on_disk.batches(file_split), read_anew(file_split)
     file = on_disk.file
     good = file.read_bytes()
-    record = len(good) // 12
-    # The length, its checksum, a pixel and the checksum of an image, in the
-    # first batch and in a later one.
-    for byte in (3, 9, 400, -1):
-        for start in (0, 7 * record):
+    pixels = 12 * 16 * 16 * 3
+    # A pixel, a label and a checksum: in the first batch and in a later one.
+    for first, each in ((0, 16 * 16 * 3), (pixels, 4), (pixels + 12 * 4, 4)):
+        for image in (0, 7):
             data = bytearray(good)
-            data[start + byte % record] ^= 1
+            data[first + image * each + 1] ^= 1
             file.write_bytes(data)
             assert_same(kept, expected)
             assert file.read_bytes() == good
@@ -249,7 +248,7 @@ def test_a_folder_that_was_cleared_meanwhile_is_filled_again(
     first = next(passing)
     lines = []
     freed = clear_folder(on_disk.folder, lines.append)
-    assert freed == 12 * (16 * 16 * 3 + 4 + 16)
+    assert freed == 12 * (16 * 16 * 3 + 4 + 4)
     assert len(lines) == 1 and "MB, last used 20" in lines[0]
     assert not on_disk.folder.exists()
     # Whoever is reading reads to the end.
@@ -357,7 +356,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, file_split):
 def test_old_files_make_room_and_new_ones_do_not(
     tmp_path, file_split, encoded_split
 ):
-    size = 12 * (16 * 16 * 3 + 4 + 16)
+    size = 12 * (16 * 16 * 3 + 4 + 4)
     scored = Scored(tmp_path, cache_disk=1.5 * size / 2**30)
     scored.batches(file_split)
     refused = scored.batches(encoded_split)
@@ -372,7 +371,7 @@ def test_old_files_make_room_and_new_ones_do_not(
 
 
 def test_a_damaged_file_makes_room_for_itself(tmp_path, file_split):
-    size = 12 * (16 * 16 * 3 + 4 + 16)
+    size = 12 * (16 * 16 * 3 + 4 + 4)
     scored = Scored(tmp_path, cache_disk=1.5 * size / 2**30)
     kept = scored.batches(file_split)
     data = bytearray(scored.file.read_bytes())
