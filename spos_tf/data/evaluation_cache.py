@@ -47,6 +47,7 @@ from spos_tf.data.pipeline import (
     accelerator,
     ahead_on,
     evaluation_batches,
+    finished,
 )
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
 from spos_tf.data.reading import as_inputs
@@ -575,9 +576,7 @@ class _ImageFile:
             str(self.path), buffer_size=_READ_AHEAD
         )
         batches = records.skip(start * batch_size).batch(batch_size)
-        options = tf.data.Options()
-        options.deterministic = True
-        return batches.map(self._parsed).prefetch(_AHEAD).with_options(options)
+        return finished(batches.map(self._parsed), ahead=_AHEAD)
 
     def _parsed(self, records: tf.Tensor) -> Batch:
         raw = tf.ensure_shape(

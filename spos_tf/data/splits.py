@@ -1,6 +1,5 @@
 """Named splits: what is trained on, searched on and tested on."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ import numpy as np
 
 from spos_tf.data.examples import (
     AnySplit,
-    Source,
     Split,
     StreamSplit,
     check_labels,
@@ -26,29 +24,6 @@ _SCAN_BATCH = 1024
 MOST_HELD_OUT, _MOST_CONFIRMATION = 50, 50
 # Of the draw of test images: the same in every run, whatever its seed.
 _FRACTION_SEED = 0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Splits:
-    """The splits of a run; no image is in two of them.
-
-    Attributes:
-        train: what weights are trained on.
-        search: held out of the training split; candidates are scored on it.
-        test: never touched by a search.
-    """
-
-    train: AnySplit
-    search: AnySplit
-    test: AnySplit
-
-    def recalibration(self, num_images: int, seed: int) -> AnySplit:
-        """A fixed random subset of the training split; see `random_subset`.
-
-        Raises:
-            UserError: `num_images` is not in `[1, len(train)]`.
-        """
-        return random_subset(self.train, num_images, seed)
 
 
 def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
@@ -84,27 +59,6 @@ def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
     return split.select(np.sort(order[:num_images]), "search")
 
 
-def carve(source: Source, *, holdout_per_class: int) -> Splits:
-    """Holds the first `holdout_per_class` images of every class out of train.
-
-    "First" is in the source's fixed order, so that the search split is the
-    same in every run. A streamed source is read (not decoded) up to the last
-    image held out: on ImageNet at 50 a class about 6 % of the records.
-
-    Args:
-        source: the data set.
-        holdout_per_class: images of every class in the search split; 0 gives
-            an empty search split, which scores nothing.
-
-    Raises:
-        UserError: a class has not more than `holdout_per_class` images.
-    """
-    train, search = hold_out(
-        source.train, source.class_names, source.name, holdout_per_class
-    )
-    return Splits(train, search, source.test)
-
-
 def hold_out(
     train: AnySplit,
     class_names: Sequence[str],
@@ -112,7 +66,11 @@ def hold_out(
     count: int,
     argument: str = "holdout_per_class",
 ) -> tuple[AnySplit, AnySplit]:
-    """Splits the first `count` images of every class off; see `carve`.
+    """Splits the first `count` images of every class off.
+
+    "First" is in the fixed order of the images, so that they are the same in
+    every run. A stream is read (not decoded) up to the last of them: on
+    ImageNet at 50 a class about 6 % of the records.
 
     Args:
         train: The images.

@@ -7,13 +7,13 @@ from typing import Any
 import tensorflow as tf
 
 from spos_tf.data.inputs import Images, SplitImages, images_of
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     default_augmentation,
 )
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import MOST_HELD_OUT
-from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.trained import SearchData, TrainedSupernet

@@ -11,8 +11,8 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from spos_tf.data.inputs import SplitBatches, images_of
-from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.inputs import images_of
+from spos_tf.data.pipeline import evaluation_batches, split_data
 from spos_tf.data.splits import MOST_HELD_OUT, fingerprint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Evaluator
@@ -435,11 +435,7 @@ class _Job:
             forward,
             options=self._options,
             objective=self._objective,
-            data=SplitBatches(
-                search.validation,
-                search.preprocessing,
-                self._blueprint.num_classes,
-            ),
+            data=split_data(search.validation, search.preprocessing),
             cost=loss_cost(self._blueprint, self._options, self._limited),
             team=self._team,
         )

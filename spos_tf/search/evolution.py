@@ -121,16 +121,3 @@ def mutate(
     parent = parents[rng.integers(len(parents), size=count)]
     redrawn = rng.random(parent.shape) < probability
     return np.where(redrawn, space.sample(rng, count), parent)
-
-
-class RandomSearch(GenerationSearch):
-    """The baseline at the same budget (Figure 2): random architectures.
-
-    Distinct random legal architectures, population * generations of them.
-
-    With the same seed its first generation is the evolution's: the two start
-    level, and an evaluator that remembers scores saves that work.
-    """
-
-    def _propose(self, rng: np.random.Generator) -> list[Encoding]:
-        return []

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from spos_tf.cost.table import CostTable
-from spos_tf.data.training_data import TrainingData
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.options import SupernetOptions
 from spos_tf.space import SearchSpace
 from spos_tf.training.architecture_parameters import (

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.data.training_data import TrainingData
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.errors import UserError, said_of
 from spos_tf.options import TrainingOptions
 from spos_tf.stop_signal import StopSignal
