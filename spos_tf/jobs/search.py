@@ -337,7 +337,6 @@ class Search:
         """Runs the loop that the algorithm is made for."""
         metric = self._subject.metric
         same: dict[str, Any] = {
-            "space": self._subject.blueprint.search_space,
             "cost_functions": self._costs,
             "record": record,
             "metric": metric.name,
@@ -346,12 +345,7 @@ class Search:
             "stop": lambda: time.monotonic() >= self._deadline,
         }
         if isinstance(self._algorithm, SteadyEvolution):
-            run_asynchronous(
-                self._algorithm,
-                scorer,
-                population=self._options.population,
-                **same,
-            )
+            run_asynchronous(self._algorithm, scorer, **same)
         else:
             run_search(self._algorithm, scorer, **same)
 

@@ -22,8 +22,7 @@ from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
 from spos_tf.options import SearchOptions
 from spos_tf.randomness import Purpose, derive_seed, generator
-from spos_tf.search.generations import GenerationSearch, as_key
-from spos_tf.search.steady_state import SteadyEvolution
+from spos_tf.search.generations import Proposer, as_key
 from spos_tf.space.candidate import Candidate
 from spos_tf.strict_json import parse_json
 
@@ -140,7 +139,7 @@ def _training_options(supernet: TrainedSupernet) -> Mapping[str, Any]:
 def confirm_winner(
     winner: Encoding,
     scorer: Scorer,
-    algorithm: GenerationSearch | SteadyEvolution,
+    algorithm: Proposer,
     direction: str,
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.

@@ -40,10 +40,10 @@ class Evolution(GenerationSearch):
     @property
     def top_k(self) -> list[Scored]:
         """The parents of the next generation, best first."""
-        return ranked(self._scored)[: self.options.top_k]
+        return ranked(self.scored)[: self.options.top_k]
 
     def _propose(self, rng: np.random.Generator) -> list[Encoding]:
-        if not self._scored:
+        if not self.scored:
             return []
         parents = np.array([one.encoding for one in self.top_k], np.int32)
         wanted = self.options.num_crossover
