@@ -51,10 +51,9 @@ from spos_tf.jobs.trained import TrainedSupernet, check_supernet
 from spos_tf.jobs.trust import (
     TrustOf,
     confirm_winner,
-    confirmed_before,
     tell_trust,
 )
-from spos_tf.options import LimitOptions, RunOptions, SearchOptions
+from spos_tf.options import LimitOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution
@@ -148,7 +147,6 @@ def search_supernet(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
-    options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
     settings = process_settings(
         deterministic=True, dtype_policy=options.dtype_policy
@@ -228,8 +226,7 @@ class Search:
         plan = RunPlan.of(
             "search",
             SEARCH_STAGE,
-            RunOptions(work_dir=os.fspath(self._work_dir), name=self._name),
-            *subject.options(self.threads),
+            *subject.options(self._work_dir, self._name, self.threads),
             self._options,
             self._limits,
             **subject.metric_words(),
@@ -284,7 +281,7 @@ class Search:
         best = self._winner(record.candidates)
         known = None
         if folder is not None:
-            known = confirmed_before(folder / BEST_FILE, best.choices)
+            known = self._best_file(folder).confirmed(best)
         confirmed = known or self._confirmed(best, confirming)
         trust = trust_of(record.candidates, confirmed, is_over=True)
         if self._algorithm.stopped_early:
@@ -371,13 +368,16 @@ class Search:
                 "`name`."
             )
 
+    def _best_file(self, folder: pathlib.Path) -> BestWriter:
+        return BestWriter(folder / BEST_FILE, self._subject.blueprint)
+
     def _writer(
         self, folder: pathlib.Path | None, record: Record, trust_of: TrustOf
     ) -> "Callable[[], None] | None":
         """Writes what a search has found so far; called by generations."""
         if folder is None:
             return None
-        write = BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        write = self._best_file(folder)
         drawn = time.monotonic()
 
         def write_all() -> None:
@@ -412,7 +412,7 @@ class Search:
         """Files of a search that has ended."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
-        write = BestWriter(folder / BEST_FILE, blueprint)
+        write = self._best_file(folder)
         write(best, trust)
         self._draw(folder, record)
         candidates = record.candidates

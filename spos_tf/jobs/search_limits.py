@@ -27,7 +27,6 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     LimitOptions,
     LimitsTableOptions,
-    RunOptions,
     SearchOptions,
 )
 from spos_tf.space.candidate import score_text
@@ -130,7 +129,6 @@ def search_limits(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
-    options = scoring.completed(options, supernet)
     place = None if work_dir is None else pathlib.Path(work_dir)
     place = place or supernet.work_dir
     # Whatever can be refused is, before anything is scored.
@@ -180,8 +178,7 @@ def search_limits(
         plan = RunPlan.of(
             LIMITS_STAGE,
             LIMITS_STAGE,
-            RunOptions(work_dir=os.fspath(place), name=name),
-            *subject.options(threads),
+            *subject.options(place, name, threads),
             options.complete(),
             shared,
             table,

@@ -23,9 +23,9 @@ from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.export import keras_predictor
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
-from spos_tf.jobs.blueprints import can_be_built, found_blueprint
+from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run, write_json
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
@@ -181,7 +181,7 @@ def train_subnet(
     plan = RunPlan.of(
         "train_subnet",
         SUBNET_STAGE,
-        *training.place_options(work_dir, name, blueprint),
+        *place_options(work_dir, name, blueprint, threads()),
         NetworkOptions(encoding=format_encoding(encoding)),
         full,
         *start,

@@ -18,11 +18,11 @@ from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import limits, training
-from spos_tf.jobs.blueprints import check_registered
+from spos_tf.jobs.blueprints import check_registered, place_options
 from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options, pinned
-from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run, options_of_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
 from spos_tf.jobs.trained import (
@@ -172,7 +172,7 @@ def train_supernet(
     plan = RunPlan.of(
         "train_supernet",
         SUPERNET_STAGE,
-        *training.place_options(work_dir, name, blueprint),
+        *place_options(work_dir, name, blueprint, threads()),
         full,
         pins,
         limited,
