@@ -1,5 +1,6 @@
 """Trains a single network, from scratch or from a supernet's weights."""
 
+import dataclasses
 import functools
 import math
 import os
@@ -382,36 +383,18 @@ def _test_split(
     return given.everything(images.preprocessing)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """One training of a single network.
+    """One training of a single network."""
 
-    Args:
-        blueprint: Of the network, with its final widths.
-        encoding: int32 `[num_choices]`.
-        options: Complete.
-        recipe: What they have of it.
-        objective: Loss and metric.
-        team: Who trains.
-        run: Where the results go.
-    """
-
-    def __init__(
-        self,
-        blueprint: Blueprint,
-        encoding: np.ndarray,
-        options: SubnetOptions,
-        recipe: training.TakenRecipe,
-        objective: Objective,
-        team: Team,
-        run: Run,
-    ) -> None:
-        self.blueprint = blueprint
-        self.encoding = encoding
-        self.options = options
-        self.run = run
-        self._recipe = recipe
-        self._objective = objective
-        self._team = team
+    # With its final widths.
+    blueprint: Blueprint
+    encoding: np.ndarray
+    options: SubnetOptions
+    recipe: training.TakenRecipe
+    objective: Objective
+    team: Team
+    run: Run
 
     def train(
         self,
@@ -428,7 +411,7 @@ class _Job:
             callbacks: Of the caller.
             start: Sets the weights that a new run starts with.
         """
-        team, folder = self._team, self.run.folder
+        team, folder = self.team, self.run.folder
         with team.strategy.scope():
             model = self._build()
         # A resumed run has its weights, whatever became of the supernet.
@@ -437,7 +420,7 @@ class _Job:
             start(model)
         # It computes as the files will, with the network's own variables.
         trained = self._deploy_form(model) or model
-        measure = ScoreAndLoss(self._objective)
+        measure = ScoreAndLoss(self.objective)
 
         def measured(network: keras.Model, split: AnySplit) -> float:
             predict = keras_predictor(network)
@@ -462,7 +445,7 @@ class _Job:
             sampler=None,
             choices=(0, 0),
             options=self.options,
-            objective=self._objective,
+            objective=self.objective,
             data=images.training,
             folder=folder,
             description={
@@ -476,7 +459,7 @@ class _Job:
             else functools.partial(validate, tested),
             callbacks=callbacks,
         )
-        self._recipe.tell()
+        self.recipe.tell()
         trainer.train()
         seconds = round(time.perf_counter() - started, 1)
         model = self._in_float32(model)
@@ -526,7 +509,7 @@ class _Job:
         if self.options.dtype_policy == "float32":
             return model
         keras.config.set_dtype_policy("float32")
-        with self._team.strategy.scope():
+        with self.team.strategy.scope():
             plain = self._build()
         for ours, trained in zip(plain.variables, model.variables, strict=True):
             ours.assign(keras.ops.convert_to_numpy(trained.value))
@@ -540,7 +523,7 @@ class _Job:
         seconds: float | None,
     ) -> None:
         cost = network_cost(self.blueprint, self.encoding)
-        metric = self._objective.metric
+        metric = self.objective.metric
         metrics = {
             "encoding": self.encoding.tolist()
             if self.blueprint.search_space.has_choices
@@ -567,7 +550,7 @@ class _Job:
         self._tell(value, images, cost)
 
     def _tell(self, value: float | None, images: int, cost: Cost) -> None:
-        metric = self._objective.metric
+        metric = self.objective.metric
         measured = "Trained"
         if value is not None:
             measured = f"Test {metric.name} {score_text(metric.name, value)}"
