@@ -8,7 +8,8 @@ answer or a traceback somewhere else.
 
 import json
 import math
-from typing import Any
+import sys
+from typing import Any, TypeGuard
 
 # Beyond these a number is no count of anything here, and no int64.
 _END = 2**63
@@ -42,6 +43,14 @@ def parse_json(text: str | bytes, *, half_characters: bool = False) -> Any:
     if "\\u" in text and not half_characters:
         _check_characters(value)
     return value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of JSON is a finite number; true and false are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    # `math.isfinite` cannot take a whole number beyond floats.
+    return abs(value) <= sys.float_info.max
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 
+from spos_tf.analysis.correlation import kendall_tau
 from spos_tf.atomic_write import unfinished
 
 # For architectures spread over the whole range.
@@ -29,12 +29,6 @@ class Comparison(NamedTuple):
     predicted_ms: np.ndarray
     measured_ms: np.ndarray
     again_ms: np.ndarray
-
-
-def kendall_tau(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Kendall's tau-b of two series; None where one of them is constant."""
-    tau = scipy.stats.kendalltau(first, second).statistic
-    return None if np.isnan(tau) else float(tau)
 
 
 def summarize(networks: Comparison) -> dict[str, Any]:

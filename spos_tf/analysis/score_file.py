@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.space.candidate import ACCURACY, is_halves, is_score
-from spos_tf.strict_json import parse_json
+from spos_tf.space.candidate import ACCURACY, is_encoding, is_halves, is_score
+from spos_tf.strict_json import is_number, parse_json
 
 Encoding = tuple[int, ...]
 # How every line begins: only the start of one is cut off as unfinished.
@@ -77,21 +77,13 @@ def _is_whole(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_encoding(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_whole, value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 _FIELDS: dict[str, Callable[[object], bool]] = {
     "step": _is_whole,
-    "encoding": _is_encoding,
+    "encoding": is_encoding,
     "architecture": lambda value: isinstance(value, str),
-    "score": _is_number,
-    "accuracy": _is_number,
-    "seconds": _is_number,
+    "score": is_number,
+    "accuracy": is_number,
+    "seconds": is_number,
     "halves": lambda value: isinstance(value, list),
 }
 

@@ -219,6 +219,23 @@ def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
     stop.handle(number, frame)
 
 
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """Rows of a table as lines.
+
+    Args:
+        rows: Cells.
+        words: Columns of words, which come first; the others are numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index < words else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
 def _called(name: str) -> str:
     """What the command was called as: messages begin with it."""
     program = os.path.basename(sys.argv[0])

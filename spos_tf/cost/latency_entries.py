@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
 from spos_tf.ops.shape_ops import Shape
 from spos_tf.space.choice import Option
+from spos_tf.strict_json import is_number
 
 KIND = "latency_ms"
 SCHEMA = 1
@@ -170,7 +170,7 @@ class MeasuredTable:
         }
         overhead = data.get("overhead_ms", 0.0)
         # Negative where blocks in a row disturb each other's caches.
-        if not _is_number(overhead):
+        if not is_number(overhead):
             raise _no_latency("overhead_ms", overhead, source)
         listed = _field(data, "entries", list, source)
         table = cls(
@@ -205,15 +205,9 @@ def check_latency(value: Any, name: str, source: str) -> float:
     Raises:
         UserError: Not a number, negative, NaN or infinite.
     """
-    if not _is_number(value) or value < 0:
+    if not is_number(value) or value < 0:
         raise _no_latency(name, value, source)
     return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # `math.isfinite` cannot take a whole number beyond floats.
-    return number and abs(value) <= sys.float_info.max
 
 
 def _no_latency(name: str, value: Any, source: str) -> UserError:

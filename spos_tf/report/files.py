@@ -1,12 +1,11 @@
 """Reads files of a work_dir and collects what could not be read."""
 
 import base64
-import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from spos_tf.strict_json import parse_json
+from spos_tf.strict_json import is_number, parse_json
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -88,16 +87,6 @@ class Fields:
             )
             return None
         return value
-
-
-def is_number(value: object) -> bool:
-    """Whether a JSON value is a finite number; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _is_object(value: object) -> bool:
