@@ -41,7 +41,10 @@ def parse_json(text: str | bytes, *, half_characters: bool = False) -> Any:
         raise ValueError("it is nested too deeply") from None
     # An escape is the one way to half a character.
     if "\\u" in text and not half_characters:
-        _check_characters(value)
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a character") from None
     return value
 
 
@@ -78,10 +81,3 @@ def _int(text: str) -> int:
     if len(text) > len(str(-_END)) or not -_END <= int(text) < _END:
         raise ValueError(f"the whole number {text[:60]} has over 64 bits")
     return int(text)
-
-
-def _check_characters(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("a text holds half a character") from None

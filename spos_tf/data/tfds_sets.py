@@ -120,7 +120,7 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
             f"Unknown data set '{name}'. Use 'digits', 'folder:PATH' or a "
             f"TFDS name such as 'cifar10' ({_one_line(error)})."
         ) from error
-    if not _is_prepared(builder):
+    if not (builder.info.splits and os.path.isdir(builder.data_dir)):
         try:
             _check_reachable(builder)
             builder.download_and_prepare()
@@ -154,10 +154,6 @@ def _check_reachable(builder: Any) -> None:
             continue
         return
     raise ConnectionError(f"no network to reach {', '.join(sorted(hosts))}")
-
-
-def _is_prepared(builder: Any) -> bool:
-    return bool(builder.info.splits) and os.path.isdir(builder.data_dir)
 
 
 def _one_line(error: Exception) -> str:

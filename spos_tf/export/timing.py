@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +21,19 @@ from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.silence import silenced
 
 Session = measure_parts.Session
+
+
+# By the runtime: whose version a measurement says.
+_PACKAGES = {
+    "tflite": "ai-edge-litert",
+    "onnxruntime": "onnxruntime",
+    "tensorflow": "tensorflow",
+}
+
+
+def describe_machine(runtime: str) -> dict[str, Any]:
+    """Processor, cores, system, Python and the runtime's version."""
+    return measure_parts.describe_machine(_PACKAGES[runtime])
 
 
 class Timing(NamedTuple):

@@ -15,10 +15,10 @@ from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.cost.spread import spread_encodings
 from spos_tf.errors import UserError, check_kind
 from spos_tf.export import part_timing
-from spos_tf.export.machine import describe_machine
 from spos_tf.export.part_files import export_parts as write_parts
 from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
+    describe_machine,
     interleaved,
     open_session,
     set_tensorflow_threads,
@@ -81,14 +81,6 @@ class _Partial:
     def has(self, index: int, key: str) -> bool:
         """Whether a pass has measured something."""
         return len(self.passes) > index and key in self.passes[index]
-
-    def samples(self) -> dict[str, list[float]]:
-        """All samples of all passes."""
-        merged: dict[str, list[float]] = {}
-        for samples in self.passes:
-            for key, values in samples.items():
-                merged.setdefault(key, []).extend(values)
-        return merged
 
     def remove(self) -> None:
         """When the table is written."""
@@ -181,7 +173,7 @@ def _build(
     table = table_of(
         blueprint,
         parts,
-        partial.samples(),
+        part_timing.merged(partial.passes),
         settings=settings,
         output=output,
     )

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.export.machine import describe_machine
-from spos_tf.export.timing import measure_network
+from spos_tf.export.timing import describe_machine, measure_network
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import precision
 from spos_tf.networks.blueprint import Blueprint

@@ -135,7 +135,7 @@ class Run:
         different = [
             f"`{name}` ({_shown(then[name])} there, {_shown(now[name])} here)"
             for name in sorted(now)
-            if name in then and then[name] != _as_json(now[name])
+            if name in then and then[name] != json.loads(json.dumps(now[name]))
         ]
         if different:
             raise UserError(
@@ -322,10 +322,6 @@ def _shown(value: Any) -> str:
         value = int(value)
     text = json.dumps(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def _versions() -> dict[str, str]:

@@ -51,7 +51,6 @@ from spos_tf.jobs.trained import TrainedSupernet, check_supernet
 from spos_tf.jobs.trust import (
     TrustOf,
     confirm_winner,
-    tell_trust,
 )
 from spos_tf.options import LimitOptions, SearchOptions
 from spos_tf.search.asynchronous import run_asynchronous
@@ -301,7 +300,8 @@ class Search:
             f"Best{rule}: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
-        tell_trust(trust)
+        for line in trust.lines:
+            tell(line)
         return self._result(record, best, folder, trust)
 
     def _confirmed(

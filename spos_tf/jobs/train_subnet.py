@@ -21,7 +21,7 @@ from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Evaluator
-from spos_tf.export import keras_predictor
+from spos_tf.export.runtimes import keras_predictor
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
 from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options

@@ -340,7 +340,9 @@ class _Job:
         """Trains to the end."""
         options, team = self.options, self.team
         # Before the supernet is made: what cannot be drawn is told at once.
-        sampling = self._sampling()
+        sampling = None
+        if not options.learns_architecture:
+            sampling = sampling_of(self._drawn, options, self.limited)
         supernet = self._supernet()
 
         def forward(images, selection, dropout_seed):
@@ -401,12 +403,6 @@ class _Job:
                 options,
                 self.limited,
             )
-
-    def _sampling(self) -> Sampling | None:
-        """How paths are drawn; None where architecture parameters draw."""
-        if self.options.learns_architecture:
-            return None
-        return sampling_of(self._drawn, self.options, self.limited)
 
     def _learner(self, forward: Forward, search: SearchData | None) -> Learner:
         """Architecture parameters, which learn from the search images."""

@@ -13,7 +13,6 @@ from spos_tf.analysis.reliability import (
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.feasible import sample_feasible
 from spos_tf.evaluation.scorer import Encoding, Scorer
-from spos_tf.jobs.notes import tell
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.options import SearchOptions
@@ -163,9 +162,3 @@ def confirm_winner(
         resamples=_RESAMPLES,
         seed=derive_seed(seed, Purpose.CONFIRMATION_RESAMPLES),
     )
-
-
-def tell_trust(trust: Trust) -> None:
-    """Says how far a search can be trusted."""
-    for line in trust.lines:
-        tell(line)

@@ -45,7 +45,7 @@ class Fields:
 
     def fields(self, name: str) -> "Fields":
         """An object, empty if it is missing."""
-        value = self._get(name, _is_object, "an object")
+        value = self._get(name, lambda v: isinstance(v, dict), "an object")
         return Fields(value or {}, self._file, self._problems)
 
     def values_of(self, name: str) -> list[Any]:
@@ -87,10 +87,6 @@ class Fields:
             )
             return None
         return value
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def shortened(value: object) -> str:
