@@ -12,6 +12,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from spos_tf.errors import UserError
+
 
 @contextlib.contextmanager
 def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
@@ -65,6 +67,32 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
         raise
     _sync(target.parent)
     _remove(old)
+
+
+def append_line(path: pathlib.Path, line: str, what: str) -> None:
+    """Appends a line to a file that may be new, as one write.
+
+    Args:
+        path: The file; never a link, which may lead out of the work_dir.
+        line: Without its end.
+        what: What messages call the file.
+
+    Raises:
+        UserError: The disk is full.
+        OSError: The file cannot be written.
+    """
+    data = f"{line}\n".encode()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        written = os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+    if written < len(data):
+        raise UserError(
+            f"Cannot write {what} {str(path)!r}: the disk is full. Free some "
+            "space and start the same command again."
+        )
 
 
 def _sync(path: str | os.PathLike[str]) -> None:
