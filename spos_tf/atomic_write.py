@@ -7,10 +7,12 @@ data.
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 from spos_tf.errors import UserError
 
@@ -67,6 +69,19 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
         raise
     _sync(target.parent)
     _remove(old)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with unfinished(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_json(
+    path: str | os.PathLike[str], value: Any, indent: int = 2, **form: Any
+) -> None:
+    """Writes a JSON file, whole or not at all; see `json.dumps`."""
+    write_text(path, json.dumps(value, indent=indent, **form) + "\n")
 
 
 def append_line(path: pathlib.Path, line: str, what: str) -> None:

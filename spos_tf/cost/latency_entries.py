@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_text
 from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
 from spos_tf.ops.shape_ops import Shape
@@ -142,8 +142,7 @@ class MeasuredTable:
         text = yaml.safe_dump(
             self.to_dict(), default_flow_style=None, sort_keys=False
         )
-        with unfinished(path) as temporary:
-            temporary.write_text(text, "utf-8")
+        write_text(path, text)
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "MeasuredTable":

@@ -15,10 +15,10 @@ from spos_tf.analysis.correlation import (
 )
 from spos_tf.analysis.reliability import Reliability
 from spos_tf.analysis.stored_scores import StoredScores
+from spos_tf.atomic_write import write_json
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.read_outs import SCORES_FILE, write_read_outs
-from spos_tf.jobs.run_folder import write_json
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import plain_arguments
 from spos_tf.options import CorrelationOptions

@@ -9,7 +9,7 @@ import numpy as np
 import tqdm
 
 from spos_tf.analysis.latency_report import Comparison
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_text
 from spos_tf.cost.latency import latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.cost.spread import spread_encodings
@@ -72,11 +72,8 @@ class _Partial:
             self.passes.append({})
         for key, values in samples.items():
             self.passes[index].setdefault(key, []).extend(values)
-        with unfinished(self._path) as temporary:
-            text = json.dumps(
-                {"settings": self._settings, "passes": self.passes}
-            )
-            temporary.write_text(text, "utf-8")
+        state = {"settings": self._settings, "passes": self.passes}
+        write_text(self._path, json.dumps(state))
 
     def has(self, index: int, key: str) -> bool:
         """Whether a pass has measured something."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import warn
-from spos_tf.jobs.run_folder import RUN_FILE, write_json
+from spos_tf.jobs.run_folder import RUN_FILE
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_json, write_text
 from spos_tf.cost.constraint import parse_constraint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
@@ -19,7 +19,7 @@ from spos_tf.jobs.limits import Limit, known_costs, latency_cost
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings
-from spos_tf.jobs.run_folder import RunPlan, open_run, write_json
+from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.search import Search
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
@@ -188,8 +188,7 @@ def search_limits(
             search_all()
             made = result(run.folder)
             write_json(run.folder / "table.json", made.rows)
-            with unfinished(run.folder / "table.md") as path:
-                path.write_text(made.table, "utf-8")
+            write_text(run.folder / "table.md", made.table)
     tell(f"See {run.folder / 'table.md'}.")
     return made
 

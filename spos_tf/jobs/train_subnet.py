@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import unfinished, write_json, write_text
 from spos_tf.cost.counts import Cost, network_cost
 from spos_tf.cost.fit import fit_stage_widths
 from spos_tf.data.examples import AnySplit
@@ -27,7 +27,7 @@ from spos_tf.jobs import training
 from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run, write_json
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
     LABELS_FILE,
@@ -433,8 +433,7 @@ class _Job:
         started = time.perf_counter()
         if team.is_chief:
             architecture = self.blueprint.architecture(self.encoding)
-            with unfinished(folder / ARCHITECTURE_FILE) as path:
-                path.write_text(architecture.to_json(), "utf-8")
+            write_text(folder / ARCHITECTURE_FILE, architecture.to_json())
             training.write_labels(self.run, images.class_names)
         trainer = Trainer(
             forward=lambda pixels, selection, seed: trained(

@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import keras
 import tensorflow as tf
 
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import needs_probabilities
 from spos_tf.jobs.data import JobData
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.run_folder import Run, write_json
+from spos_tf.jobs.run_folder import Run
 from spos_tf.jobs.trained import LABELS_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (

@@ -1,11 +1,10 @@
 """What a search has evaluated, one JSON line each, written as it happens."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 
-from spos_tf.atomic_write import append_line, unfinished
+from spos_tf.atomic_write import append_line, write_json
 from spos_tf.errors import UserError
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
@@ -146,10 +145,8 @@ def write_best(
         "costs": dict(candidate.costs),
         **candidate.scores(),
     }
-    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     try:
-        with unfinished(path) as temporary:
-            temporary.write_text(text, "utf-8")
+        write_json(path, data, sort_keys=True)
     except OSError as error:
         raise _cannot("write", path, error) from None
 
