@@ -216,7 +216,13 @@ def images_of(
     if isinstance(given, DataSource):
         return _of_source(given, argument, num_classes, names, aligned)
     if isinstance(given, tf.data.Dataset):
-        return _of_dataset(given, argument, num_classes, names, aligned)
+        named = getattr(given, "class_names", None)
+        if names is None and named is not None:
+            names = tuple(map(str, named))
+        order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
+        return DatasetImages(
+            given, argument, num_classes, aligned.names(names), order
+        )
     if isinstance(given, tuple | list) and len(given) == 2:
         arrays = array_split(*given, argument=argument)
         check_labels(arrays.labels, num_classes, argument)
@@ -283,22 +289,6 @@ def _of_source(
         split = relabelled(split, order)
     return SplitImages(
         split, num_classes, aligned.names(names), source.name, beside
-    )
-
-
-def _of_dataset(
-    given: tf.data.Dataset,
-    argument: str,
-    num_classes: int,
-    names: tuple[str, ...] | None,
-    aligned: _Aligned,
-) -> DatasetImages:
-    named = getattr(given, "class_names", None)
-    if names is None and named is not None:
-        names = tuple(map(str, named))
-    order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
-    return DatasetImages(
-        given, argument, num_classes, aligned.names(names), order
     )
 
 
