@@ -71,8 +71,6 @@ def derive_seed(seed: int, purpose: Purpose, index: int = 0) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(
-    seed: int, purpose: Purpose, index: int = 0
-) -> np.random.Generator:
+def generator(seed: int, purpose: Purpose) -> np.random.Generator:
     """NumPy's generator of one stream; see `derive_seed`."""
-    return np.random.default_rng(derive_seed(seed, purpose, index))
+    return np.random.default_rng(derive_seed(seed, purpose))

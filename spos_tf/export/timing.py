@@ -58,8 +58,6 @@ def measure_network(
     threads: int,
     batch: int,
     rounds: int = 50,
-    *,
-    warmup: int = 5,
 ) -> Timing:
     """Exports one network and times it end to end.
 
@@ -68,14 +66,13 @@ def measure_network(
         runtime: A key of `RUNTIMES`.
         threads: CPU threads of the runtime.
         batch: Images of one call.
-        rounds: Calls measured.
-        warmup: Calls before them.
+        rounds: Calls measured, after five others.
 
     Raises:
         UserError: See `open_session`; or no rounds.
     """
     session = open_session(model, runtime, threads=threads, batch=batch)
-    times = interleaved([session], rounds, warmup=warmup)
+    times = interleaved([session], rounds, warmup=5)
     return timing_of(times[:, 0])
 
 

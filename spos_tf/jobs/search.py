@@ -44,7 +44,6 @@ from spos_tf.jobs.search_files import (
     BestWriter,
     check_unchanged,
     draw_search,
-    write_front_files,
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet, check_supernet
@@ -53,6 +52,7 @@ from spos_tf.jobs.trust import (
     confirm_winner,
 )
 from spos_tf.options import LimitOptions, SearchOptions
+from spos_tf.report.plots import plot_front
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution
@@ -60,7 +60,7 @@ from spos_tf.search.generations import GenerationSearch, RandomSearch
 from spos_tf.search.nsga2 import NSGA2
 from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.candidate import Candidate, best_of, score_text
-from spos_tf.space.front import front_of
+from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import Record
 from spos_tf.space.search_space import format_encoding
 
@@ -395,12 +395,12 @@ class Search:
         """The plot, and the front where there is one."""
         draw_search(folder, self._options.strategy)
         if self._objective is not None:
-            write_front_files(
-                folder,
-                record.candidates,
-                self._objective.name,
-                self._subject.blueprint,
+            cost, blueprint = self._objective.name, self._subject.blueprint
+            front = front_of(record.candidates, cost)
+            write_front(
+                folder / FRONT_FILE, front, cost, blueprint.architecture
             )
+            plot_front(record.candidates, front, cost, folder / "front.png")
 
     def _finish(
         self,

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from spos_tf.analysis.reliability import Confirmed
@@ -20,9 +20,8 @@ from spos_tf.options import (
     SearchOptions,
     SourceOptions,
 )
-from spos_tf.report.plots import plot_front, plot_search
+from spos_tf.report.plots import plot_search
 from spos_tf.space.candidate import Candidate
-from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import read_record, write_best
 from spos_tf.strict_json import parse_json
 
@@ -140,28 +139,6 @@ def draw_search(folder: pathlib.Path, strategy: str) -> None:
         UserError: The file cannot be written.
     """
     plot_search(_siblings(folder, strategy), folder / "search.png")
-
-
-def write_front_files(
-    folder: pathlib.Path,
-    candidates: Sequence[Candidate],
-    cost: str,
-    blueprint: Blueprint,
-) -> None:
-    """Writes `front.json` and `front.png`.
-
-    Args:
-        folder: Of the search.
-        candidates: Everything evaluated.
-        cost: Name of the cost that the front is over.
-        blueprint: Of the candidates.
-
-    Raises:
-        UserError: A file cannot be written.
-    """
-    front = front_of(candidates, cost)
-    write_front(folder / FRONT_FILE, front, cost, blueprint.architecture)
-    plot_front(candidates, front, cost, folder / "front.png")
 
 
 def _siblings(
