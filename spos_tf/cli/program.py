@@ -12,7 +12,6 @@ import os
 import pathlib
 import signal
 import sys
-import tempfile
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from spos_tf.cli import flags as our_flags
 from spos_tf.errors import Preempted, UserError
 from spos_tf.keras_settings import check_keras
 from spos_tf.options import Options, ThreadOptions
+from spos_tf.silence import held_back
 from spos_tf.stop_signal import stop
 
 Kind = TypeVar("Kind", bound=Options)
@@ -441,7 +441,7 @@ class _QuietTensorFlow(_FirstImport):
 
     @contextlib.contextmanager
     def around(self, module: types.ModuleType) -> Iterator[None]:
-        with _stderr_held_back() as show:
+        with held_back(2) as show:
             yield
             gpus = module.config.list_physical_devices("GPU")
             if not gpus and _expects_gpus():
@@ -474,34 +474,3 @@ class _KerasAlone(_FirstImport):
 def _expects_gpus() -> bool:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
     return _NVIDIA_DRIVER.exists() and visible not in ("", "-1")
-
-
-@contextlib.contextmanager
-def _stderr_held_back() -> Iterator[Callable[[], None]]:
-    """Holds back file descriptor 2, and shows it if the block raises.
-
-    Yields:
-        A function that shows what was held back so far.
-    """
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-
-        def show() -> None:
-            sys.stderr.flush()
-            held.seek(0)
-            os.write(real, held.read())
-            held.truncate(0)
-
-        try:
-            yield show
-        except Preempted:
-            raise
-        except BaseException:
-            show()
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)

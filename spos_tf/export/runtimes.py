@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from spos_tf.errors import UserError
 from spos_tf.export.formats import find_format
 from spos_tf.export.saved_model import readable_place
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 

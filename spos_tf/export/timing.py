@@ -18,7 +18,7 @@ from spos_tf.export import measure_parts
 from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.onnx_model import write_onnx
 from spos_tf.export.saved_model import write_saved_model
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 Session = measure_parts.Session
 

@@ -4,7 +4,7 @@ A module lists its spaces in `SPACES`, a dict from name to a function that
 takes the space's arguments by keyword and returns a `Blueprint`, and its
 presets in `PRESETS`. Published networks of the space are in `NETWORKS`, where
 there are any. A family whose architectures are usually written otherwise than
-as an encoding has `parse_arch_string` and `arch_string`. Adding a
+as an encoding has `parse_arch_string`. Adding a
 space is adding a file; only modules whose name begins with an underscore are
 no families.
 """
