@@ -90,12 +90,22 @@ def hold_out(
             f"`{argument}` is at least 0; got {count}. Give the number of "
             "images a class."
         )
-    if count == 0:
-        held = np.zeros(0, np.int64)
-    elif isinstance(train, Split):
-        held = _first_of_each_class(train, class_names, name, count, argument)
-    else:
-        held = _first_in_stream(train, class_names, name, count, argument)
+    held = np.zeros(0, np.int64)
+    if count:
+        if isinstance(train, Split):
+            held, counts = _first_of_each_class(train, len(class_names), count)
+        else:
+            held, counts = _first_in_stream(train, len(class_names), count)
+        label = int(np.argmin(counts))
+        if counts[label] <= count:
+            way_out = "Add images, or leave the class out."
+            if counts[label] > 1:
+                way_out = f"Give `{argument}={counts[label] - 1}` or less."
+            raise UserError(
+                f"`{argument}` takes {count} training images of every class "
+                f"and leaves at least one to train on; '{class_names[label]}' "
+                f"of '{name}' has {counts[label]} left. {way_out}"
+            )
     keep = np.ones(len(train), bool)
     keep[held] = False
     remaining = np.flatnonzero(keep)
@@ -218,29 +228,21 @@ def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
 
 
 def _first_of_each_class(
-    split: Split,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> np.ndarray:
-    counts = np.bincount(split.labels, minlength=len(class_names))
-    _check_counts(counts, class_names, name, count, argument)
+    split: Split, num_classes: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the first of every class, and how many each has."""
     by_class = [
         np.flatnonzero(split.labels == label)[:count]
-        for label in range(len(class_names))
+        for label in range(num_classes)
     ]
-    return np.sort(np.concatenate(by_class))
+    counts = np.bincount(split.labels, minlength=num_classes)
+    return np.sort(np.concatenate(by_class)), counts
 
 
 def _first_in_stream(
-    split: StreamSplit,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> np.ndarray:
-    num_classes = len(class_names)
+    split: StreamSplit, num_classes: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_first_of_each_class`; counts are of what had to be read."""
     counts = np.zeros(num_classes, np.int64)
     held: list[int] = []
     start = 0
@@ -256,27 +258,7 @@ def _first_in_stream(
             # One image of every class has to be left.
             if counts.min() > count:
                 break
-    _check_counts(counts, class_names, name, count, argument)
-    return np.array(held, np.int64)
-
-
-def _check_counts(
-    counts: np.ndarray,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> None:
-    label = int(np.argmin(counts))
-    if counts[label] <= count:
-        way_out = "Add images, or leave the class out."
-        if counts[label] > 1:
-            way_out = f"Give `{argument}={counts[label] - 1}` or less."
-        raise UserError(
-            f"`{argument}` takes {count} training images of every class and "
-            f"leaves at least one to train on; '{class_names[label]}' of "
-            f"'{name}' has {counts[label]} left. {way_out}"
-        )
+    return np.array(held, np.int64), counts
 
 
 def fingerprint(split: AnySplit) -> str:
