@@ -164,7 +164,7 @@ class SplitImages:
         self, count: int, argument: str = "holdout_per_class"
     ) -> "tuple[SplitImages, SplitImages]":
         """See `Images`."""
-        names = self.class_names or _numbers(self._num_classes)
+        names = self.class_names or [*map(str, range(self._num_classes))]
         left, held = (
             SplitImages(part, self._num_classes, self.class_names, self._name)
             for part in hold_out(self.split, names, self._name, count, argument)
@@ -383,7 +383,3 @@ def _pixels(images: np.ndarray, argument: str) -> np.ndarray:
     if (whole == images).all():
         return whole.astype(np.uint8)
     return images.astype(np.float32)
-
-
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(map(str, range(count)))
