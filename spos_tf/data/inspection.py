@@ -107,7 +107,7 @@ def _look(
         else f"record {index} of split '{split.name}'"
     )
     if isinstance(item, np.ndarray):
-        pixels, data = item, np.ascontiguousarray(item).data
+        pixels, data = item, item.tobytes()
         kind, turned, alpha = "pixels", False, False
     else:
         try:

@@ -253,9 +253,9 @@ def test_names_that_are_no_utf_8(class_folder):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"name": "folder:gs://bucket/photos"},
-        {"name": "folder:s3://bucket"},
-        {"name": "cifar10", "data_dir": "gs://tfds-data/datasets"},
+        {"dataset": "folder:gs://bucket/photos"},
+        {"dataset": "folder:s3://bucket"},
+        {"dataset": "cifar10", "data_dir": "gs://tfds-data/datasets"},
     ],
 )
 def test_addresses_are_no_folders(arguments):
