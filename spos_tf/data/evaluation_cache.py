@@ -47,6 +47,7 @@ from spos_tf.data.pipeline import (
     accelerator,
     ahead_on,
     evaluation_batches,
+    finished,
 )
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
 from spos_tf.data.reading import as_inputs
@@ -123,7 +124,7 @@ class EvaluationCache:
             if size <= left:
                 left -= size
                 found.append("memory")
-            elif _is_pixels(split):
+            elif isinstance(split, Split) and split.kind == "pixels":
                 # They are in memory as they were given; nothing is decoded.
                 found.append("given")
             else:
@@ -472,10 +473,6 @@ def _not_in_files(split: AnySplit) -> bytes:
     return split.labels.astype("<i4").tobytes()
 
 
-def _is_pixels(split: AnySplit) -> bool:
-    return isinstance(split, Split) and split.kind == "pixels"
-
-
 def _check_digits(state: str, found: str) -> str:
     return hashlib.sha256(f"{state} {found}".encode()).hexdigest()[:16]
 
@@ -575,9 +572,7 @@ class _ImageFile:
             str(self.path), buffer_size=_READ_AHEAD
         )
         batches = records.skip(start * batch_size).batch(batch_size)
-        options = tf.data.Options()
-        options.deterministic = True
-        return batches.map(self._parsed).prefetch(_AHEAD).with_options(options)
+        return finished(batches.map(self._parsed), ahead=_AHEAD)
 
     def _parsed(self, records: tf.Tensor) -> Batch:
         raw = tf.ensure_shape(
