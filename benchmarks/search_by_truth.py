@@ -25,8 +25,8 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
+from mean_interval import MeanInterval, mean_interval
 from spos_tf.analysis.benchmark_table import read_table
-from spos_tf.analysis.mean_interval import MeanInterval, mean_interval
 from spos_tf.analysis.read_outs import additive_winner
 from spos_tf.analysis.stored_scores import read_scores
 from spos_tf.analysis.table_architectures import sub_table
@@ -35,10 +35,10 @@ from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
 from spos_tf.options import SearchOptions
-from spos_tf.report.truth_plot import AtLimit, plot_truth
 from spos_tf.search.evolution import Evolution
 from spos_tf.search.generations import RandomSearch
 from spos_tf.spaces import build_blueprint, parse_architecture
+from truth_plot import AtLimit, plot_truth
 
 FLAGS = flags.FLAGS
 

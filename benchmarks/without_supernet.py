@@ -20,8 +20,8 @@ import numpy as np
 import scipy.stats
 from absl import app, flags
 
+from mean_interval import mean_interval
 from spos_tf.analysis.benchmark_table import read_table
-from spos_tf.analysis.mean_interval import mean_interval
 from spos_tf.analysis.read_outs import additive_fit
 from spos_tf.analysis.table_architectures import sub_table
 from spos_tf.cost.counting import counts

@@ -129,20 +129,14 @@ def _search(kind, lag, seed, space, workers):
         "generations": FLAGS.generations,
         "seed": seed,
     }
-    same = {
-        "space": space,
-        "cost_functions": {},
-        "record": Record.in_memory(),
-    }
+    same = {"cost_functions": {}, "record": Record.in_memory()}
     if kind == "generations":
         algorithm = Evolution(space, [], SearchOptions(**numbers))
         return run_search(algorithm, workers, **same)
     steady = SteadyEvolution(
         space, [], SearchOptions(asynchronous=True, **numbers, lag=lag)
     )
-    return run_asynchronous(
-        steady, workers, population=FLAGS.population, **same
-    )
+    return run_asynchronous(steady, workers, **same)
 
 
 def main(argv):

@@ -7,10 +7,14 @@ data.
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import Any
+
+from spos_tf.errors import UserError
 
 
 @contextlib.contextmanager
@@ -65,6 +69,45 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
         raise
     _sync(target.parent)
     _remove(old)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with unfinished(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_json(
+    path: str | os.PathLike[str], value: Any, indent: int = 2, **form: Any
+) -> None:
+    """Writes a JSON file, whole or not at all; see `json.dumps`."""
+    write_text(path, json.dumps(value, indent=indent, **form) + "\n")
+
+
+def append_line(path: pathlib.Path, line: str, what: str) -> None:
+    """Appends a line to a file that may be new, as one write.
+
+    Args:
+        path: The file; never a link, which may lead out of the work_dir.
+        line: Without its end.
+        what: What messages call the file.
+
+    Raises:
+        UserError: The disk is full.
+        OSError: The file cannot be written.
+    """
+    data = f"{line}\n".encode()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        written = os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+    if written < len(data):
+        raise UserError(
+            f"Cannot write {what} {str(path)!r}: the disk is full. Free some "
+            "space and start the same command again."
+        )
 
 
 def _sync(path: str | os.PathLike[str]) -> None:

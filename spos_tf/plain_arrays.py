@@ -95,7 +95,7 @@ def _array(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     if dtype.hasobject:
         raise NotPlainError(f"{name[:60]!r} holds Python objects")
     plain = dtype.kind in _KINDS and dtype.itemsize and not dtype.shape
-    if not plain or not _is_shape(shape):
+    if not plain or any(type(one) is not int or one < 0 for one in shape):
         raise ValueError(f"{name[:60]!r} is no plain array")
     count = 1
     for length in shape:
@@ -114,7 +114,3 @@ def _array(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     # Of a bytearray, so that the array can be written to.
     array: npt.NDArray[Any] = np.frombuffer(bytearray(data), dtype)
     return array.reshape(shape, order="F" if by_column else "C")
-
-
-def _is_shape(shape: Any) -> bool:
-    return all(type(length) is int and length >= 0 for length in shape)

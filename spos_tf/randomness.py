@@ -43,11 +43,8 @@ class Purpose(enum.IntEnum):
     # Which paths a validation scores, and which networks calibrate a score.
     VALIDATION_PATHS = 18
     ANCHORS = 19
-    # Which images recalibrate batch norm, and which are scored.
-    RECALIBRATION = 20
+    # Which images are scored.
     SCORED_IMAGES = 21
-    # By generation, or by candidate.
-    SEARCH = 22
     # Which half of the search images an image is in.
     HALVES = 23
     # Random networks beside a winner, and the bootstrap of their difference.
@@ -74,8 +71,6 @@ def derive_seed(seed: int, purpose: Purpose, index: int = 0) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(
-    seed: int, purpose: Purpose, index: int = 0
-) -> np.random.Generator:
+def generator(seed: int, purpose: Purpose) -> np.random.Generator:
     """NumPy's generator of one stream; see `derive_seed`."""
-    return np.random.default_rng(derive_seed(seed, purpose, index))
+    return np.random.default_rng(derive_seed(seed, purpose))

@@ -8,7 +8,8 @@ answer or a traceback somewhere else.
 
 import json
 import math
-from typing import Any
+import sys
+from typing import Any, TypeGuard
 
 # Beyond these a number is no count of anything here, and no int64.
 _END = 2**63
@@ -40,8 +41,19 @@ def parse_json(text: str | bytes, *, half_characters: bool = False) -> Any:
         raise ValueError("it is nested too deeply") from None
     # An escape is the one way to half a character.
     if "\\u" in text and not half_characters:
-        _check_characters(value)
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a character") from None
     return value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of JSON is a finite number; true and false are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    # `math.isfinite` cannot take a whole number beyond floats.
+    return abs(value) <= sys.float_info.max
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,10 +81,3 @@ def _int(text: str) -> int:
     if len(text) > len(str(-_END)) or not -_END <= int(text) < _END:
         raise ValueError(f"the whole number {text[:60]} has over 64 bits")
     return int(text)
-
-
-def _check_characters(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("a text holds half a character") from None

@@ -6,7 +6,7 @@ import pytest
 
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import Preempted, UserError
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 
 def test_file_appears_whole(tmp_path):

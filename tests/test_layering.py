@@ -51,6 +51,7 @@ GROUND = (
     "plain_arrays",
     "randomness",
     "run_lock",
+    "silence",
     "stop_signal",
     "strict_json",
     "user_module",

@@ -104,11 +104,9 @@ def _recorded_generations() -> list[list[np.ndarray]]:
 def _digits(source) -> tuple[tf.Tensor, tf.Tensor]:
     from spos_tf.data.pipeline import evaluation_batches
     from spos_tf.data.preprocessing import PreprocessingOptions
-    from spos_tf.data.splits import carve
 
     options = PreprocessingOptions(image_size=32, augmentation="none")
-    split = carve(source, holdout_per_class=0).train
-    batches = list(evaluation_batches(split, options, batch_size=256))
+    batches = list(evaluation_batches(source.train, options, batch_size=256))
     images = tf.concat([images for images, _ in batches], 0)
     labels = tf.concat([tf.cast(y, tf.int64) for _, y in batches], 0)
     return images, labels

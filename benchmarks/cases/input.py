@@ -29,8 +29,7 @@ def measure() -> list[measuring.Case]:
     """
     from spos_tf.data.pipeline import training_batches
     from spos_tf.data.preprocessing import PreprocessingOptions
-    from spos_tf.data.sources import load_source
-    from spos_tf.data.splits import carve
+    from spos_tf.data.sources import DataSource
     from spos_tf.networks.supernet import Supernet
 
     pixels, batch_size = subjects.STEP_SIZES[_SIZE]
@@ -39,8 +38,8 @@ def measure() -> list[measuring.Case]:
         raise LookupError(
             f"CIFAR-10 is not in {str(folder)!r}; say where by --data_dir."
         )
-    source = load_source("cifar10", data_dir=str(folder))
-    split = carve(source, holdout_per_class=0).train
+    source = DataSource("cifar10", data_dir=str(folder)).load()
+    split = source.train
     blueprint = subjects.blueprint_at(pixels)
     step = subjects.SupernetStep(Supernet(blueprint), batch_size)
     paths = subjects.random_paths(blueprint, _STEPS)

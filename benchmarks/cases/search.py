@@ -51,7 +51,6 @@ def measure() -> list[measuring.Case]:
         run_search(
             Evolution(space, [limit], options),
             LocalScorer(evaluate),
-            space=space,
             cost_functions=tables,
             record=Record.open(pathlib.Path(folder) / "record.jsonl"),
         )

@@ -1,14 +1,13 @@
 """How well predicted latencies agree with networks measured end to end."""
 
-import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.analysis.correlation import kendall_tau
+from spos_tf.atomic_write import write_json, write_text
 
 # For architectures spread over the whole range.
 MOST_ERROR_PERCENT = 5.0
@@ -29,12 +28,6 @@ class Comparison(NamedTuple):
     predicted_ms: np.ndarray
     measured_ms: np.ndarray
     again_ms: np.ndarray
-
-
-def kendall_tau(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Kendall's tau-b of two series; None where one of them is constant."""
-    tau = scipy.stats.kendalltau(first, second).statistic
-    return None if np.isnan(tau) else float(tau)
 
 
 def summarize(networks: Comparison) -> dict[str, Any]:
@@ -140,13 +133,8 @@ def write_report(
     report: Mapping[str, Any], json_path: pathlib.Path, text_path: pathlib.Path
 ) -> None:
     """Writes both forms; each file is whole or not there."""
-    texts: Sequence[tuple[pathlib.Path, str]] = (
-        (json_path, json.dumps(report, indent=1, allow_nan=False) + "\n"),
-        (text_path, report_text(report)),
-    )
-    for path, text in texts:
-        with unfinished(path) as temporary:
-            temporary.write_text(text, "utf-8")
+    write_json(json_path, report, indent=1, allow_nan=False)
+    write_text(text_path, report_text(report))
 
 
 def _plain(value: Any) -> str:

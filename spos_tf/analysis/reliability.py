@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-CONFIDENCE = 0.95
+from spos_tf.analysis.correlation import CONFIDENCE, interval
+
 # Fisher's z has the standard error 1 / sqrt(n - 3).
 _LEAST = 4
 
@@ -77,10 +78,10 @@ def reliability(halves: Sequence[Sequence[float]]) -> Reliability:
     if (pairs == pairs[0]).all(axis=0).any():
         return Reliability(0.0, None, None, count)
     found = scipy.stats.pearsonr(pairs[:, 0], pairs[:, 1])
-    interval = found.confidence_interval(CONFIDENCE)
+    ends = found.confidence_interval(CONFIDENCE)
     value, low, high = (
         full_length(float(one))
-        for one in (found.statistic, interval.low, interval.high)
+        for one in (found.statistic, ends.low, ends.high)
     )
     return Reliability(value, low, high, count)
 
@@ -233,9 +234,7 @@ def confirm(
         found[i] = who @ by_part @ where / (networks * count)
     # A metric that is no mean differs from that of its parts.
     found += difference - by_part.mean()
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(found, [tail, 100 - tail]).tolist()
-    return Confirmed(winner, random_mean, difference, low, high)
+    return Confirmed(winner, random_mean, difference, *interval(found))
 
 
 def _pairs(halves: Sequence[Sequence[float]]) -> Values:

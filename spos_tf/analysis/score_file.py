@@ -7,9 +7,10 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from spos_tf.atomic_write import append_line
 from spos_tf.errors import UserError
-from spos_tf.space.candidate import ACCURACY, is_halves, is_score
-from spos_tf.strict_json import parse_json
+from spos_tf.space.candidate import ACCURACY, is_encoding, is_halves, is_score
+from spos_tf.strict_json import is_number, parse_json
 
 Encoding = tuple[int, ...]
 # How every line begins: only the start of one is cut off as unfinished.
@@ -77,21 +78,13 @@ def _is_whole(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_encoding(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_whole, value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 _FIELDS: dict[str, Callable[[object], bool]] = {
     "step": _is_whole,
-    "encoding": _is_encoding,
+    "encoding": is_encoding,
     "architecture": lambda value: isinstance(value, str),
-    "score": _is_number,
-    "accuracy": _is_number,
-    "seconds": _is_number,
+    "score": is_number,
+    "accuracy": is_number,
+    "seconds": is_number,
     "halves": lambda value: isinstance(value, list),
 }
 
@@ -159,22 +152,10 @@ class ScoreFile:
         Raises:
             UserError: The file cannot be written.
         """
-        line = (scored.to_json() + "\n").encode()
-        # Never through a link, which may lead out of the work_dir.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self._path, flags, 0o666)
-            try:
-                written = os.write(descriptor, line)
-            finally:
-                os.close(descriptor)
+            append_line(self._path, scored.to_json(), "scores")
         except OSError as error:
             raise self._cannot("write", error) from None
-        if written < len(line):
-            raise UserError(
-                f"Cannot write scores {str(self._path)!r}: the disk is full. "
-                "Free some space and start the same command again."
-            )
         self._scored[scored.step, scored.encoding] = scored
 
     def _cannot(self, verb: str, error: OSError) -> UserError:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spos_tf.cli.following import command_line
-from spos_tf.cli.program import Command, Given
+from spos_tf.cli.program import Command, Given, aligned
 from spos_tf.errors import UserError
 from spos_tf.options import Options, SourceOptions, option
 from spos_tf.options.fields import PLACE
@@ -87,7 +87,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     )
     for name in names[:_MOST]:
         row(f"class {name!r}", (one["by_class"][name] for one in splits))
-    lines = _aligned(rows)
+    lines = aligned(rows)
     if len(names) > _MOST:
         lines.append(f"and {len(names) - _MOST} classes with more images")
     for key, text in (
@@ -104,20 +104,6 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
                 f"{' = '.join(groups[0][:_MOST])}"
             )
     return [*lines, *result["notes"]]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [
-                cell.rjust(width)
-                for cell, width in zip(row[1:], widths[1:], strict=True)
-            ]
-        ).rstrip()
-        for row in rows
-    ]
 
 
 COMMAND = Command(__doc__, (_Options, SourceOptions), main, ("dataset",))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from spos_tf.cli.following import command_line
-from spos_tf.cli.program import Command, Given
+from spos_tf.cli.program import Command, Given, aligned
 from spos_tf.options import NetworkOptions, Options, SpaceOptions, option
 
 
@@ -59,7 +59,7 @@ def _table(data: dict[str, Any]) -> str:
         if data["bit_ops"] is not None:
             lines.append(f"BitOps    {data['bit_ops']:.4f} Gi (2^30)")
     if data["ranges"] is not None:
-        lines += ["", *_aligned(_range_rows(data["ranges"]))]
+        lines += ["", *aligned(_range_rows(data["ranges"]), 2)]
     rows: list[Sequence[str]] = [
         ("slot", "choice", "input", "output", "MACs", "params")
     ]
@@ -90,7 +90,7 @@ def _table(data: dict[str, Any]) -> str:
             for key in ("macs", "params")
         ]
         rows.append(("the rest", "", "", "", *[f"{n:,}" for n in fixed]))
-    return "\n".join([*lines, "", *_aligned(rows)])
+    return "\n".join([*lines, "", *aligned(rows, 2)])
 
 
 def _range_rows(ranges: dict[str, Any]) -> list[Sequence[str]]:
@@ -102,18 +102,6 @@ def _range_rows(ranges: dict[str, Any]) -> list[Sequence[str]]:
         ends = (range_[end] for end in ("least", "median", "most"))
         rows.append((name, unit, *(f"{value:{form}}" for value in ends)))
     return rows
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of a table as lines; the first two columns are of words."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _list(form: str) -> str:

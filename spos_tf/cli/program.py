@@ -12,7 +12,6 @@ import os
 import pathlib
 import signal
 import sys
-import tempfile
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from spos_tf.cli import flags as our_flags
 from spos_tf.errors import Preempted, UserError
 from spos_tf.keras_settings import check_keras
 from spos_tf.options import Options, ThreadOptions
+from spos_tf.silence import held_back
 from spos_tf.stop_signal import stop
 
 Kind = TypeVar("Kind", bound=Options)
@@ -217,6 +217,23 @@ def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
     # Whatever cleans up on the way out is to be left alone.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stop.handle(number, frame)
+
+
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """Rows of a table as lines.
+
+    Args:
+        rows: Cells.
+        words: Columns of words, which come first; the others are numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index < words else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _called(name: str) -> str:
@@ -424,7 +441,7 @@ class _QuietTensorFlow(_FirstImport):
 
     @contextlib.contextmanager
     def around(self, module: types.ModuleType) -> Iterator[None]:
-        with _stderr_held_back() as show:
+        with held_back(2) as show:
             yield
             gpus = module.config.list_physical_devices("GPU")
             if not gpus and _expects_gpus():
@@ -457,34 +474,3 @@ class _KerasAlone(_FirstImport):
 def _expects_gpus() -> bool:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
     return _NVIDIA_DRIVER.exists() and visible not in ("", "-1")
-
-
-@contextlib.contextmanager
-def _stderr_held_back() -> Iterator[Callable[[], None]]:
-    """Holds back file descriptor 2, and shows it if the block raises.
-
-    Yields:
-        A function that shows what was held back so far.
-    """
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-
-        def show() -> None:
-            sys.stderr.flush()
-            held.seek(0)
-            os.write(real, held.read())
-            held.truncate(0)
-
-        try:
-            yield show
-        except Preempted:
-            raise
-        except BaseException:
-            show()
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
@@ -18,22 +18,8 @@ NAME = "latency_ms"
 _NAMED = 5
 
 
-class LatencyTable(Protocol):
-    """Measured milliseconds of the parts of networks.
-
-    Attributes:
-        source: The file, for messages.
-    """
-
-    @property
-    def source(self) -> str:
-        """The file, for messages."""
-
-    def latency_of(self, option: SlotOption) -> float | None:
-        """Milliseconds within a network; None where there is no entry."""
-
-    def name_of(self, option: SlotOption) -> str:
-        """What the entry is or would be called in this table."""
+# Measured milliseconds of the parts of networks.
+LatencyTable = MeasuredTable | LayerTable
 
 
 class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]

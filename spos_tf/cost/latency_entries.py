@@ -3,17 +3,17 @@
 import dataclasses
 import functools
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_text
 from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
 from spos_tf.ops.shape_ops import Shape
 from spos_tf.space.choice import Option
+from spos_tf.strict_json import is_number
 
 KIND = "latency_ms"
 SCHEMA = 1
@@ -142,8 +142,7 @@ class MeasuredTable:
         text = yaml.safe_dump(
             self.to_dict(), default_flow_style=None, sort_keys=False
         )
-        with unfinished(path) as temporary:
-            temporary.write_text(text, "utf-8")
+        write_text(path, text)
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "MeasuredTable":
@@ -170,7 +169,7 @@ class MeasuredTable:
         }
         overhead = data.get("overhead_ms", 0.0)
         # Negative where blocks in a row disturb each other's caches.
-        if not _is_number(overhead):
+        if not is_number(overhead):
             raise _no_latency("overhead_ms", overhead, source)
         listed = _field(data, "entries", list, source)
         table = cls(
@@ -205,15 +204,9 @@ def check_latency(value: Any, name: str, source: str) -> float:
     Raises:
         UserError: Not a number, negative, NaN or infinite.
     """
-    if not _is_number(value) or value < 0:
+    if not is_number(value) or value < 0:
         raise _no_latency(name, value, source)
     return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # `math.isfinite` cannot take a whole number beyond floats.
-    return number and abs(value) <= sys.float_info.max
 
 
 def _no_latency(name: str, value: Any, source: str) -> UserError:

@@ -185,7 +185,13 @@ class _Recorder:
             if name in _FREE:
                 return y
             self.steps.append(
-                _Step(name, x, y, _kernel(name, args, kwargs), _stride(kwargs))
+                _Step(
+                    name,
+                    x,
+                    y,
+                    _kernel(name, args, kwargs),
+                    int(kwargs.get("strides", 1)),
+                )
             )
             return y
 
@@ -195,10 +201,6 @@ class _Recorder:
 def _kernel(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
     given = {"conv": args[1:2], "depthwise": args[:1]}.get(name, ())
     return int(kwargs.get("kernel_size", given[0] if given else 1))
-
-
-def _stride(kwargs: Mapping[str, Any]) -> int:
-    return int(kwargs.get("strides", 1))
 
 
 def _readings(option: SlotOption) -> list[list[Layer]]:

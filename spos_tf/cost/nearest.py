@@ -1,10 +1,7 @@
 """The architecture nearest to several limits, by integer programming."""
 
-import contextlib
 import math
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from spos_tf.cost.constraint import Constraint, Encodings
 from spos_tf.cost.table import CostTable
+from spos_tf.silence import held_back
 from spos_tf.space import SearchSpace
 
 # Branches that the solver looks at. Not seconds: the same limits have the same
@@ -91,7 +89,9 @@ def find_nearest(
     variables = [len(slots), len(limits)]
     once = (slots == np.arange(len(table.legal))[:, None]).astype(float)
     ones, zeros = np.ones(len(once)), np.zeros((len(once), len(limits)))
-    with _without_output():
+    # HiGHS writes a line of its own now and then, whatever it is told to
+    # display.
+    with held_back(1):
         result = milp(
             np.concatenate([np.zeros(len(slots)), np.array(weights) / unit]),
             integrality=np.repeat([1, 0], variables),
@@ -122,18 +122,3 @@ def find_nearest(
     )
     sure = result.status == 0 and result.fun > _ROUNDING
     return Nearest(encodings, sure and agrees)
-
-
-@contextlib.contextmanager
-def _without_output() -> Iterator[None]:
-    # HiGHS writes a line of its own to descriptor 1 now and then, whatever it
-    # is told to display.
-    sys.stdout.flush()
-    real = os.dup(1)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-    finally:
-        os.dup2(real, 1)
-        os.close(real)

@@ -1,6 +1,7 @@
 """A `tf.data.Dataset` of the user's own as images of a job."""
 
 import contextlib
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.data.examples import Split
+from spos_tf.data.pipeline import TrainingData, finished, own_batch
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     resize_and_center_crop,
@@ -57,7 +59,6 @@ class DatasetImages:
         self._num_classes = num_classes
         self._outputs = outputs
         self.class_names = class_names
-        self.name = argument
         # Images of its first batch; the last one may have fewer.
         self._batch = 0
         # By the side in pixels and how many.
@@ -70,11 +71,6 @@ class DatasetImages:
         batches = int(self._dataset.cardinality())
         # Unknown and infinite are negative.
         return batches * self._batch if batches >= 0 else None
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the labels."""
-        return self._num_classes
 
     def _check(self) -> None:
         spec, argument = self._dataset.element_spec, self._argument
@@ -133,11 +129,11 @@ class DatasetImages:
 
     # Training
 
-    def training(
-        self, preprocessing: PreprocessingOptions
-    ) -> "_DatasetBatches":
+    def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """Batches of the size that is asked for."""
-        return _DatasetBatches(self, preprocessing)
+        return TrainingData(
+            functools.partial(self.batches, preprocessing), self.errors
+        )
 
     def batches(
         self,
@@ -146,16 +142,13 @@ class DatasetImages:
         batch_size: int,
         start_step: int,
         num_steps: int,
-        share: tuple[int, int],
+        seed: int,
+        share: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """See `TrainingData.batches`."""
+        """See `training_batches`; the set shuffles itself."""
+        del seed
         index, count = share
-        if batch_size % count:
-            raise UserError(
-                "`batch_size` is a multiple of the number of workers, "
-                f"{count}; got {batch_size}."
-            )
-        own = batch_size // count
+        own = own_batch(batch_size, count)
 
         def checked(images, labels):
             return self._rgb(images), self._classes(labels)
@@ -183,9 +176,7 @@ class DatasetImages:
         batches = batches.map(part, **parallel)
         if fixed:
             batches = batches.map(resized, **parallel)
-        options = tf.data.Options()
-        options.deterministic = True
-        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+        return finished(batches)
 
     def _rgb(self, images: tf.Tensor) -> tf.Tensor:
         """float32 images, checked."""
@@ -340,39 +331,3 @@ class DatasetImages:
         )
         digest = hashlib.sha256(repr(known).encode()).hexdigest()
         return f"tf.data:{digest[:32]}"
-
-
-class _DatasetBatches:
-    """`TrainingData` of a `tf.data.Dataset`."""
-
-    def __init__(
-        self, images: DatasetImages, preprocessing: PreprocessingOptions
-    ) -> None:
-        self._images = images
-        self._preprocessing = preprocessing
-        self.name = images.name
-        self.num_classes = images.num_classes
-
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start_step: int,
-        num_steps: int,
-        seed: int,
-        share: tuple[int, int] = (0, 1),
-    ) -> tf.data.Dataset:
-        """The batches of the steps `start_step` to `num_steps - 1`."""
-        # The set shuffles itself.
-        del seed
-        return self._images.batches(
-            self._preprocessing,
-            batch_size=batch_size,
-            start_step=start_step,
-            num_steps=num_steps,
-            share=share,
-        )
-
-    def errors(self) -> contextlib.AbstractContextManager[None]:
-        """Turns what is wrong with an element into a UserError."""
-        return self._images.errors()

@@ -121,7 +121,7 @@ class EvaluationCache:
             if size <= left:
                 left -= size
                 found.append("memory")
-            elif _is_pixels(split):
+            elif isinstance(split, Split) and split.kind == "pixels":
                 # They are in memory as they were given; nothing is decoded.
                 found.append("given")
             else:
@@ -468,10 +468,6 @@ def _not_in_files(split: AnySplit) -> bytes:
     if isinstance(split, StreamSplit):
         return split.positions.astype("<i8").tobytes()
     return split.labels.astype("<i4").tobytes()
-
-
-def _is_pixels(split: AnySplit) -> bool:
-    return isinstance(split, Split) and split.kind == "pixels"
 
 
 def _check_digits(state: str, found: str) -> str:

@@ -3,7 +3,6 @@
 Each becomes an `Images`, so that a job does not ask of which kind they are.
 """
 
-import contextlib
 import functools
 import logging
 from collections.abc import Sequence
@@ -19,13 +18,9 @@ from spos_tf.data.class_names import (
 )
 from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
-from spos_tf.data.pipeline import training_batches
+from spos_tf.data.pipeline import TrainingData, split_data
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import (
-    bad_heads,
-    reading_errors,
-    unreadable_words,
-)
+from spos_tf.data.reading import bad_heads, unreadable_words
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     confirmation_count,
@@ -35,7 +30,6 @@ from spos_tf.data.splits import (
     random_subset,
     take_fraction,
 )
-from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 
 _LOGGER = logging.getLogger("spos_tf")
@@ -98,51 +92,6 @@ class Images(Protocol):
         ...
 
 
-class SplitBatches:
-    """`TrainingData` of a split.
-
-    Args:
-        split: The images.
-        preprocessing: How they become inputs.
-        num_classes: Of the labels.
-    """
-
-    def __init__(
-        self,
-        split: AnySplit,
-        preprocessing: PreprocessingOptions,
-        num_classes: int,
-    ) -> None:
-        self._split = split
-        self._preprocessing = preprocessing
-        self.name = split.name
-        self.num_classes = num_classes
-
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start_step: int,
-        num_steps: int,
-        seed: int,
-        share: tuple[int, int] = (0, 1),
-    ) -> tf.data.Dataset:
-        """See `TrainingData`."""
-        return training_batches(
-            self._split,
-            self._preprocessing,
-            batch_size=batch_size,
-            start_step=start_step,
-            num_steps=num_steps,
-            seed=seed,
-            share=share,
-        )
-
-    def errors(self) -> contextlib.AbstractContextManager[None]:
-        """See `TrainingData`."""
-        return reading_errors(self._split)
-
-
 class SplitImages:
     """Images with an order of their own; see `Images`.
 
@@ -187,7 +136,7 @@ class SplitImages:
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
         """See `Images`."""
-        return SplitBatches(self.split, preprocessing, self._num_classes)
+        return split_data(self.split, preprocessing)
 
     def everything(self, preprocessing: PreprocessingOptions) -> AnySplit:
         """See `Images`."""
@@ -215,7 +164,7 @@ class SplitImages:
         self, count: int, argument: str = "holdout_per_class"
     ) -> "tuple[SplitImages, SplitImages]":
         """See `Images`."""
-        names = self.class_names or _numbers(self._num_classes)
+        names = self.class_names or [*map(str, range(self._num_classes))]
         left, held = (
             SplitImages(part, self._num_classes, self.class_names, self._name)
             for part in hold_out(self.split, names, self._name, count, argument)
@@ -267,7 +216,13 @@ def images_of(
     if isinstance(given, DataSource):
         return _of_source(given, argument, num_classes, names, aligned)
     if isinstance(given, tf.data.Dataset):
-        return _of_dataset(given, argument, num_classes, names, aligned)
+        named = getattr(given, "class_names", None)
+        if names is None and named is not None:
+            names = tuple(map(str, named))
+        order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
+        return DatasetImages(
+            given, argument, num_classes, aligned.names(names), order
+        )
     if isinstance(given, tuple | list) and len(given) == 2:
         arrays = array_split(*given, argument=argument)
         check_labels(arrays.labels, num_classes, argument)
@@ -334,22 +289,6 @@ def _of_source(
         split = relabelled(split, order)
     return SplitImages(
         split, num_classes, aligned.names(names), source.name, beside
-    )
-
-
-def _of_dataset(
-    given: tf.data.Dataset,
-    argument: str,
-    num_classes: int,
-    names: tuple[str, ...] | None,
-    aligned: _Aligned,
-) -> DatasetImages:
-    named = getattr(given, "class_names", None)
-    if names is None and named is not None:
-        names = tuple(map(str, named))
-    order = aligned.order(names, f"the tf.data.Dataset of `{argument}`")
-    return DatasetImages(
-        given, argument, num_classes, aligned.names(names), order
     )
 
 
@@ -444,7 +383,3 @@ def _pixels(images: np.ndarray, argument: str) -> np.ndarray:
     if (whole == images).all():
         return whole.astype(np.uint8)
     return images.astype(np.float32)
-
-
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(map(str, range(count)))

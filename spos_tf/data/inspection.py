@@ -107,34 +107,28 @@ def _look(
         else f"record {index} of split '{split.name}'"
     )
     if isinstance(item, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(item).data).digest()
-        return _sight(name, label, digest, item, "pixels", False, False)
-    try:
-        data = item
-        if isinstance(split, Split) and split.kind == "files":
-            with open(item, "rb") as file:
-                data = file.read()
-        pixels = decode(tf.constant(data)).numpy()
-        looks = looks_of(data)
-    except (tf.errors.OpError, OSError, ValueError) as error:
-        return Fault(index, name, read_fault(error))
-    digest = hashlib.sha256(data).digest()
-    return _sight(
-        name, label, digest, pixels, looks.format, looks.turned, looks.alpha
-    )
-
-
-def _sight(
-    name: str,
-    label: int,
-    digest: bytes,
-    pixels: np.ndarray,
-    kind: str,
-    turned: bool,
-    alpha: bool,
-) -> Sight:
+        pixels, data = item, item.tobytes()
+        kind, turned, alpha = "pixels", False, False
+    else:
+        try:
+            data = item
+            if isinstance(split, Split) and split.kind == "files":
+                with open(item, "rb") as file:
+                    data = file.read()
+            pixels = decode(tf.constant(data)).numpy()
+            looks = looks_of(data)
+        except (tf.errors.OpError, OSError, ValueError) as error:
+            return Fault(index, name, read_fault(error))
+        kind, turned, alpha = looks.format, looks.turned, looks.alpha
     height, width = pixels.shape[:2]
-    gray = bool((pixels == pixels[..., :1]).all())
     return Sight(
-        name, int(label), digest, kind, height, width, turned, gray, alpha
+        name,
+        int(label),
+        hashlib.sha256(data).digest(),
+        kind,
+        height,
+        width,
+        turned,
+        bool((pixels == pixels[..., :1]).all()),
+        alpha,
     )

@@ -158,7 +158,9 @@ def _opened(data: bytes) -> Image.Image:
 
 def _pixels(image: Image.Image) -> np.ndarray:
     turn = _TURNS.get(_orientation(image))
-    if image.mode.startswith("I;16") or _is_deep_png(image):
+    # Earlier releases of Pillow call a PNG's gray of 16 bits "I".
+    is_deep = image.format == "PNG" and image.mode == "I"
+    if is_deep or image.mode.startswith("I;16"):
         # Pillow would make everything above 255 white.
         deep = np.asarray(image)
         image = Image.fromarray((deep >> 8).astype(np.uint8))
@@ -172,11 +174,6 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if turn is not None:
         image = image.transpose(turn)
     return np.asarray(image)
-
-
-def _is_deep_png(image: Image.Image) -> bool:
-    # Earlier releases of Pillow call gray of 16 bits so.
-    return image.format == "PNG" and image.mode == "I"
 
 
 def _orientation(image: Image.Image) -> Any:

@@ -6,7 +6,10 @@ plain tf.data sets, which strategies distribute: iterate them inside
 `reading.reading_errors(split)`.
 """
 
+import contextlib
+import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +25,7 @@ from spos_tf.data.preprocessing import (
     resize_and_center_crop,
 )
 from spos_tf.data.randomness import augmentation_uniforms, epoch_indices
-from spos_tf.data.reading import ReadBatches
+from spos_tf.data.reading import ReadBatches, reading_errors
 from spos_tf.data.streams import shuffled_records
 from spos_tf.errors import UserError
 
@@ -31,6 +34,29 @@ _ARRAY_BATCH = 256
 # Batches of evaluation that wait to be used: networks are slower than reading
 # ahead, and tf.data itself would keep as many as there is memory.
 _AHEAD = 2
+
+
+class TrainingData(NamedTuple):
+    """Labelled images that come in batches, from any step on.
+
+    Attributes:
+        batches: Gives the batches of some steps, as `training_batches` does
+            for its keywords.
+        errors: Inside, what is wrong with an image raises a `UserError`.
+    """
+
+    batches: Callable[..., tf.data.Dataset]
+    errors: Callable[[], contextlib.AbstractContextManager[None]]
+
+
+def split_data(
+    split: AnySplit, preprocessing: PreprocessingOptions
+) -> TrainingData:
+    """A split as what a training reads."""
+    return TrainingData(
+        functools.partial(training_batches, split, preprocessing),
+        functools.partial(reading_errors, split),
+    )
 
 
 def training_batches(
@@ -74,12 +100,7 @@ def training_batches(
     """
     _check(split, batch_size)
     index, count = share
-    if batch_size % count:
-        raise UserError(
-            f"`batch_size` is a multiple of the number of workers, {count}; "
-            f"got {batch_size}."
-        )
-    own = batch_size // count
+    own = own_batch(batch_size, count)
     if not 0 <= start_step <= num_steps:
         raise UserError(
             f"start_step is in [0, num_steps]; got {start_step} of "
@@ -126,7 +147,7 @@ def training_batches(
     batches = batches.apply(
         tf.data.experimental.assert_cardinality(num_steps - start_step)
     )
-    return _finished(batches)
+    return finished(batches)
 
 
 def evaluation_batches(
@@ -145,7 +166,7 @@ def evaluation_batches(
     _check(split, batch_size)
     return ReadBatches(
         split,
-        _finished(_evaluation_set(split, options, batch_size), ahead=_AHEAD),
+        finished(_evaluation_set(split, options, batch_size), ahead=_AHEAD),
         -(-len(split) // batch_size),
     )
 
@@ -237,9 +258,24 @@ def _check(split: AnySplit, batch_size: int) -> None:
         )
 
 
-def _finished(
+def own_batch(batch_size: int, workers: int) -> int:
+    """Images of every batch that one of several workers makes.
+
+    Raises:
+        UserError: The workers cannot have equal parts.
+    """
+    if batch_size % workers:
+        raise UserError(
+            f"`batch_size` is a multiple of the number of workers, {workers}; "
+            f"got {batch_size}."
+        )
+    return batch_size // workers
+
+
+def finished(
     batches: tf.data.Dataset, ahead: int = _AUTOTUNE
 ) -> tf.data.Dataset:
+    """The same, in order, some of them ahead of their use."""
     options = tf.data.Options()
     options.deterministic = True
     return batches.prefetch(ahead).with_options(options)

@@ -3,33 +3,15 @@
 import dataclasses
 import os
 
-from spos_tf.data.class_subset import first_classes as _first_classes
+import numpy as np
+
 from spos_tf.data.digits import load_digits_source
-from spos_tf.data.examples import (
-    AnySplit,
-    NoTestImages,
-    Source,
-    Split,
-    StreamSplit,
-)
+from spos_tf.data.examples import AnySplit, Source, Split
 from spos_tf.data.folders import load_folder_source
 from spos_tf.data.split_names import SplitNames, refuse_test_fraction
 from spos_tf.errors import UserError
 from spos_tf.options import SourceOptions
 from spos_tf.paths import local_path
-
-__all__ = [
-    "AnySplit",
-    "DataSource",
-    "NoTestImages",
-    "Source",
-    "Split",
-    "StreamSplit",
-    "folder",
-    "is_folder",
-    "load_source",
-    "tfds",
-]
 
 _FOLDER = "folder:"
 
@@ -85,27 +67,53 @@ class DataSource:
         """The options that name it, as `run.json` holds them."""
         return SourceOptions(**dataclasses.asdict(self))
 
-    def load(self, *, strict: bool = True) -> Source:
+    def load(
+        self, *, strict: bool = True, memory_limit_bytes: int = 4 << 30
+    ) -> Source:
         """Reads what there is.
 
         Args:
             strict: Whether classes without images, or no test images, are
                 errors; else they are `faults` of the source.
+            memory_limit_bytes: A split of a TFDS set that needs more is
+                streamed.
 
         Raises:
-            UserError: The data cannot be had.
+            UserError: The data cannot be had, or a combination of values is
+                wrong.
         """
-        source = load_source(
-            self.dataset,
-            data_dir=self.data_dir,
-            test_fraction=self.test_fraction,
-            train_split=self.train_split,
-            test_split=self.test_split,
-            strict=strict,
-        )
+        source = self._whole(strict, memory_limit_bytes)
         if self.first_classes is None:
             return source
-        return _first_classes(source, self.first_classes)
+        return first_classes(source, self.first_classes)
+
+    def _whole(self, strict: bool, memory_limit_bytes: int) -> Source:
+        names = SplitNames(
+            train=self.train_split,
+            test=self.test_split,
+            test_fraction=self.test_fraction,
+            strict=strict,
+        )
+        local_path(self.dataset, "dataset")
+        if self.data_dir is not None:
+            local_path(self.data_dir, "data_dir")
+        if is_folder(self.dataset):
+            path = self.dataset.removeprefix(_FOLDER)
+            return load_folder_source(path, names)
+        if self.dataset == "digits":
+            if names.train or names.test:
+                raise UserError(
+                    "The splits of 'digits' have no names. Leave "
+                    "`train_split` and `test_split` out."
+                )
+            refuse_test_fraction(names, "'digits'", "a fixed test split")
+            return load_digits_source()
+        # Late: it brings TensorFlow, which describing a space does without.
+        from spos_tf.data.tfds_sets import load_tfds_source
+
+        return load_tfds_source(
+            self.dataset, self.data_dir, names, memory_limit_bytes
+        )
 
 
 def folder(
@@ -192,52 +200,37 @@ def tfds(
     )
 
 
-def load_source(
-    name: str,
-    *,
-    data_dir: str | None = None,
-    test_fraction: float | None = None,
-    train_split: str | None = None,
-    test_split: str | None = None,
-    strict: bool = True,
-    memory_limit_bytes: int = 4 << 30,
-) -> Source:
-    """Loads a data set.
+def first_classes(source: Source, count: int) -> Source:
+    """Keeps the images of the first `count` classes.
 
     Args:
-        name: "digits" (ships with scikit-learn), "folder:PATH" (class folders
-            of images) or the name of a TFDS image-classification set.
-        data_dir: where TFDS sets are prepared; None is TFDS's own default.
-        test_fraction: share of the training images that is test, in [0, 1),
-            where there is no test split.
-        train_split: its name, or a slice of a TFDS set; None for "train".
-        test_split: likewise; None for "test", "validation" or "val".
-        strict: whether faults of the data are errors; see `Source`.
-        memory_limit_bytes: a split of a TFDS set that needs more is streamed.
+        source: In memory.
+        count: Classes to keep, from 1 to all.
 
     Raises:
-        UserError: the name, the data or a combination of arguments is wrong.
+        UserError: There are fewer classes, or a split is streamed.
     """
-    names = SplitNames(
-        train=train_split,
-        test=test_split,
-        test_fraction=test_fraction,
-        strict=strict,
+    if not 1 <= count <= source.num_classes:
+        raise UserError(
+            f"`first_classes` is 1 to {source.num_classes}, the classes of "
+            f"data set '{source.name}'; got {count}."
+        )
+    if count == source.num_classes:
+        return source
+    return dataclasses.replace(
+        source,
+        num_classes=count,
+        class_names=source.class_names[:count],
+        train=_kept(source.train, count),
+        test=_kept(source.test, count),
     )
-    local_path(name, "dataset")
-    if data_dir is not None:
-        local_path(data_dir, "data_dir")
-    if is_folder(name):
-        return load_folder_source(name.removeprefix(_FOLDER), names)
-    if name == "digits":
-        if names.train or names.test:
-            raise UserError(
-                "The splits of 'digits' have no names. Leave `train_split` "
-                "and `test_split` out."
-            )
-        refuse_test_fraction(names, "'digits'", "a fixed test split")
-        return load_digits_source()
-    # Late: it brings TensorFlow, which describing a space does without.
-    from spos_tf.data.tfds_sets import load_tfds_source
 
-    return load_tfds_source(name, data_dir, names, memory_limit_bytes)
+
+def _kept(split: AnySplit, count: int) -> Split:
+    if not isinstance(split, Split):
+        raise UserError(
+            "`first_classes` needs a data set that fits in memory; split "
+            f"'{split.name}' is read as a stream. Prepare a data set of these "
+            "classes alone."
+        )
+    return split.select(np.flatnonzero(split.labels < count))

@@ -1,6 +1,5 @@
 """Named splits: what is trained on, searched on and tested on."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ import numpy as np
 
 from spos_tf.data.examples import (
     AnySplit,
-    Source,
     Split,
     StreamSplit,
     check_labels,
@@ -26,29 +24,6 @@ _SCAN_BATCH = 1024
 MOST_HELD_OUT, _MOST_CONFIRMATION = 50, 50
 # Of the draw of test images: the same in every run, whatever its seed.
 _FRACTION_SEED = 0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Splits:
-    """The splits of a run; no image is in two of them.
-
-    Attributes:
-        train: what weights are trained on.
-        search: held out of the training split; candidates are scored on it.
-        test: never touched by a search.
-    """
-
-    train: AnySplit
-    search: AnySplit
-    test: AnySplit
-
-    def recalibration(self, num_images: int, seed: int) -> AnySplit:
-        """A fixed random subset of the training split; see `random_subset`.
-
-        Raises:
-            UserError: `num_images` is not in `[1, len(train)]`.
-        """
-        return random_subset(self.train, num_images, seed)
 
 
 def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
@@ -84,27 +59,6 @@ def scored_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
     return split.select(np.sort(order[:num_images]), "search")
 
 
-def carve(source: Source, *, holdout_per_class: int) -> Splits:
-    """Holds the first `holdout_per_class` images of every class out of train.
-
-    "First" is in the source's fixed order, so that the search split is the
-    same in every run. A streamed source is read (not decoded) up to the last
-    image held out: on ImageNet at 50 a class about 6 % of the records.
-
-    Args:
-        source: the data set.
-        holdout_per_class: images of every class in the search split; 0 gives
-            an empty search split, which scores nothing.
-
-    Raises:
-        UserError: a class has not more than `holdout_per_class` images.
-    """
-    train, search = hold_out(
-        source.train, source.class_names, source.name, holdout_per_class
-    )
-    return Splits(train, search, source.test)
-
-
 def hold_out(
     train: AnySplit,
     class_names: Sequence[str],
@@ -112,7 +66,11 @@ def hold_out(
     count: int,
     argument: str = "holdout_per_class",
 ) -> tuple[AnySplit, AnySplit]:
-    """Splits the first `count` images of every class off; see `carve`.
+    """Splits the first `count` images of every class off.
+
+    "First" is in the fixed order of the images, so that they are the same in
+    every run. A stream is read (not decoded) up to the last of them: on
+    ImageNet at 50 a class about 6 % of the records.
 
     Args:
         train: The images.
@@ -132,12 +90,22 @@ def hold_out(
             f"`{argument}` is at least 0; got {count}. Give the number of "
             "images a class."
         )
-    if count == 0:
-        held = np.zeros(0, np.int64)
-    elif isinstance(train, Split):
-        held = _first_of_each_class(train, class_names, name, count, argument)
-    else:
-        held = _first_in_stream(train, class_names, name, count, argument)
+    held = np.zeros(0, np.int64)
+    if count:
+        if isinstance(train, Split):
+            held, counts = _first_of_each_class(train, len(class_names), count)
+        else:
+            held, counts = _first_in_stream(train, len(class_names), count)
+        label = int(np.argmin(counts))
+        if counts[label] <= count:
+            way_out = "Add images, or leave the class out."
+            if counts[label] > 1:
+                way_out = f"Give `{argument}={counts[label] - 1}` or less."
+            raise UserError(
+                f"`{argument}` takes {count} training images of every class "
+                f"and leaves at least one to train on; '{class_names[label]}' "
+                f"of '{name}' has {counts[label]} left. {way_out}"
+            )
     keep = np.ones(len(train), bool)
     keep[held] = False
     remaining = np.flatnonzero(keep)
@@ -260,29 +228,21 @@ def random_subset(split: AnySplit, num_images: int, seed: int) -> AnySplit:
 
 
 def _first_of_each_class(
-    split: Split,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> np.ndarray:
-    counts = np.bincount(split.labels, minlength=len(class_names))
-    _check_counts(counts, class_names, name, count, argument)
+    split: Split, num_classes: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the first of every class, and how many each has."""
     by_class = [
         np.flatnonzero(split.labels == label)[:count]
-        for label in range(len(class_names))
+        for label in range(num_classes)
     ]
-    return np.sort(np.concatenate(by_class))
+    counts = np.bincount(split.labels, minlength=num_classes)
+    return np.sort(np.concatenate(by_class)), counts
 
 
 def _first_in_stream(
-    split: StreamSplit,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> np.ndarray:
-    num_classes = len(class_names)
+    split: StreamSplit, num_classes: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_first_of_each_class`; counts are of what had to be read."""
     counts = np.zeros(num_classes, np.int64)
     held: list[int] = []
     start = 0
@@ -298,27 +258,7 @@ def _first_in_stream(
             # One image of every class has to be left.
             if counts.min() > count:
                 break
-    _check_counts(counts, class_names, name, count, argument)
-    return np.array(held, np.int64)
-
-
-def _check_counts(
-    counts: np.ndarray,
-    class_names: Sequence[str],
-    name: str,
-    count: int,
-    argument: str,
-) -> None:
-    label = int(np.argmin(counts))
-    if counts[label] <= count:
-        way_out = "Add images, or leave the class out."
-        if counts[label] > 1:
-            way_out = f"Give `{argument}={counts[label] - 1}` or less."
-        raise UserError(
-            f"`{argument}` takes {count} training images of every class and "
-            f"leaves at least one to train on; '{class_names[label]}' of "
-            f"'{name}' has {counts[label]} left. {way_out}"
-        )
+    return np.array(held, np.int64), counts
 
 
 def fingerprint(split: AnySplit) -> str:

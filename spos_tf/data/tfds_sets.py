@@ -1,6 +1,7 @@
 """TFDS image-classification sets, in memory or streamed by their size."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import socket
@@ -69,14 +70,10 @@ def load_tfds_source(
     label = features["label"]
     train_name, test_name = _split_names(name, builder, names)
     train_slices = _slices(name, builder, train_name)
-    train = _load_split(
-        builder,
-        train_slices,
-        shape,
-        label.num_classes,
-        memory_limit_bytes,
-        "train",
+    load = functools.partial(
+        _load_split, builder, shape, label.num_classes, memory_limit_bytes
     )
+    train = load(train_slices, "train")
     if test_name is None and names.test_fraction:
         train, test = take_fraction(train, names.test_fraction)
     elif test_name is None:
@@ -84,14 +81,7 @@ def load_tfds_source(
     else:
         test_slices = _slices(name, builder, test_name)
         _refuse_overlap(train_name, train_slices, test_name, test_slices)
-        test = _load_split(
-            builder,
-            test_slices,
-            shape,
-            label.num_classes,
-            memory_limit_bytes,
-            "test",
-        )
+        test = load(test_slices, "test")
     return Source(
         name=name,
         num_classes=int(label.num_classes),
@@ -120,7 +110,7 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
             f"Unknown data set '{name}'. Use 'digits', 'folder:PATH' or a "
             f"TFDS name such as 'cifar10' ({_one_line(error)})."
         ) from error
-    if not _is_prepared(builder):
+    if not (builder.info.splits and os.path.isdir(builder.data_dir)):
         try:
             _check_reachable(builder)
             builder.download_and_prepare()
@@ -154,10 +144,6 @@ def _check_reachable(builder: Any) -> None:
             continue
         return
     raise ConnectionError(f"no network to reach {', '.join(sorted(hosts))}")
-
-
-def _is_prepared(builder: Any) -> bool:
-    return bool(builder.info.splits) and os.path.isdir(builder.data_dir)
 
 
 def _one_line(error: Exception) -> str:
@@ -271,10 +257,10 @@ def _refuse_overlap(
 
 def _load_split(
     builder: Any,
-    slices: list[_Slice],
     shape: tuple[int | None, ...],
     num_classes: int,
     memory_limit_bytes: int,
+    slices: list[_Slice],
     role: str,
 ) -> AnySplit:
     total = sum(one.stop - one.start for one in slices)

@@ -11,7 +11,6 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import (
     Accumulator,
-    FreshAccumulator,
     Result,
     ScoreMetric,
 )
@@ -52,11 +51,11 @@ class Evaluator(Generic[Result]):
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: FreshAccumulator[Result] | None = None,
+        metric: Accumulator[Result] | None = None,
     ) -> None:
         self._supernet = supernet
         self._metric = metric or cast(
-            FreshAccumulator[Result], accuracy_of(supernet)
+            Accumulator[Result], accuracy_of(supernet)
         )
         self._recalibration = recalibration
         self._scoring = scoring
@@ -83,7 +82,7 @@ class Evaluator(Generic[Result]):
         return self._recalibration, self._scoring
 
     def scoring_on(
-        self, scoring: Batches, metric: FreshAccumulator[Other]
+        self, scoring: Batches, metric: Accumulator[Other]
     ) -> "Evaluator[Other]":
         """The same on other images; what was traced is shared.
 

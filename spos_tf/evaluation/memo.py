@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 
+from spos_tf.atomic_write import append_line
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import Measured
 from spos_tf.space.candidate import is_encoding, is_halves, is_score
@@ -82,23 +82,12 @@ class ScoreMemo:
                 "halves": measured.halves,
             }
         )
-        text = f"\n{line}\n".encode()
-        # Never through a link, which may lead out of the work_dir.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self.path, flags, 0o644)
-            try:
-                written = os.write(descriptor, text)
-            finally:
-                os.close(descriptor)
+            # Another process's line may have been cut off.
+            append_line(self.path, f"\n{line}", "scores")
         except OSError as error:
             raise UserError(
                 f"Cannot write scores {str(self.path)!r}: {error.strerror}. "
                 "Everything that was recorded is kept. Start the same command "
                 "again to resume."
             ) from None
-        if written < len(text):
-            raise UserError(
-                f"Cannot write scores {str(self.path)!r}: the disk is full. "
-                "Free some space and start the same command again."
-            )

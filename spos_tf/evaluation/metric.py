@@ -60,11 +60,7 @@ class Accumulator(Protocol[Result]):
     def result(self) -> Result:
         """The score of all batches since the last `reset`."""
 
-
-class FreshAccumulator(Accumulator[Result], Protocol[Result]):
-    """One of which every network gets its own."""
-
-    def fresh(self) -> "FreshAccumulator[Result]":
+    def fresh(self) -> "Accumulator[Result]":
         """The same with a state of its own, which is empty."""
 
 

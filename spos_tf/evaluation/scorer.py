@@ -127,37 +127,6 @@ class Scorer(abc.ABC):
         """
 
 
-class LocalScorer(Scorer):
-    """Scores one candidate after the other in this process.
-
-    Args:
-        evaluate: Gives a candidate's score; an `Evaluator`, for example.
-    """
-
-    def __init__(
-        self, evaluate: Callable[[Encoding], float | Measured]
-    ) -> None:
-        super().__init__()
-        self._evaluate = evaluate
-        self._waiting: collections.deque[tuple[int, Encoding]] = (
-            collections.deque()
-        )
-
-    def _queue(
-        self, positions: Sequence[int], candidates: Sequence[Encoding]
-    ) -> None:
-        self._waiting.extend(zip(positions, candidates, strict=True))
-
-    def take(self) -> list[Score]:
-        """Scores the first that waits."""
-        if not self._waiting:
-            return []
-        position, candidate = self._waiting.popleft()
-        start = time.perf_counter()
-        score = self._evaluate(candidate)
-        return [Score.of(position, score, time.perf_counter() - start)]
-
-
 class ChunkScorer(Scorer):
     """Scores candidates that come together in chunks.
 
@@ -204,6 +173,21 @@ class ChunkScorer(Scorer):
             Score.of(position, score, seconds, computed=share)
             for (position, _), score in zip(chunk, scores, strict=True)
         ]
+
+
+class LocalScorer(ChunkScorer):
+    """Scores one candidate after the other in this process.
+
+    Args:
+        evaluate: Gives a candidate's score; an `Evaluator`, for example.
+    """
+
+    def __init__(
+        self, evaluate: Callable[[Encoding], float | Measured]
+    ) -> None:
+        super().__init__(
+            lambda chunk: [evaluate(one) for one in chunk], chunk_size=1
+        )
 
 
 def _cut(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Batches, Evaluator, no_images
-from spos_tf.evaluation.metric import FreshAccumulator, Result
+from spos_tf.evaluation.metric import Accumulator, Result
 from spos_tf.networks.supernet import Supernet
 
 # (segment, options of the choices that it reads).
@@ -41,7 +41,7 @@ class SharedStatistics(Evaluator[Result]):
         recalibration: Batches,
         scoring: Batches,
         paths: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
-        metric: FreshAccumulator[Result] | None = None,
+        metric: Accumulator[Result] | None = None,
     ) -> None:
         super().__init__(supernet, recalibration, scoring, metric)
         self._paths = paths

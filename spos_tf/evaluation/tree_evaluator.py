@@ -16,7 +16,7 @@ from spos_tf.evaluation.evaluator import (
     no_images,
     not_finite,
 )
-from spos_tf.evaluation.metric import FreshAccumulator, Result
+from spos_tf.evaluation.metric import Accumulator, Result
 from spos_tf.evaluation.tree import Path, Prefix, prefixes, walk
 from spos_tf.networks.supernet import PooledMoments, Supernet
 
@@ -45,11 +45,11 @@ class TreeEvaluator(Generic[Result]):
         supernet: Supernet,
         recalibration: Batches,
         scoring: Batches,
-        metric: FreshAccumulator[Result] | None = None,
+        metric: Accumulator[Result] | None = None,
     ) -> None:
         self._supernet = supernet
         self._metric = metric or cast(
-            FreshAccumulator[Result], accuracy_of(supernet)
+            Accumulator[Result], accuracy_of(supernet)
         )
         self._recalibration = recalibration
         self._scoring = scoring
@@ -98,7 +98,7 @@ class TreeEvaluator(Generic[Result]):
         return scores
 
     def scoring_on(
-        self, scoring: Batches, metric: FreshAccumulator[Other]
+        self, scoring: Batches, metric: Accumulator[Other]
     ) -> "TreeEvaluator[Other]":
         """See `Evaluator.scoring_on`."""
         other: TreeEvaluator[Other] = copy.copy(

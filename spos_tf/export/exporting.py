@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.atomic_write import put_in_place
+from spos_tf.atomic_write import put_in_place, write_json
 from spos_tf.errors import UserError
 from spos_tf.export.formats import (
     DEPLOY_FORM,
@@ -25,7 +25,6 @@ from spos_tf.export.manifest import (
     FILE_NAME,
     build_manifest,
     file_entry,
-    write_manifest,
 )
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
@@ -158,7 +157,7 @@ def export_model(
             put_in_place(
                 scratch / target.file_name, target_folder / target.file_name
             )
-        write_manifest(manifest, target_folder)
+        write_json(target_folder / FILE_NAME, manifest)
     return manifest
 
 

@@ -2,14 +2,12 @@
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spos_tf.atomic_write import unfinished
 from spos_tf.export.parity import Parity
 from spos_tf.space import Architecture
 
@@ -99,14 +97,6 @@ def _figures(parity: Parity) -> dict[str, Any]:
         "images": parity.num_images,
         "near_ties": parity.near_ties,
     }
-
-
-def write_manifest(
-    manifest: Mapping[str, Any], folder: str | os.PathLike[str]
-) -> None:
-    """Writes manifest.json into a folder, replacing an old one."""
-    with unfinished(pathlib.Path(folder, FILE_NAME)) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 from spos_tf.export.channel_split import with_channel_split
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 OPSET = 17
 

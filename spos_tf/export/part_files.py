@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tqdm
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import unfinished, write_json
 from spos_tf.cost.spread import spread_encodings
 from spos_tf.cost.table import cost_table
 from spos_tf.errors import UserError
@@ -121,7 +121,7 @@ def export_parts(
     manifest["files"] = _files_before(path, manifest)
     program = pathlib.Path(measure_parts.__file__)
     shutil.copyfile(program, folder / program.name)
-    _write(manifest, path)
+    write_json(path, manifest, indent=1, allow_nan=False)
     entries = [*manifest["parts"], *manifest["networks"]]
     for entry in tqdm.tqdm(entries, "exporting", unit="file"):
         file = folder / entry["file"]
@@ -138,7 +138,7 @@ def export_parts(
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-        _write(manifest, path)
+        write_json(path, manifest, indent=1, allow_nan=False)
     return path
 
 
@@ -239,9 +239,3 @@ def _files_before(
             "other options. Use the same, or another `export_parts`."
         )
     return files
-
-
-def _write(manifest: Mapping[str, Any], path: pathlib.Path) -> None:
-    with unfinished(path) as temporary:
-        text = json.dumps(manifest, indent=1, allow_nan=False)
-        temporary.write_text(f"{text}\n", "utf-8")

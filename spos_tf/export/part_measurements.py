@@ -10,7 +10,7 @@ from spos_tf.errors import UserError
 from spos_tf.export import measure_parts
 from spos_tf.export.benchmark_model import read_benchmark
 from spos_tf.export.part_files import SUFFIXES
-from spos_tf.export.part_timing import Samples
+from spos_tf.export.part_timing import Samples, merged
 from spos_tf.strict_json import parse_json
 
 # Beside the output of `benchmark_model`: what it does not say itself.
@@ -77,7 +77,7 @@ class Measurements:
 
     def samples(self) -> Samples:
         """Of parts and anchors, all passes together."""
-        return _merged(self.passes)
+        return merged(self.passes)
 
 
 def read_measurements(path: str | pathlib.Path) -> Measurements:
@@ -272,7 +272,7 @@ def _of_folder(folder: pathlib.Path) -> Measurements:
         for name in ("anchors", "spread", "uniform")
     )
     # Whole networks to compare with: every second run is the second series.
-    series = [_merged(listed[start::2]) for start in (0, 1)]
+    series = [merged(listed[start::2]) for start in (0, 1)]
     checked = {*spread, *uniform} - {*anchors}
     measured = any(key in one for one in series for key in checked)
     return Measurements(
@@ -315,11 +315,3 @@ def _device(path: pathlib.Path) -> dict[str, Any]:
             "cannot be read, or holds something else. Write it."
         ) from None
     return {"threads": threads, "machine": {**said, "tool": _TOOL}}
-
-
-def _merged(passes: list[Samples]) -> Samples:
-    merged: Samples = {}
-    for one in passes:
-        for key, values in one.items():
-            merged.setdefault(key, []).extend(values)
-    return merged

@@ -26,7 +26,7 @@ plain sum was off by 35 %, less the overhead by 3 %.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -42,6 +42,15 @@ _UNIFORM_ANCHORS = 3
 
 # Milliseconds of every call, by the name of what was called.
 Samples = dict[str, list[float]]
+
+
+def merged(passes: Iterable[Samples]) -> Samples:
+    """All samples of several passes."""
+    found: Samples = {}
+    for samples in passes:
+        for key, values in samples.items():
+            found.setdefault(key, []).extend(values)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +96,7 @@ def distinct_parts(blueprint: Blueprint) -> list[Part]:
     return [Part(option, tuple(slots)) for option, slots in found.values()]
 
 
-def anchors(blueprint: Blueprint, seed: int = 0) -> np.ndarray:
+def anchors(blueprint: Blueprint) -> np.ndarray:
     """Whole networks that tell a call's overhead, int32 `[n, num_choices]`.
 
     The first legal options everywhere, the last, and uniform ones.
@@ -95,7 +104,7 @@ def anchors(blueprint: Blueprint, seed: int = 0) -> np.ndarray:
     space = blueprint.search_space
     legal = space.legal_options
     ends = [[options[end] for options in legal] for end in (0, -1)]
-    drawn = space.sample(np.random.default_rng(seed), _UNIFORM_ANCHORS)
+    drawn = space.sample(np.random.default_rng(0), _UNIFORM_ANCHORS)
     return np.unique(np.concatenate([ends, drawn]).astype(np.int32), axis=0)
 
 
@@ -106,7 +115,6 @@ def measure(
     *,
     warmup: int,
     seed: int,
-    progress: Callable[[], None] | None = None,
 ) -> Samples:
     """Times parts and, in the same rounds, the anchors.
 
@@ -116,12 +124,9 @@ def measure(
         rounds: Calls of each.
         warmup: Rounds before.
         seed: Of the order within the rounds.
-        progress: Called after every round.
     """
     both = {**sessions, **companions}
-    times = interleaved(
-        [*both.values()], rounds, warmup=warmup, seed=seed, progress=progress
-    )
+    times = interleaved([*both.values()], rounds, warmup=warmup, seed=seed)
     return {
         key: [round(ms, 6) for ms in column]
         for key, column in zip(both, times.T.tolist(), strict=True)

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from spos_tf.errors import UserError
 from spos_tf.export.formats import find_format
 from spos_tf.export.saved_model import readable_place
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 
@@ -22,8 +22,6 @@ def predict(
     format_name: str,
     images: np.ndarray,
     batch_size: int = 64,
-    *,
-    threads: int | None = None,
 ) -> np.ndarray:
     """Computes the logits of many images; see `load`.
 
@@ -32,7 +30,6 @@ def predict(
         format_name: A key of `FORMATS`.
         images: float32 `[n, height, width, 3]`, RGB 0..255.
         batch_size: Images at once; the last batch may be smaller.
-        threads: As in `load`.
 
     Returns:
         Logits, float32 `[n, classes]`.
@@ -40,8 +37,7 @@ def predict(
     Raises:
         UserError: The runtime refuses the file, or there are no images.
     """
-    predictor = load(path, format_name, threads=threads)
-    return _predict_batches(predictor, images, batch_size)
+    return _predict_batches(load(path, format_name), images, batch_size)
 
 
 def predict_reference(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 # What the system says of a file that cannot be written; TensorFlow passes on
 # the words, not the number.

@@ -12,12 +12,12 @@ from spos_tf.atomic_write import unfinished
 from spos_tf.errors import UserError
 from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.saved_model import readable_place, write_saved_model
-from spos_tf.export.silence import silenced
 from spos_tf.export.tflite_operations import check_builtin, check_integer
 from spos_tf.export.tflite_weights import with_int8_matrix
 from spos_tf.lowbit.integer_arrays import classifier_arrays
 from spos_tf.lowbit.integer_nodes import IntegerGraph
 from spos_tf.lowbit.tflite_function import tflite_function
+from spos_tf.silence import silenced
 
 Precision = Literal["float32", "float16", "int8"]
 

@@ -13,9 +13,10 @@ def convolution_kernels(content: bytes) -> list[np.ndarray]:
     """The int8 kernels of all convolutions, `[out, height, width, in]`."""
     model = _model(content)
     (graph,) = model.subgraphs
+    codes = _codes(model)
     kernels = []
     for operator in graph.operators:
-        if _code(model, operator) == _OPERATION.CONV_2D:
+        if codes[operator.opcodeIndex] == _OPERATION.CONV_2D:
             tensor = graph.tensors[operator.inputs[1]]
             data = model.buffers[tensor.buffer].data
             if tensor.type == schema.TensorType.INT8:
@@ -41,10 +42,11 @@ def with_int8_matrix(
     """
     model = _model(content)
     (graph,) = model.subgraphs
+    codes = _codes(model)
     dense = [
         position
         for position, operator in enumerate(graph.operators)
-        if _code(model, operator) == _OPERATION.FULLY_CONNECTED
+        if codes[operator.opcodeIndex] == _OPERATION.FULLY_CONNECTED
     ]
     if len(dense) != 1:
         raise _broken()
@@ -72,7 +74,7 @@ def with_int8_matrix(
     matrix.buffer = 0
     graph.tensors.append(stored)
     dequantize = schema.OperatorT()
-    dequantize.opcodeIndex = _code_index(model, _OPERATION.DEQUANTIZE)
+    dequantize.opcodeIndex = codes.index(_OPERATION.DEQUANTIZE)
     dequantize.inputs = np.array([len(graph.tensors) - 1], np.int32)
     dequantize.outputs = np.array([operator.inputs[1]], np.int32)
     graph.operators.insert(position, dequantize)
@@ -93,14 +95,9 @@ def _model(content: bytes) -> schema.ModelT:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
-def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
-    code = model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
-
-
-def _code_index(model: schema.ModelT, wanted: int) -> int:
-    codes = [
+def _codes(model: schema.ModelT) -> list[int]:
+    """What the operations are, by their `opcodeIndex`."""
+    return [
         max(code.builtinCode, code.deprecatedBuiltinCode)
         for code in model.operatorCodes
     ]
-    return codes.index(wanted)

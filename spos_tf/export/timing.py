@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,9 +18,22 @@ from spos_tf.export import measure_parts
 from spos_tf.export.channel_split import with_channel_split
 from spos_tf.export.onnx_model import write_onnx
 from spos_tf.export.saved_model import write_saved_model
-from spos_tf.export.silence import silenced
+from spos_tf.silence import silenced
 
 Session = measure_parts.Session
+
+
+# By the runtime: whose version a measurement says.
+_PACKAGES = {
+    "tflite": "ai-edge-litert",
+    "onnxruntime": "onnxruntime",
+    "tensorflow": "tensorflow",
+}
+
+
+def describe_machine(runtime: str) -> dict[str, Any]:
+    """Processor, cores, system, Python and the runtime's version."""
+    return measure_parts.describe_machine(_PACKAGES[runtime])
 
 
 class Timing(NamedTuple):
@@ -45,8 +58,6 @@ def measure_network(
     threads: int,
     batch: int,
     rounds: int = 50,
-    *,
-    warmup: int = 5,
 ) -> Timing:
     """Exports one network and times it end to end.
 
@@ -55,14 +66,13 @@ def measure_network(
         runtime: A key of `RUNTIMES`.
         threads: CPU threads of the runtime.
         batch: Images of one call.
-        rounds: Calls measured.
-        warmup: Calls before them.
+        rounds: Calls measured, after five others.
 
     Raises:
         UserError: See `open_session`; or no rounds.
     """
     session = open_session(model, runtime, threads=threads, batch=batch)
-    times = interleaved([session], rounds, warmup=warmup)
+    times = interleaved([session], rounds, warmup=5)
     return timing_of(times[:, 0])
 
 

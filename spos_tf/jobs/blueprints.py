@@ -1,10 +1,12 @@
 """Blueprints that files name, and blueprints that were built in Python."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.options import Options, RunOptions, SpaceOptions, ThreadOptions
 from spos_tf.spaces import (
     at_its_place,
     build_blueprint,
@@ -89,3 +91,20 @@ def found_blueprint(
             "or name another run."
         )
     return given
+
+
+def place_options(
+    work_dir: str | os.PathLike[str],
+    name: str,
+    blueprint: Blueprint,
+    threads: int | None,
+) -> tuple[Options, ...]:
+    """What `run.json` says besides a job's own options."""
+    return (
+        RunOptions(work_dir=os.fspath(work_dir), name=name),
+        ThreadOptions(threads=threads),
+        SpaceOptions(
+            search_space=blueprint.search_space.name,
+            space_arguments=plain_arguments(blueprint.space_arguments),
+        ),
+    )

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from spos_tf.atomic_write import write_json
 from spos_tf.data.examples import Source, Split, check_labels
 from spos_tf.data.inputs import array_split
 from spos_tf.data.inspection import Sight, inspect_split
 from spos_tf.data.reading import Fault
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
-from spos_tf.jobs.run_folder import write_json
 from spos_tf.paths import local_path
 
 _SCHEMA = 1

@@ -10,6 +10,7 @@ import numpy as np
 import tqdm
 
 from spos_tf.analysis.score_file import Scored, ScoreFile
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import Measured
 from spos_tf.evaluation.memo import ScoreMemo
@@ -17,7 +18,6 @@ from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.evaluation.shared_statistics import SharedStatistics
 from spos_tf.jobs.correlation_files import Compared
 from spos_tf.jobs.process import threads
-from spos_tf.jobs.run_folder import write_json
 from spos_tf.jobs.scoring import (
     ScoringTask,
     halves_words,

@@ -21,26 +21,23 @@ from spos_tf.data.splits import scored_subset
 from spos_tf.errors import UserError, check_kind
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
+from spos_tf.jobs.blueprints import place_options
 from spos_tf.jobs.comparison import Comparison
 from spos_tf.jobs.correlation_files import Compared, Facts, write_results
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
-from spos_tf.jobs.scoring import ScoringTask, completed
+from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import (
-    SUPERNET_STAGE,
     TrainedSupernet,
     check_supernet,
 )
 from spos_tf.jobs.trust import images_per_option
-from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     CorrelationOptions,
-    RunOptions,
-    SpaceOptions,
     SupernetNameOptions,
     TableOptions,
-    ThreadOptions,
 )
 from spos_tf.spaces import parse_architecture
 from spos_tf.strict_json import parse_json
@@ -150,18 +147,12 @@ def correlate_supernet(
         num_classes=supernet.blueprint.num_classes,
         scored_by=options.scored_by,
     )
-    options = completed(options, supernet)
     source = supernet.source if train is None else train
     words = {} if metric is None else parse_json(score_metric.identity)
     plan = RunPlan.of(
         "correlate",
         CORRELATE_STAGE,
-        RunOptions(work_dir=os.fspath(place), name=name),
-        ThreadOptions(threads=threads()),
-        SpaceOptions(
-            search_space=supernet.blueprint.search_space.name,
-            space_arguments=plain_arguments(supernet.blueprint.space_arguments),
-        ),
+        *place_options(place, name, supernet.blueprint, threads()),
         *job_data.source_options(source),
         SupernetNameOptions(supernet_name=supernet.name),
         TableOptions(table=os.fspath(table), accuracy_column=accuracy_column),
@@ -229,12 +220,12 @@ def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:
     """
     if not asked:
         return [None]
-    if supernet.work_dir is None:
+    if supernet.folder is None:
         raise UserError(
             "`supernet_step` names checkpoints of a `work_dir`, and this "
             "supernet was trained without one. Leave it out."
         )
-    folder = _checkpoints(supernet)
+    folder = supernet.folder / "checkpoints"
     there = checkpoint_steps(folder)
     if list(asked) == ["all"] and there:
         return [*there]
@@ -251,17 +242,12 @@ def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:
     return [*sorted(wanted)]
 
 
-def _checkpoints(supernet: TrainedSupernet) -> pathlib.Path:
-    assert supernet.work_dir is not None
-    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
-    return folder / "checkpoints"
-
-
 def _at_step(supernet: TrainedSupernet, step: int | None) -> TrainedSupernet:
     """The supernet with the weights of another checkpoint."""
-    if step is None or step == supernet.step:
+    if step is None or step == supernet.step or supernet.folder is None:
         return supernet
-    found = read_checkpoint(checkpoint_path(_checkpoints(supernet), step))
+    path = checkpoint_path(supernet.folder / "checkpoints", step)
+    found = read_checkpoint(path)
     return dataclasses.replace(
         supernet,
         weights=found.weights(),

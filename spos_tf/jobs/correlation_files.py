@@ -15,11 +15,11 @@ from spos_tf.analysis.correlation import (
 )
 from spos_tf.analysis.reliability import Reliability
 from spos_tf.analysis.stored_scores import StoredScores
+from spos_tf.atomic_write import write_json
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.read_outs import SCORES_FILE, write_read_outs
-from spos_tf.jobs.run_folder import RUN_FILE, write_json
-from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import plain_arguments
 from spos_tf.options import CorrelationOptions
 from spos_tf.report.correlation_plots import (
@@ -82,11 +82,12 @@ class Facts(NamedTuple):
         accuracy_column: str,
     ) -> "Facts":
         """The facts of a comparison of that supernet."""
+        batch_size = supernet.training_options.get("batch_size")
         return cls(
             supernet.blueprint.search_space.name,
             plain_arguments(supernet.blueprint.space_arguments),
             supernet.name,
-            _batch_size(supernet),
+            batch_size if isinstance(batch_size, int) else None,
             accuracy_column,
             Metric(metric.name, metric.direction),
             options,
@@ -121,20 +122,6 @@ class Facts(NamedTuple):
             )
             for name, values in compared.costs.items()
         }
-
-
-def _batch_size(supernet: TrainedSupernet) -> int | None:
-    """Images a step of the supernet's training, where its run.json says it."""
-    if supernet.work_dir is None:
-        return None
-    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
-    try:
-        size = parse_json((folder / RUN_FILE).read_bytes())["options"][
-            "batch_size"
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return size if isinstance(size, int) else None
 
 
 def write_results(

@@ -7,13 +7,13 @@ from typing import Any
 import tensorflow as tf
 
 from spos_tf.data.inputs import Images, SplitImages, images_of
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.data.preprocessing import (
     PreprocessingOptions,
     default_augmentation,
 )
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import MOST_HELD_OUT
-from spos_tf.data.training_data import TrainingData
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.trained import SearchData, TrainedSupernet
@@ -174,40 +174,21 @@ def kept_back(
     Raises:
         UserError: There are not as many as were asked for.
     """
-    usual = images.confirmation_count(holdout_per_class)
+    count = confirm_per_class
+    if count is None:
+        count = images.confirmation_count(holdout_per_class)
     left, scored = images.hold_out(holdout_per_class)
-    left, confirmation, count = _confirmation(left, confirm_per_class, usual)
-    return left, scored, confirmation, count
-
-
-def _confirmation(
-    images: Images, asked: int | None, usual: int
-) -> tuple[Images, Images | None, int]:
-    """Keeps images back that a winner is confirmed on.
-
-    Args:
-        images: What is left for it and the training.
-        asked: Images of a class; None for the usual ones.
-        usual: How many these are.
-
-    Returns:
-        What is left for the training, the images, and how many of a class.
-
-    Raises:
-        UserError: There are not as many as were asked for.
-    """
-    count = usual if asked is None else asked
     if not count:
-        return images, None, 0
+        return left, scored, None, 0
     try:
-        left, held = images.hold_out(count, "confirm_per_class")
+        left, confirmation = left.hold_out(count, "confirm_per_class")
     except UserError as error:
-        if asked is not None:
+        if confirm_per_class is not None:
             raise
         # The mean size of a class said nothing of the smallest.
         tell(f"No images are kept back to confirm a winner on: {error}")
-        return images, None, 0
-    return left, held, count
+        return left, scored, None, 0
+    return left, scored, confirmation, count
 
 
 def refuse_bad_files(images: Images) -> None:

@@ -8,7 +8,8 @@ from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
-from spos_tf.export import FORMATS, keras_predictor, load
+from spos_tf.export.formats import FORMATS
+from spos_tf.export.runtimes import keras_predictor, load
 from spos_tf.jobs.data import preprocessing_of
 from spos_tf.jobs.process import precision
 from spos_tf.jobs.trained import (

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spos_tf.atomic_write import write_json
 from spos_tf.data.class_names import are_named
 from spos_tf.data.inputs import Images, images_of
 from spos_tf.data.pipeline import evaluation_arrays
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, check_kind
-from spos_tf.export import (
-    FORMATS,
-    check_formats,
-    check_weight_bits,
+from spos_tf.export.exporting import (
     default_formats,
     export_model,
     possible_formats,
 )
-from spos_tf.export.formats import DEPLOY_FORM
+from spos_tf.export.formats import (
+    DEPLOY_FORM,
+    FORMATS,
+    check_formats,
+    check_weight_bits,
+)
 from spos_tf.jobs.data import preprocessing_of, source_options
 from spos_tf.jobs.notes import tell, warn
-from spos_tf.jobs.run_folder import RunPlan, open_run, write_json
+from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.trained import LABELS_FILE, TrainedSubnet, network_known
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.int8_subnet import is_int8

@@ -9,16 +9,16 @@ import numpy as np
 import tqdm
 
 from spos_tf.analysis.latency_report import Comparison
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_text
 from spos_tf.cost.latency import latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.cost.spread import spread_encodings
 from spos_tf.errors import UserError, check_kind
 from spos_tf.export import part_timing
-from spos_tf.export.machine import describe_machine
 from spos_tf.export.part_files import export_parts as write_parts
 from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
+    describe_machine,
     interleaved,
     open_session,
     set_tensorflow_threads,
@@ -72,23 +72,12 @@ class _Partial:
             self.passes.append({})
         for key, values in samples.items():
             self.passes[index].setdefault(key, []).extend(values)
-        with unfinished(self._path) as temporary:
-            text = json.dumps(
-                {"settings": self._settings, "passes": self.passes}
-            )
-            temporary.write_text(text, "utf-8")
+        state = {"settings": self._settings, "passes": self.passes}
+        write_text(self._path, json.dumps(state))
 
     def has(self, index: int, key: str) -> bool:
         """Whether a pass has measured something."""
         return len(self.passes) > index and key in self.passes[index]
-
-    def samples(self) -> dict[str, list[float]]:
-        """All samples of all passes."""
-        merged: dict[str, list[float]] = {}
-        for samples in self.passes:
-            for key, values in samples.items():
-                merged.setdefault(key, []).extend(values)
-        return merged
 
     def remove(self) -> None:
         """When the table is written."""
@@ -181,7 +170,7 @@ def _build(
     table = table_of(
         blueprint,
         parts,
-        partial.samples(),
+        part_timing.merged(partial.passes),
         settings=settings,
         output=output,
     )

@@ -1,13 +1,10 @@
 """Latency of a search's best candidates, measured end to end."""
 
-import json
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.export.machine import describe_machine
-from spos_tf.export.timing import measure_network
+from spos_tf.export.timing import describe_machine, measure_network
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import precision
 from spos_tf.networks.blueprint import Blueprint
@@ -15,7 +12,6 @@ from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import MeasuringOptions
 from spos_tf.space.candidate import Candidate, ranked, score_text
 from spos_tf.space.search_space import format_encoding
-from spos_tf.strict_json import parse_json
 
 
 def check(options: MeasuringOptions, threads: int | None) -> None:
@@ -36,26 +32,6 @@ def check(options: MeasuringOptions, threads: int | None) -> None:
             f"`latency_threads={wanted}` and `threads={threads}`. Use the "
             "same number for both, or `runtime=tflite` or onnxruntime."
         )
-
-
-def measured_before(
-    path: pathlib.Path, choices: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What an earlier start measured, if it is of the same network.
-
-    Args:
-        path: Of best.json.
-        choices: Of the network.
-
-    Returns:
-        `{"measured": ...}`, or nothing.
-    """
-    try:
-        data = parse_json(path.read_bytes())
-        same = data["choices"] == json.loads(json.dumps(dict(choices)))
-        return {"measured": data["measured"]} if same else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def measure(

@@ -115,13 +115,6 @@ def _parse(text: str, choices: tuple[Choice, ...]) -> tuple[str, Option]:
 def _fixed_by(blueprint: Blueprint, path: str) -> dict[str, Option]:
     """The choices that an architecture file fixes."""
     architecture = Architecture.read(path)
-    with said_of(path):
-        return _choices_of(blueprint, architecture, path)
-
-
-def _choices_of(
-    blueprint: Blueprint, architecture: Architecture, path: str
-) -> dict[str, Option]:
     space = blueprint.search_space
     choices = {choice.name: choice for choice in space.choices}
     theirs, ours = (
@@ -143,5 +136,6 @@ def _choices_of(
                 f"{space.name!r} does not have. Give an architecture of this "
                 "space or of one that is part of it."
             )
-        settled[name] = choice.options[choice.index(option)]
+        with said_of(path):
+            settled[name] = choice.options[choice.index(option)]
     return settled

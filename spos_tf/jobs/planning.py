@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.cost.description import cost_ranges
-from spos_tf.data.examples import AnySplit, Source, Split
+from spos_tf.data.examples import AnySplit, NoTestImages, Source, Split
 from spos_tf.data.inputs import Images, images_of
-from spos_tf.data.sources import DataSource, NoTestImages
+from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.jobs.data import kept_back, preprocessing_of, usual_holdout
 from spos_tf.jobs.notes import tell

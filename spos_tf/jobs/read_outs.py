@@ -19,10 +19,9 @@ from spos_tf.analysis.read_outs import (
     rank_sum,
 )
 from spos_tf.analysis.stored_scores import StoredScores, read_scores
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_json, write_text
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import warn
-from spos_tf.jobs.run_folder import write_json
 
 SCORES_FILE = "scores.npz"
 _JSON, _MARKDOWN = "read_outs.json", "read_outs.md"
@@ -90,9 +89,7 @@ def write_read_outs(
             "read_outs": entries,
         },
     )
-    text = _markdown(kinds, found, reliability)
-    with unfinished(folder / _MARKDOWN) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(folder / _MARKDOWN, _markdown(kinds, found, reliability))
 
 
 def _siblings(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import spos_tf
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_json, write_text
 from spos_tf.errors import UserError
 from spos_tf.options import (
     Option,
@@ -135,7 +135,7 @@ class Run:
         different = [
             f"`{name}` ({_shown(then[name])} there, {_shown(now[name])} here)"
             for name in sorted(now)
-            if name in then and then[name] != _as_json(now[name])
+            if name in then and then[name] != json.loads(json.dumps(now[name]))
         ]
         if different:
             raise UserError(
@@ -186,8 +186,7 @@ class Run:
             "".join(f"# {line}\n" for line in self._not_flags()),
             *(f"{line}\n" for line in flag_lines(plan.options, plan.described)),
         ]
-        with unfinished(self.flags_file) as temporary:
-            temporary.write_text("".join(lines), "utf-8")
+        write_text(self.flags_file, "".join(lines))
 
     def _not_flags(self) -> list[str]:
         """What was given from Python and no flag can say."""
@@ -258,12 +257,6 @@ def open_run(
         raise
 
 
-def write_json(path: pathlib.Path, data: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
-    with unfinished(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-
-
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
     """A `run.json`; None where there is none.
 
@@ -322,10 +315,6 @@ def _shown(value: Any) -> str:
         value = int(value)
     text = json.dumps(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def _versions() -> dict[str, str]:

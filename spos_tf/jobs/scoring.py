@@ -9,7 +9,6 @@ import pathlib
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +44,6 @@ from spos_tf.networks.transfer import load_weights
 from spos_tf.options import ScoringOptions, WorkerOptions
 from spos_tf.randomness import Purpose, derive_seed
 
-Kind = TypeVar("Kind", bound=ScoringOptions)
 _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
 # Candidates that are scored together where images are decoded for every chunk:
 # a generation of the paper. What they hold meanwhile are statistics.
@@ -108,7 +106,7 @@ class ScoringTask:
                 "Paths are scored on training images that were held out; "
                 "`holdout_per_class=0` leaves none. Train a supernet with some."
             )
-        options = completed(options, supernet)
+        options = supernet.decided(options)
         count = options.recalibration_images or 0
         task = cls(
             supernet,
@@ -220,20 +218,6 @@ class ScoringTask:
         with said_of(self.supernet.words()):
             load_weights(network, self.weights)
         return network
-
-
-def completed(options: Kind, supernet: TrainedSupernet) -> Kind:
-    """Options in which the supernet's training fills what is open.
-
-    Args:
-        options: How paths are scored.
-        supernet: That they are paths of.
-    """
-    if options.recalibration_images is not None:
-        return options
-    return dataclasses.replace(
-        options, recalibration_images=supernet.recalibration_images
-    )
 
 
 def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:

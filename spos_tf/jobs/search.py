@@ -44,17 +44,15 @@ from spos_tf.jobs.search_files import (
     BestWriter,
     check_unchanged,
     draw_search,
-    write_front_files,
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet, check_supernet
 from spos_tf.jobs.trust import (
     TrustOf,
     confirm_winner,
-    confirmed_before,
-    tell_trust,
 )
-from spos_tf.options import LimitOptions, RunOptions, SearchOptions
+from spos_tf.options import LimitOptions, SearchOptions
+from spos_tf.report.plots import plot_front
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
 from spos_tf.search.evolution import Evolution
@@ -62,7 +60,7 @@ from spos_tf.search.generations import GenerationSearch, RandomSearch
 from spos_tf.search.nsga2 import NSGA2
 from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.candidate import Candidate, best_of, score_text
-from spos_tf.space.front import front_of
+from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import Record
 from spos_tf.space.search_space import format_encoding
 
@@ -148,7 +146,6 @@ def search_supernet(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
-    options = scoring.completed(options, supernet)
     search = Search(subject, options, LimitOptions(**limits), work_dir, name)
     settings = process_settings(
         deterministic=True, dtype_policy=options.dtype_policy
@@ -228,8 +225,7 @@ class Search:
         plan = RunPlan.of(
             "search",
             SEARCH_STAGE,
-            RunOptions(work_dir=os.fspath(self._work_dir), name=self._name),
-            *subject.options(self.threads),
+            *subject.options(self._work_dir, self._name, self.threads),
             self._options,
             self._limits,
             **subject.metric_words(),
@@ -284,7 +280,7 @@ class Search:
         best = self._winner(record.candidates)
         known = None
         if folder is not None:
-            known = confirmed_before(folder / BEST_FILE, best.choices)
+            known = self._best_file(folder).confirmed(best)
         confirmed = known or self._confirmed(best, confirming)
         trust = trust_of(record.candidates, confirmed, is_over=True)
         if self._algorithm.stopped_early:
@@ -304,7 +300,8 @@ class Search:
             f"Best{rule}: {format_encoding(best.encoding)}, {best.metric} "
             f"{score_text(best.metric, best.score)}, {costs}{where}."
         )
-        tell_trust(trust)
+        for line in trust.lines:
+            tell(line)
         return self._result(record, best, folder, trust)
 
     def _confirmed(
@@ -337,7 +334,6 @@ class Search:
         """Runs the loop that the algorithm is made for."""
         metric = self._subject.metric
         same: dict[str, Any] = {
-            "space": self._subject.blueprint.search_space,
             "cost_functions": self._costs,
             "record": record,
             "metric": metric.name,
@@ -346,12 +342,7 @@ class Search:
             "stop": lambda: time.monotonic() >= self._deadline,
         }
         if isinstance(self._algorithm, SteadyEvolution):
-            run_asynchronous(
-                self._algorithm,
-                scorer,
-                population=self._options.population,
-                **same,
-            )
+            run_asynchronous(self._algorithm, scorer, **same)
         else:
             run_search(self._algorithm, scorer, **same)
 
@@ -377,13 +368,16 @@ class Search:
                 "`name`."
             )
 
+    def _best_file(self, folder: pathlib.Path) -> BestWriter:
+        return BestWriter(folder / BEST_FILE, self._subject.blueprint)
+
     def _writer(
         self, folder: pathlib.Path | None, record: Record, trust_of: TrustOf
     ) -> "Callable[[], None] | None":
         """Writes what a search has found so far; called by generations."""
         if folder is None:
             return None
-        write = BestWriter(folder / BEST_FILE, self._subject.blueprint)
+        write = self._best_file(folder)
         drawn = time.monotonic()
 
         def write_all() -> None:
@@ -401,12 +395,12 @@ class Search:
         """The plot, and the front where there is one."""
         draw_search(folder, self._options.strategy)
         if self._objective is not None:
-            write_front_files(
-                folder,
-                record.candidates,
-                self._objective.name,
-                self._subject.blueprint,
+            cost, blueprint = self._objective.name, self._subject.blueprint
+            front = front_of(record.candidates, cost)
+            write_front(
+                folder / FRONT_FILE, front, cost, blueprint.architecture
             )
+            plot_front(record.candidates, front, cost, folder / "front.png")
 
     def _finish(
         self,
@@ -418,7 +412,7 @@ class Search:
         """Files of a search that has ended."""
         blueprint, options = self._subject.blueprint, self._options
         # Before it is measured: a kill in between costs no result.
-        write = BestWriter(folder / BEST_FILE, blueprint)
+        write = self._best_file(folder)
         write(best, trust)
         self._draw(folder, record)
         candidates = record.candidates

@@ -1,17 +1,17 @@
 """The files of a search, and what of them other searches share."""
 
+import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
-from spos_tf.jobs import measuring
 from spos_tf.jobs.notes import warn
-from spos_tf.jobs.run_folder import RUN_FILE, write_json
+from spos_tf.jobs.run_folder import RUN_FILE
 from spos_tf.jobs.scoring import ScoringTask
-from spos_tf.jobs.trust import confirmed_before
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     LimitOptions,
@@ -20,9 +20,8 @@ from spos_tf.options import (
     SearchOptions,
     SourceOptions,
 )
-from spos_tf.report.plots import plot_front, plot_search
+from spos_tf.report.plots import plot_search
 from spos_tf.space.candidate import Candidate
-from spos_tf.space.front import front_of, write_front
 from spos_tf.space.record import read_record, write_best
 from spos_tf.strict_json import parse_json
 
@@ -53,9 +52,30 @@ class BestWriter:
         self._blueprint = blueprint
         self._written: tuple[int, Trust] | None = None
 
+    def _before(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        """What the file says, if it is of the same network."""
+        try:
+            data = parse_json(self._path.read_bytes())
+            same = data["choices"] == json.loads(json.dumps(dict(choices)))
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return dict(data) if same else {}
+
     def confirmed(self, best: Candidate) -> Confirmed | None:
         """What the file says of this candidate's confirmation."""
-        return confirmed_before(self._path, best.choices)
+        try:
+            stored = self._before(best.choices)["trust"]["confirmed"]
+            ends = [stored["low"], stored["high"]]
+            winner, random_mean, difference = (
+                float(stored[name])
+                for name in ("winner", "random_mean", "difference")
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+        if any(isinstance(one, str) for one in ends):
+            return None
+        low, high = (None if one is None else float(one) for one in ends)
+        return Confirmed(winner, random_mean, difference, low, high)
 
     def __call__(self, best: Candidate, trust: Trust, **further: Any) -> None:
         """Writes a candidate, unless it is there.
@@ -68,7 +88,8 @@ class BestWriter:
         if self._written == (best.i, trust) and not further:
             return
         architecture = self._blueprint.architecture(best.encoding)
-        kept = measuring.measured_before(self._path, architecture.choices)
+        before = self._before(architecture.choices)
+        kept = {key: before[key] for key in ("measured",) if key in before}
         write_best(
             self._path,
             architecture,
@@ -118,28 +139,6 @@ def draw_search(folder: pathlib.Path, strategy: str) -> None:
         UserError: The file cannot be written.
     """
     plot_search(_siblings(folder, strategy), folder / "search.png")
-
-
-def write_front_files(
-    folder: pathlib.Path,
-    candidates: Sequence[Candidate],
-    cost: str,
-    blueprint: Blueprint,
-) -> None:
-    """Writes `front.json` and `front.png`.
-
-    Args:
-        folder: Of the search.
-        candidates: Everything evaluated.
-        cost: Name of the cost that the front is over.
-        blueprint: Of the candidates.
-
-    Raises:
-        UserError: A file cannot be written.
-    """
-    front = front_of(candidates, cost)
-    write_front(folder / FRONT_FILE, front, cost, blueprint.architecture)
-    plot_front(candidates, front, cost, folder / "front.png")
 
 
 def _siblings(

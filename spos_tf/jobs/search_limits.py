@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_json, write_text
 from spos_tf.cost.constraint import parse_constraint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import ScoreMetric
@@ -19,7 +19,7 @@ from spos_tf.jobs.limits import Limit, known_costs, latency_cost
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings
-from spos_tf.jobs.run_folder import RunPlan, open_run, write_json
+from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.search import Search
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
@@ -27,7 +27,6 @@ from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     LimitOptions,
     LimitsTableOptions,
-    RunOptions,
     SearchOptions,
 )
 from spos_tf.space.candidate import score_text
@@ -130,7 +129,6 @@ def search_limits(
     )
     options = supernet.decided(options)
     subject = Subject.of(supernet, pin_options(fix, fix_from), measure, train)
-    options = scoring.completed(options, supernet)
     place = None if work_dir is None else pathlib.Path(work_dir)
     place = place or supernet.work_dir
     # Whatever can be refused is, before anything is scored.
@@ -180,8 +178,7 @@ def search_limits(
         plan = RunPlan.of(
             LIMITS_STAGE,
             LIMITS_STAGE,
-            RunOptions(work_dir=os.fspath(place), name=name),
-            *subject.options(threads),
+            *subject.options(place, name, threads),
             options.complete(),
             shared,
             table,
@@ -191,8 +188,7 @@ def search_limits(
             search_all()
             made = result(run.folder)
             write_json(run.folder / "table.json", made.rows)
-            with unfinished(run.folder / "table.md") as path:
-                path.write_text(made.table, "utf-8")
+            write_text(run.folder / "table.md", made.table)
     tell(f"See {run.folder / 'table.md'}.")
     return made
 

@@ -1,20 +1,20 @@
 """A trained supernet and what of it is searched."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs import data as job_data
+from spos_tf.jobs.blueprints import place_options
 from spos_tf.jobs.pins import pinned
 from spos_tf.jobs.trained import SearchData, TrainedSupernet
-from spos_tf.networks.blueprint import Blueprint, plain_arguments
+from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     Options,
     PinOptions,
     ScoringOptions,
-    SpaceOptions,
     SupernetNameOptions,
-    ThreadOptions,
 )
 from spos_tf.strict_json import parse_json
 
@@ -70,17 +70,14 @@ class Subject:
             source=self.train,
         )
 
-    def options(self, threads: int | None) -> tuple[Options, ...]:
+    def options(
+        self, work_dir: pathlib.Path, name: str, threads: int | None
+    ) -> tuple[Options, ...]:
         """What `run.json` says besides the options of a search."""
-        blueprint = self.supernet.blueprint
         source = self.supernet.source if self.train is None else self.train
         named = job_data.source_options(source)
         return (
-            ThreadOptions(threads=threads),
-            SpaceOptions(
-                search_space=blueprint.search_space.name,
-                space_arguments=plain_arguments(blueprint.space_arguments),
-            ),
+            *place_options(work_dir, name, self.supernet.blueprint, threads),
             *named,
             SupernetNameOptions(supernet_name=self.supernet.name),
             self.pins,

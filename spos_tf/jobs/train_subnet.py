@@ -1,5 +1,6 @@
 """Trains a single network, from scratch or from a supernet's weights."""
 
+import dataclasses
 import functools
 import math
 import os
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import unfinished, write_json, write_text
 from spos_tf.cost.counts import Cost, network_cost
 from spos_tf.cost.fit import fit_stage_widths
 from spos_tf.data.examples import AnySplit
@@ -20,13 +21,13 @@ from spos_tf.data.pipeline import evaluation_batches
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Evaluator
-from spos_tf.export import keras_predictor
+from spos_tf.export.runtimes import keras_predictor
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
-from spos_tf.jobs.blueprints import can_be_built, found_blueprint
+from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.process import process_settings
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run, write_json
+from spos_tf.jobs.process import process_settings, threads
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
     LABELS_FILE,
@@ -181,7 +182,7 @@ def train_subnet(
     plan = RunPlan.of(
         "train_subnet",
         SUBNET_STAGE,
-        *training.place_options(work_dir, name, blueprint),
+        *place_options(work_dir, name, blueprint, threads()),
         NetworkOptions(encoding=format_encoding(encoding)),
         full,
         *start,
@@ -382,36 +383,18 @@ def _test_split(
     return given.everything(images.preprocessing)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """One training of a single network.
+    """One training of a single network."""
 
-    Args:
-        blueprint: Of the network, with its final widths.
-        encoding: int32 `[num_choices]`.
-        options: Complete.
-        recipe: What they have of it.
-        objective: Loss and metric.
-        team: Who trains.
-        run: Where the results go.
-    """
-
-    def __init__(
-        self,
-        blueprint: Blueprint,
-        encoding: np.ndarray,
-        options: SubnetOptions,
-        recipe: training.TakenRecipe,
-        objective: Objective,
-        team: Team,
-        run: Run,
-    ) -> None:
-        self.blueprint = blueprint
-        self.encoding = encoding
-        self.options = options
-        self.run = run
-        self._recipe = recipe
-        self._objective = objective
-        self._team = team
+    # With its final widths.
+    blueprint: Blueprint
+    encoding: np.ndarray
+    options: SubnetOptions
+    recipe: training.TakenRecipe
+    objective: Objective
+    team: Team
+    run: Run
 
     def train(
         self,
@@ -428,7 +411,7 @@ class _Job:
             callbacks: Of the caller.
             start: Sets the weights that a new run starts with.
         """
-        team, folder = self._team, self.run.folder
+        team, folder = self.team, self.run.folder
         with team.strategy.scope():
             model = self._build()
         # A resumed run has its weights, whatever became of the supernet.
@@ -437,7 +420,7 @@ class _Job:
             start(model)
         # It computes as the files will, with the network's own variables.
         trained = self._deploy_form(model) or model
-        measure = ScoreAndLoss(self._objective)
+        measure = ScoreAndLoss(self.objective)
 
         def measured(network: keras.Model, split: AnySplit) -> float:
             predict = keras_predictor(network)
@@ -450,8 +433,7 @@ class _Job:
         started = time.perf_counter()
         if team.is_chief:
             architecture = self.blueprint.architecture(self.encoding)
-            with unfinished(folder / ARCHITECTURE_FILE) as path:
-                path.write_text(architecture.to_json(), "utf-8")
+            write_text(folder / ARCHITECTURE_FILE, architecture.to_json())
             training.write_labels(self.run, images.class_names)
         trainer = Trainer(
             forward=lambda pixels, selection, seed: trained(
@@ -462,7 +444,7 @@ class _Job:
             sampler=None,
             choices=(0, 0),
             options=self.options,
-            objective=self._objective,
+            objective=self.objective,
             data=images.training,
             folder=folder,
             description={
@@ -476,7 +458,7 @@ class _Job:
             else functools.partial(validate, tested),
             callbacks=callbacks,
         )
-        self._recipe.tell()
+        self.recipe.tell()
         trainer.train()
         seconds = round(time.perf_counter() - started, 1)
         model = self._in_float32(model)
@@ -526,7 +508,7 @@ class _Job:
         if self.options.dtype_policy == "float32":
             return model
         keras.config.set_dtype_policy("float32")
-        with self._team.strategy.scope():
+        with self.team.strategy.scope():
             plain = self._build()
         for ours, trained in zip(plain.variables, model.variables, strict=True):
             ours.assign(keras.ops.convert_to_numpy(trained.value))
@@ -540,7 +522,7 @@ class _Job:
         seconds: float | None,
     ) -> None:
         cost = network_cost(self.blueprint, self.encoding)
-        metric = self._objective.metric
+        metric = self.objective.metric
         metrics = {
             "encoding": self.encoding.tolist()
             if self.blueprint.search_space.has_choices
@@ -567,7 +549,7 @@ class _Job:
         self._tell(value, images, cost)
 
     def _tell(self, value: float | None, images: int, cost: Cost) -> None:
-        metric = self._objective.metric
+        metric = self.objective.metric
         measured = "Trained"
         if value is not None:
             measured = f"Test {metric.name} {score_text(metric.name, value)}"

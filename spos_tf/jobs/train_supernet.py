@@ -11,18 +11,18 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from spos_tf.data.inputs import SplitBatches, images_of
-from spos_tf.data.pipeline import evaluation_batches
+from spos_tf.data.inputs import images_of
+from spos_tf.data.pipeline import evaluation_batches, split_data
 from spos_tf.data.splits import MOST_HELD_OUT, fingerprint
 from spos_tf.errors import UserError
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.jobs import data as job_data
 from spos_tf.jobs import limits, training
-from spos_tf.jobs.blueprints import check_registered
+from spos_tf.jobs.blueprints import check_registered, place_options
 from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options, pinned
-from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run, options_of_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
 from spos_tf.jobs.trained import (
@@ -172,7 +172,7 @@ def train_supernet(
     plan = RunPlan.of(
         "train_supernet",
         SUPERNET_STAGE,
-        *training.place_options(work_dir, name, blueprint),
+        *place_options(work_dir, name, blueprint, threads()),
         full,
         pins,
         limited,
@@ -310,40 +310,26 @@ def _search_data(
     )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """One training of a supernet.
+    """One training of a supernet."""
 
-    Args:
-        blueprint: With its pins.
-        options: Complete.
-        limited: What every path keeps.
-        pins: Choices that are fixed.
-        recipe: What they have of it.
-        objective: Loss and metric.
-        team: Who trains.
-        run: Where the results go.
-    """
+    # With its pins.
+    blueprint: Blueprint
+    options: SupernetOptions
+    limited: LimitOptions
+    pins: Mapping[str, Any]
+    recipe: training.TakenRecipe
+    objective: Objective
+    team: Team
+    run: Run
 
-    def __init__(
-        self,
-        blueprint: Blueprint,
-        options: SupernetOptions,
-        limited: LimitOptions,
-        pins: Mapping[str, Any],
-        recipe: training.TakenRecipe,
-        objective: Objective,
-        team: Team,
-        run: Run,
-    ) -> None:
-        self._blueprint = blueprint
-        self._options = options
-        self._limited = limited
-        self._pins = pins
-        self._recipe = recipe
-        self._objective = objective
-        self._team = team
-        self._run = run
-        self._drawn = untied(blueprint) if options.untied else blueprint
+    @functools.cached_property
+    def _drawn(self) -> Blueprint:
+        """Whose paths are drawn."""
+        if self.options.untied:
+            return untied(self.blueprint)
+        return self.blueprint
 
     def train(
         self,
@@ -352,9 +338,11 @@ class _Job:
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         """Trains to the end."""
-        options, team = self._options, self._team
+        options, team = self.options, self.team
         # Before the supernet is made: what cannot be drawn is told at once.
-        sampling = self._sampling()
+        sampling = None
+        if not options.learns_architecture:
+            sampling = sampling_of(self._drawn, options, self.limited)
         supernet = self._supernet()
 
         def forward(images, selection, dropout_seed):
@@ -379,9 +367,9 @@ class _Job:
                 int(self._drawn.search_space.num_options.max()),
             ),
             options=options,
-            objective=self._objective,
+            objective=self.objective,
             data=images.training,
-            folder=self._run.folder,
+            folder=self.run.folder,
             description=self._description(images, search, sampling.costs),
             team=team,
             validate=validate,
@@ -389,7 +377,7 @@ class _Job:
             learner=learner,
             average_every=options.average_every,
         )
-        self._recipe.tell()
+        self.recipe.tell()
         if images.confirm_per_class:
             tell(
                 f"{images.confirm_per_class} images of every class are kept "
@@ -407,20 +395,14 @@ class _Job:
                 tell(line)
         if learner is not None and evaluator is not None:
             write_found(
-                self._run.folder / "best.json",
-                self._blueprint,
+                self.run.folder / "best.json",
+                self.blueprint,
                 learner,
                 evaluator,
-                self._objective.metric,
+                self.objective.metric,
                 options,
-                self._limited,
+                self.limited,
             )
-
-    def _sampling(self) -> Sampling | None:
-        """How paths are drawn; None where architecture parameters draw."""
-        if self._options.learns_architecture:
-            return None
-        return sampling_of(self._drawn, self._options, self._limited)
 
     def _learner(self, forward: Forward, search: SearchData | None) -> Learner:
         """Architecture parameters, which learn from the search images."""
@@ -431,21 +413,17 @@ class _Job:
                 "`validation`."
             )
         return make_learner(
-            self._blueprint.search_space,
+            self.blueprint.search_space,
             forward,
-            options=self._options,
-            objective=self._objective,
-            data=SplitBatches(
-                search.validation,
-                search.preprocessing,
-                self._blueprint.num_classes,
-            ),
-            cost=loss_cost(self._blueprint, self._options, self._limited),
-            team=self._team,
+            options=self.options,
+            objective=self.objective,
+            data=split_data(search.validation, search.preprocessing),
+            cost=loss_cost(self.blueprint, self.options, self.limited),
+            team=self.team,
         )
 
     def _supernet(self) -> Supernet:
-        options, strategy = self._options, self._team.strategy
+        options, strategy = self.options, self.team.strategy
         synchronized = options.batch_norm == "synchronized"
         with strategy.scope():
             return Supernet(
@@ -465,11 +443,11 @@ class _Job:
         costs: Mapping[str, str],
     ) -> dict[str, Any]:
         """What a checkpoint says of the run."""
-        options = self._options
+        options = self.options
         return {
             "kind": "supernet",
-            **training.described(self._blueprint, images.class_names),
-            "choices": choices_of(self._blueprint),
+            **training.described(self.blueprint, images.class_names),
+            "choices": choices_of(self.blueprint),
             "algorithm": options.algorithm,
             "steps": options.steps,
             "holdout_per_class": options.holdout_per_class,
@@ -481,7 +459,7 @@ class _Job:
             if search is None or search.confirmation is None
             else fingerprint(search.confirmation),
             # As JSON gives it back.
-            "pins": json.loads(json.dumps(self._pins)),
+            "pins": json.loads(json.dumps(self.pins)),
             # Of costs that files say: those may have changed.
             "costs": dict(costs),
             "untied": bool(options.untied),
@@ -489,7 +467,7 @@ class _Job:
 
     def _evaluator(self, supernet: Supernet, search: SearchData) -> Evaluator:
         """Scores paths as a search does: recalibrated."""
-        options = self._options
+        options = self.options
         splits = (
             search.recalibration(options.recalibration_images, options.seed),
             search.validation,
@@ -498,14 +476,14 @@ class _Job:
             evaluation_batches(split, search.preprocessing, batch_size=_BATCH)
             for split in splits
         )
-        metric = ScoreAndLoss(self._objective)
+        metric = ScoreAndLoss(self.objective)
         return Evaluator(supernet, recalibration, scored, metric)
 
     def _validation(
         self, evaluator: Evaluator, learner: Learner | None
     ) -> Callable[[], Mapping[str, float]]:
         """Mean score of a few fixed paths, or that of the architecture."""
-        name = self._objective.metric.name
+        name = self.objective.metric.name
         if learner is not None:
             parameters = learner.sampler.parameters
 
@@ -514,14 +492,14 @@ class _Job:
                 return {name: found.result(), "loss": found.loss}
 
             return validate_best
-        random = generator(self._options.seed, Purpose.VALIDATION_PATHS)
+        random = generator(self.options.seed, Purpose.VALIDATION_PATHS)
         paths = [
-            *self._blueprint.search_space.sample(
-                random, self._options.validation_paths
+            *self.blueprint.search_space.sample(
+                random, self.options.validation_paths
             )
         ]
-        if self._options.untied:
-            paths = [untied_encoding(self._blueprint, path) for path in paths]
+        if self.options.untied:
+            paths = [untied_encoding(self.blueprint, path) for path in paths]
 
         def validate() -> Mapping[str, float]:
             # Together: images are decoded once for all of them.

@@ -16,6 +16,7 @@ from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.run_folder import options_of_run
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
+    ScoringOptions,
     SourceOptions,
     SpaceOptions,
     SupernetOptions,
@@ -40,7 +41,7 @@ Weights = Literal["averaged", "last"]
 # What is read where nobody says: it ranks better (docs/results.md).
 _USUAL: Weights = "last"
 
-Kind = TypeVar("Kind", bound=WeightsOptions)
+Kind = TypeVar("Kind", bound=ScoringOptions)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,20 +128,29 @@ class TrainedSupernet:
         return None if names is None else tuple(map(str, names))
 
     @property
+    def folder(self) -> pathlib.Path | None:
+        """Of its training; None where it was trained without one."""
+        if self.work_dir is None:
+            return None
+        return pathlib.Path(self.work_dir) / SUPERNET_STAGE / self.name
+
+    @property
+    def training_options(self) -> dict[str, Any]:
+        """What its training's `run.json` says; nothing where there is none."""
+        return {} if self.folder is None else options_of_run(self.folder)
+
+    @property
     def recalibration_images(self) -> int:
         """How many images its training recalibrated batch norm on, at most."""
-        options: Mapping[str, Any] = {}
-        if self.work_dir is not None:
-            options = options_of_run(self.work_dir / SUPERNET_STAGE / self.name)
         name = "recalibration_images"
+        options = self.training_options
         return int(options.get(name) or getattr(SupernetOptions(), name))
 
     def words(self) -> str:
         """What messages call it."""
-        if self.work_dir is None:
+        if self.folder is None:
             return "the supernet"
-        folder = self.work_dir / SUPERNET_STAGE / self.name
-        return f"the supernet in {str(folder)!r}"
+        return f"the supernet in {str(self.folder)!r}"
 
     def chosen(self, asked: Weights | None = None) -> Weights:
         """Which weights a job reads.
@@ -161,9 +171,22 @@ class TrainedSupernet:
         return which
 
     def decided(self, options: Kind) -> Kind:
-        """The same options with the weights that are read."""
+        """The same options with what the training leaves open for them.
+
+        Args:
+            options: How paths are scored.
+
+        Returns:
+            With the weights that are read, and a number of images to
+            recalibrate on.
+        """
+        count = options.recalibration_images
         return dataclasses.replace(
-            options, weights=self.chosen(options.weights)
+            options,
+            weights=self.chosen(options.weights),
+            recalibration_images=(
+                self.recalibration_images if count is None else count
+            ),
         )
 
     def arrays(self, asked: Weights | None = None) -> Mapping[str, np.ndarray]:

@@ -10,20 +10,16 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import keras
 import tensorflow as tf
 
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import needs_probabilities
 from spos_tf.jobs.data import JobData
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.process import threads
-from spos_tf.jobs.run_folder import Run, write_json
+from spos_tf.jobs.run_folder import Run
 from spos_tf.jobs.trained import LABELS_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import (
-    Options,
     Recipe,
-    RunOptions,
-    SpaceOptions,
-    ThreadOptions,
     TrainingOptions,
     recipe_of,
 )
@@ -140,20 +136,6 @@ def with_steps(options: Kind, images: JobData) -> Kind:
     )
     tell(f"{options.epochs:g} epochs of {count:,} images are {steps:,} steps.")
     return dataclasses.replace(options, epochs=None, steps=steps)
-
-
-def place_options(
-    work_dir: str | os.PathLike[str], name: str, blueprint: Blueprint
-) -> tuple[Options, ...]:
-    """What a training's `run.json` says besides its own options."""
-    return (
-        RunOptions(work_dir=os.fspath(work_dir), name=name),
-        ThreadOptions(threads=threads()),
-        SpaceOptions(
-            search_space=blueprint.search_space.name,
-            space_arguments=plain_arguments(blueprint.space_arguments),
-        ),
-    )
 
 
 def task_of(options: TrainingOptions) -> Task:

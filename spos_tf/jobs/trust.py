@@ -1,9 +1,6 @@
 """How far a search can be trusted: its figures and a confirmation."""
 
-import json
-import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import tqdm
 
@@ -16,16 +13,12 @@ from spos_tf.analysis.reliability import (
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.feasible import sample_feasible
 from spos_tf.evaluation.scorer import Encoding, Scorer
-from spos_tf.jobs.notes import tell
-from spos_tf.jobs.run_folder import RUN_FILE
 from spos_tf.jobs.scoring import ScoringTask
-from spos_tf.jobs.trained import SUPERNET_STAGE, TrainedSupernet
+from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.options import SearchOptions
 from spos_tf.randomness import Purpose, derive_seed, generator
-from spos_tf.search.generations import GenerationSearch, as_key
-from spos_tf.search.steady_state import SteadyEvolution
+from spos_tf.search.generations import Proposer, as_key
 from spos_tf.space.candidate import Candidate
-from spos_tf.strict_json import parse_json
 
 # Random networks beside the winner.
 _RANDOM = 20
@@ -103,7 +96,7 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
     Returns:
         None where that is not known.
     """
-    options = _training_options(supernet)
+    options = supernet.training_options
     batch = options.get("batch_size")
     legal = supernet.blueprint.search_space.legal_options
     most = max((len(one) for one in legal), default=1)
@@ -126,21 +119,10 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
     return round(supernet.step * batch * share)
 
 
-def _training_options(supernet: TrainedSupernet) -> Mapping[str, Any]:
-    if supernet.work_dir is None:
-        return {}
-    folder = pathlib.Path(supernet.work_dir) / SUPERNET_STAGE / supernet.name
-    try:
-        options = parse_json((folder / RUN_FILE).read_bytes())["options"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return options if isinstance(options, dict) else {}
-
-
 def confirm_winner(
     winner: Encoding,
     scorer: Scorer,
-    algorithm: GenerationSearch | SteadyEvolution,
+    algorithm: Proposer,
     direction: str,
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
@@ -180,35 +162,3 @@ def confirm_winner(
         resamples=_RESAMPLES,
         seed=derive_seed(seed, Purpose.CONFIRMATION_RESAMPLES),
     )
-
-
-def confirmed_before(
-    path: pathlib.Path, choices: Mapping[str, Any]
-) -> Confirmed | None:
-    """What an earlier start confirmed, if it is of the same network.
-
-    Args:
-        path: Of best.json.
-        choices: Of the network.
-    """
-    try:
-        data = parse_json(path.read_bytes())
-        stored = data["trust"]["confirmed"]
-        same = data["choices"] == json.loads(json.dumps(dict(choices)))
-        ends = [stored["low"], stored["high"]]
-        winner, random_mean, difference = (
-            float(stored[name])
-            for name in ("winner", "random_mean", "difference")
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not same or any(isinstance(one, str) for one in ends):
-        return None
-    low, high = (None if one is None else float(one) for one in ends)
-    return Confirmed(winner, random_mean, difference, low, high)
-
-
-def tell_trust(trust: Trust) -> None:
-    """Says how far a search can be trusted."""
-    for line in trust.lines:
-        tell(line)

@@ -280,11 +280,6 @@ class Blueprint:
         return found
 
     @functools.cached_property
-    def has_equal_networks(self) -> bool:
-        """Whether `canonical` changes any encoding."""
-        return bool(self._rows)
-
-    @functools.cached_property
     def _rows(self) -> tuple[tuple[list[int], int], ...]:
         """Choices of equal slots in a row, and the option that passes on."""
         if not self.is_chain:

@@ -80,20 +80,17 @@ def assemble(
     return keras.Model(inputs, x, name=name)
 
 
-def build_part(
-    block: Block, input_shape: Shape, *, name: str, seed: int = 0
-) -> keras.Model:
+def build_part(block: Block, input_shape: Shape, *, name: str) -> keras.Model:
     """Builds one block alone, just as `build_subnet` builds it in a network.
 
     Args:
         block: At its final size.
         input_shape: (height, width, channels).
         name: Of the segment; layers are named after it.
-        seed: Seed of the initial weights.
 
     Returns:
         A functional model of Keras's own layers: float32
         `[batch, height, width, channels]` -> the block's output.
     """
     inputs = keras.Input(input_shape, name="image")
-    return keras.Model(inputs, block(KerasOps(name, seed, False), inputs))
+    return keras.Model(inputs, block(KerasOps(name, 0, False), inputs))

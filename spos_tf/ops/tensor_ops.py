@@ -1,5 +1,6 @@
 """Runs a block on tensors, with weights that it is given."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -9,7 +10,6 @@ import tensorflow as tf
 from spos_tf.ops.channel_ops import concat_channels, split_even_odd
 from spos_tf.ops.depthwise import depthwise_conv2d
 from spos_tf.ops.dispatch import on_host
-from spos_tf.ops.own_dropout import own_dropout
 from spos_tf.ops.path_norm import BatchNorm, PathNorm
 from spos_tf.ops.protocol import (
     RGB_MEAN,
@@ -26,6 +26,8 @@ from spos_tf.quantization.rounding import dorefa, pact
 # In a block; so that places of different branches differ.
 _MOST_NORMS = 256
 
+# Odd, so that multiples of it are spread over 64 bits without repeating.
+_STREAM_OF_BRANCH = 0x1E3779B97F4A7C15
 
 WidthMode = Literal["slice", "mask"]
 
@@ -406,3 +408,30 @@ class _Convolution(NamedTuple):
 def _size(x: tf.Tensor, axis: int) -> int | tf.Tensor:
     """The axis's size; a tensor where it is known only as it runs."""
     return tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
+
+
+def own_dropout(
+    x: tf.Tensor,
+    rate: float,
+    seed: tf.Tensor,
+    *,
+    branch: tf.Tensor | int,
+    name: str,
+) -> tf.Tensor:
+    """Drops values; no two operations of a network share a mask.
+
+    Args:
+        x: Any float tensor.
+        rate: Share that is set to 0; the rest is scaled up.
+        seed: Integers `[2]`, one for the network, the step and the replica.
+        branch: int32 scalar, distinct in the network.
+        name: Of the operation, distinct in its branch.
+    """
+    first, second = tf.unstack(tf.cast(seed, tf.int64))
+    place = (tf.cast(branch, tf.int64) + 1) * _STREAM_OF_BRANCH
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    named = int.from_bytes(digest, "big") >> 1
+    first = tf.bitwise.bitwise_xor(first, tf.bitwise.bitwise_xor(place, named))
+    return tf.nn.experimental.stateless_dropout(
+        x, rate, seed=tf.stack([first, second])
+    )

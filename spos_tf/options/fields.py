@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import operator
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -280,16 +281,20 @@ def _checked(one: Option, value: Any) -> Any:
             local_path(text, one.name)
     if one.kind not in (int, float):
         return value
-    low, high = _bounds(about)
-    inside = math.isfinite(value) and not (
-        (about.least is not None and value < about.least)
-        or (about.most is not None and value > about.most)
-        or (about.above is not None and value <= about.above)
-        or (about.below is not None and value >= about.below)
-    )
-    if not inside:
-        rule = " and ".join(part for part in (low, high) if part) or "finite"
-        raise UserError(f"`{one.name}` is {rule}; got {value}.")
+    limits = [
+        (word, limit, holds)
+        for word, limit, holds in (
+            ("at least", about.least, operator.ge),
+            ("above", about.above, operator.gt),
+            ("at most", about.most, operator.le),
+            ("below", about.below, operator.lt),
+        )
+        if limit is not None
+    ]
+    inside = all(holds(value, limit) for _, limit, holds in limits)
+    if not inside or not math.isfinite(value):
+        rule = " and ".join(f"{word} {limit}" for word, limit, _ in limits)
+        raise UserError(f"`{one.name}` is {rule or 'finite'}; got {value}.")
     return value
 
 
@@ -297,19 +302,6 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return value if isinstance(value, tuple) else ()
-
-
-def _bounds(about: About) -> tuple[str, str]:
-    low = high = ""
-    if about.least is not None:
-        low = f"at least {about.least}"
-    elif about.above is not None:
-        low = f"above {about.above}"
-    if about.most is not None:
-        high = f"at most {about.most}"
-    elif about.below is not None:
-        high = f"below {about.below}"
-    return low, high
 
 
 def _converted(kind: type, value: Any) -> tuple[bool, Any]:

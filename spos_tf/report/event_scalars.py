@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from spos_tf.report.files import is_number
+from spos_tf.strict_json import is_number
 
 Scalars = dict[str, dict[int, float]]
 

@@ -1,12 +1,11 @@
 """Reads files of a work_dir and collects what could not be read."""
 
 import base64
-import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from spos_tf.strict_json import parse_json
+from spos_tf.strict_json import is_number, parse_json
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -46,7 +45,7 @@ class Fields:
 
     def fields(self, name: str) -> "Fields":
         """An object, empty if it is missing."""
-        value = self._get(name, _is_object, "an object")
+        value = self._get(name, lambda v: isinstance(v, dict), "an object")
         return Fields(value or {}, self._file, self._problems)
 
     def values_of(self, name: str) -> list[Any]:
@@ -88,20 +87,6 @@ class Fields:
             )
             return None
         return value
-
-
-def is_number(value: object) -> bool:
-    """Whether a JSON value is a finite number; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def shortened(value: object) -> str:

@@ -1,5 +1,6 @@
 """Figures of a search that its record holds between the lines."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -53,10 +54,8 @@ def top_candidates(
 def best_so_far(record: Sequence[Candidate]) -> list[float]:
     """The best score among the first 1, 2, ... candidates."""
     rank = metric_of(record).rank
-    best: list[float] = []
-    for score in (one.score for one in record):
-        best.append(max([*best[-1:], score], key=rank))
-    return best
+    scores = (one.score for one in record)
+    return [*itertools.accumulate(scores, lambda *two: max(two, key=rank))]
 
 
 def option_shares(

@@ -1,7 +1,6 @@
 """The loop of a search without generations."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from spos_tf.evaluation.scorer import Scorer
 from spos_tf.search.driver import (
@@ -12,28 +11,15 @@ from spos_tf.search.driver import (
     evaluated,
     the_best,
 )
-from spos_tf.search.generations import Encoding
-from spos_tf.space import SearchSpace
+from spos_tf.search.steady_state import SteadyEvolution
 from spos_tf.space.candidate import ACCURACY, Candidate, Direction, best_of
 from spos_tf.space.record import Record
 
 
-class SteadyAlgorithm(Protocol):
-    """Proposes candidates one by one; see `SteadyEvolution`."""
-
-    def ask(self) -> Sequence[tuple[int, Encoding]]:
-        """Candidates by number; none while it waits or when it is over."""
-
-    def tell(self, i: int, score: float) -> None:
-        """Takes the score of one of them, in any order; more is better."""
-
-
 def run_asynchronous(
-    algorithm: SteadyAlgorithm,
+    algorithm: SteadyEvolution,
     scorer: Scorer,
     *,
-    population: int,
-    space: SearchSpace,
     cost_functions: CostMapping,
     record: Record,
     metric: str = ACCURACY,
@@ -49,8 +35,6 @@ def run_asynchronous(
     Args:
         algorithm: Fresh; nothing told yet.
         scorer: Scores candidates; nobody else submits to it.
-        population: Candidates that the record calls a generation.
-        space: Names the choices in the record.
         cost_functions: Costs of int32 `[n, num_choices]`, `[n]`, by name.
         record: Of this search: empty, or from a run of the same that ended.
         metric: Name of what the scorer scores.
@@ -65,9 +49,11 @@ def run_asynchronous(
     Raises:
         UserError: The record is of another search, or a score is not finite.
     """
+    # What the record calls a generation.
+    population = algorithm.options.population
     waiting: dict[int, Candidate] = {}
     done: list[Candidate] = []
-    propose = Proposals(space, cost_functions, metric, direction)
+    propose = Proposals(algorithm.space, cost_functions, metric, direction)
 
     def take_in(candidate: Candidate, resumed: bool) -> None:
         done.append(candidate)

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import finite_halves
 from spos_tf.evaluation.scorer import Score, Scorer
-from spos_tf.search.generations import Encoding, as_key
+from spos_tf.search.generations import Encoding, GenerationSearch, as_key
 from spos_tf.space import SearchSpace
 from spos_tf.space.candidate import (
     ACCURACY,
@@ -22,33 +22,15 @@ from spos_tf.space.candidate import (
 )
 from spos_tf.space.record import Record
 
-
-class Algorithm(Protocol):
-    """Proposes whole generations; see `GenerationSearch`."""
-
-    @property
-    def generation(self) -> int:
-        """Generations told so far."""
-
-    def ask(self) -> list[Encoding]:
-        """The next generation, empty when the search is over."""
-
-    def tell(
-        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
-    ) -> None:
-        """Takes the scores of what `ask` gave, in its order; more is better."""
-
-
 CostMapping = Mapping[str, Callable[[npt.ArrayLike], npt.NDArray[Any]]]
 # The candidate, the size of its generation, whether the record had it.
 OnCandidate = Callable[[Candidate, int, bool], None]
 
 
 def run_search(
-    algorithm: Algorithm,
+    algorithm: GenerationSearch,
     scorer: Scorer,
     *,
-    space: SearchSpace,
     cost_functions: CostMapping,
     record: Record,
     metric: str = ACCURACY,
@@ -65,7 +47,6 @@ def run_search(
     Args:
         algorithm: Fresh; nothing told yet.
         scorer: Scores candidates; nobody else submits to it.
-        space: Names the choices in the record.
         cost_functions: Costs of int32 `[n, num_choices]`, `[n]`, by name; all
             of them are recorded.
         record: Of this search: empty, or from a run of the same that ended.
@@ -87,7 +68,7 @@ def run_search(
     if algorithm.generation:
         raise ValueError("run_search() starts with an algorithm told nothing.")
     done: list[Candidate] = []
-    propose = Proposals(space, cost_functions, metric, direction)
+    propose = Proposals(algorithm.space, cost_functions, metric, direction)
     while encodings := algorithm.ask():
         proposals = propose(encodings, len(done), algorithm.generation)
         for proposal in proposals:

@@ -40,10 +40,10 @@ class Evolution(GenerationSearch):
     @property
     def top_k(self) -> list[Scored]:
         """The parents of the next generation, best first."""
-        return ranked(self._scored)[: self.options.top_k]
+        return ranked(self.scored)[: self.options.top_k]
 
     def _propose(self, rng: np.random.Generator) -> list[Encoding]:
-        if not self._scored:
+        if not self.scored:
             return []
         parents = np.array([one.encoding for one in self.top_k], np.int32)
         wanted = self.options.num_crossover
@@ -121,16 +121,3 @@ def mutate(
     parent = parents[rng.integers(len(parents), size=count)]
     redrawn = rng.random(parent.shape) < probability
     return np.where(redrawn, space.sample(rng, count), parent)
-
-
-class RandomSearch(GenerationSearch):
-    """The baseline at the same budget (Figure 2): random architectures.
-
-    Distinct random legal architectures, population * generations of them.
-
-    With the same seed its first generation is the evolution's: the two start
-    level, and an evaluator that remembers scores saves that work.
-    """
-
-    def _propose(self, rng: np.random.Generator) -> list[Encoding]:
-        return []

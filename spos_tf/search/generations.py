@@ -40,19 +40,13 @@ def ranked(scored: Sequence[Scored]) -> list[Scored]:
     return sorted(scored, key=lambda one: (-one.score, one.i))
 
 
-class GenerationSearch(abc.ABC):
-    """Proposes generations with `ask()` and learns from them with `tell()`.
-
-    Within a run no architecture is proposed twice and each one keeps every
-    constraint. The proposals follow from the options and the scores told
-    alone: replaying a record through `ask` and `tell` continues the run that
-    wrote it. Every generation draws from a generator of its own, seeded with
-    (seed, generation).
+class Proposer:
+    """What all algorithms propose from: legal architectures, each only once.
 
     Args:
         space: What can be chosen.
         constraints: All hard.
-        options: How many generations of how many, and the seed.
+        options: How many candidates, how they are made, and the seed.
         canonical: See `sample_feasible`; all proposals have this form, so
             that no network is proposed under two encodings.
 
@@ -72,31 +66,67 @@ class GenerationSearch(abc.ABC):
         self.constraints = tuple(constraints)
         self.options = options
         self.canonical = canonical
-        self._generation = 0
-        self._scored: list[Scored] = []
         self._proposed: set[tuple[int, ...]] = set()
-        self._pending: list[Encoding] | None = None
         self._stopped_early = ""
-
-    @property
-    def generation(self) -> int:
-        """Generations told so far; the number of the one to ask for next."""
-        return self._generation
-
-    @property
-    def scored(self) -> tuple[Scored, ...]:
-        """Everything told so far, in the order of proposal."""
-        return tuple(self._scored)
-
-    @property
-    def best(self) -> Scored | None:
-        """The best of everything told so far; of equals the earliest."""
-        return ranked(self._scored)[0] if self._scored else None
 
     @property
     def stopped_early(self) -> str:
         """Why the search ended before its budget; empty if it did not."""
         return self._stopped_early
+
+    def _random(self, rng: np.random.Generator, count: int) -> list[Encoding]:
+        """Legal ones that were not proposed; fewer where there are no more."""
+        return list(
+            sample_feasible(
+                self.space,
+                self.constraints,
+                rng,
+                count,
+                avoid=self._proposed,
+                canonical=self.canonical,
+            )
+        )
+
+    def _stop_early(self) -> None:
+        rules = " and ".join(one.describe() for one in self.constraints)
+        self._stopped_early = (
+            "Found no more architectures"
+            f"{' with ' * bool(rules)}{rules}: the search ends with "
+            f"{len(self._proposed)} of {self.options.budget} evaluations."
+        )
+
+
+class GenerationSearch(Proposer, abc.ABC):
+    """Proposes generations with `ask()` and learns from them with `tell()`.
+
+    Within a run no architecture is proposed twice and each one keeps every
+    constraint. The proposals follow from the options and the scores told
+    alone: replaying a record through `ask` and `tell` continues the run that
+    wrote it. Every generation draws from a generator of its own, seeded with
+    (seed, generation).
+
+    Its arguments are those of `Proposer`.
+
+    Attributes:
+        scored: Everything told so far, in the order of proposal.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        constraints: Sequence[Constraint],
+        options: SearchOptions,
+        canonical: Canonical = unchanged,
+    ) -> None:
+        super().__init__(space, constraints, options, canonical)
+        self.scored: list[Scored] = []
+        self._generation = 0
+        self._pending: list[Encoding] | None = None
+
+    @property
+    def generation(self) -> int:
+        """Generations told so far; the number of the one to ask for next."""
+        return self._generation
 
     def ask(self) -> list[Encoding]:
         """The next generation.
@@ -143,7 +173,7 @@ class GenerationSearch(abc.ABC):
                     f"{score}. Check the supernet and the images."
                 )
         for key, score in zip(told, scores, strict=True):
-            self._scored.append(Scored(len(self._scored), key, float(score)))
+            self.scored.append(Scored(len(self.scored), key, float(score)))
         self._pending = None
         self._generation += 1
 
@@ -163,24 +193,10 @@ class GenerationSearch(abc.ABC):
         self._proposed.update(as_key(one) for one in proposals)
         missing = population - len(proposals)
         if missing:
-            proposals += list(
-                sample_feasible(
-                    self.space,
-                    self.constraints,
-                    rng,
-                    missing,
-                    avoid=self._proposed,
-                    canonical=self.canonical,
-                )
-            )
+            proposals += self._random(rng, missing)
         self._proposed.update(as_key(one) for one in proposals)
         if len(proposals) < population:
-            rules = " and ".join(one.describe() for one in self.constraints)
-            self._stopped_early = (
-                "Found no more architectures"
-                f"{' with ' * bool(rules)}{rules}: the search ends with "
-                f"{len(self._proposed)} of {self.options.budget} evaluations."
-            )
+            self._stop_early()
         return proposals
 
 

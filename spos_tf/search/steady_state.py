@@ -5,21 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from spos_tf.cost.constraint import Constraint, all_allow
-from spos_tf.cost.feasible import (
-    Canonical,
-    check_feasible,
-    sample_feasible,
-    unchanged,
-)
+from spos_tf.cost.feasible import Canonical, unchanged
 from spos_tf.errors import UserError
 from spos_tf.options import SearchOptions
-from spos_tf.search.evolution import (
-    TRIES,
-    crossover,
-    mutate,
-)
+from spos_tf.search.evolution import TRIES, crossover, mutate
 from spos_tf.search.generations import (
     Encoding,
+    Proposer,
     Scored,
     as_key,
     ranked,
@@ -27,7 +19,7 @@ from spos_tf.search.generations import (
 from spos_tf.space import SearchSpace
 
 
-class SteadyEvolution:
+class SteadyEvolution(Proposer):
     """Algorithm 1 with a new candidate for every result.
 
     It begins with random candidates, `population` of them where the lag is
@@ -56,27 +48,21 @@ class SteadyEvolution:
         options: SearchOptions,
         canonical: Canonical = unchanged,
     ) -> None:
-        check_feasible(space, constraints)
-        self.space = space
-        self.constraints = tuple(constraints)
-        self.options = options
-        self.canonical = canonical
+        super().__init__(space, constraints, options, canonical)
         self._proposals: list[Encoding] = []
         # How many of them were asked for: those that it begins with are made
         # at once, even if there are fewer generations.
         self._asked = 0
-        self._proposed: set[tuple[int, ...]] = set()
         # Results by number, and those that all earlier ones are there for.
         self._results: dict[int, float] = {}
         self._known: list[Scored] = []
-        self._stopped_early = ""
 
     @property
     def stopped_early(self) -> str:
         """Why the search ended before its budget; empty if it did not."""
         if len(self._proposals) >= self.options.budget:
             return ""
-        return self._stopped_early
+        return super().stopped_early
 
     def ask(self) -> list[tuple[int, Encoding]]:
         """All candidates that can be proposed now, each one once.
@@ -126,24 +112,7 @@ class SteadyEvolution:
         self._proposals += offspring
         self._proposed.update(as_key(one) for one in offspring)
         if len(offspring) < (first if i == 0 else 1):
-            rules = " and ".join(one.describe() for one in self.constraints)
-            self._stopped_early = (
-                "Found no more architectures"
-                f"{' with ' * bool(rules)}{rules}: the search ends with "
-                f"{len(self._proposals)} of {self.options.budget} evaluations."
-            )
-
-    def _random(self, rng: np.random.Generator, count: int) -> list[Encoding]:
-        return list(
-            sample_feasible(
-                self.space,
-                self.constraints,
-                rng,
-                count,
-                avoid=self._proposed,
-                canonical=self.canonical,
-            )
-        )
+            self._stop_early()
 
     def _offspring(self, rng: np.random.Generator, i: int) -> list[Encoding]:
         # Later results may be known or not: that must not matter.

@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from spos_tf.space.choice import Option
-from spos_tf.strict_json import parse_json
+from spos_tf.strict_json import is_number, parse_json
 
 # The metric whose scores are shares of images, from 0 to 1.
 ACCURACY = "accuracy"
@@ -154,19 +153,9 @@ def _whole(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _number(value: object) -> bool:
-    # JSON's true is an int in Python; it is no number here.
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    # `math.isfinite` cannot take a whole number beyond floats.
-    return abs(value) <= sys.float_info.max
-
-
 def is_score(value: object, metric: str) -> bool:
     """Whether a JSON value is a score of a metric: an accuracy is a share."""
-    if not _number(value):
-        return False
-    return metric != ACCURACY or 0 <= value <= 1  # type: ignore[operator]
+    return is_number(value) and (metric != ACCURACY or 0 <= value <= 1)
 
 
 def is_halves(value: object, metric: str) -> bool:
@@ -184,7 +173,7 @@ def is_encoding(value: object) -> bool:
 
 
 def _option(value: object) -> bool:
-    return isinstance(value, str) or _number(value) or isinstance(value, list)
+    return isinstance(value, str) or is_number(value) or isinstance(value, list)
 
 
 def _options(value: object) -> bool:
@@ -192,7 +181,7 @@ def _options(value: object) -> bool:
 
 
 def _numbers(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_number, value.values()))
+    return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
 _FIELDS: dict[str, Callable[[object], bool]] = {
@@ -201,10 +190,10 @@ _FIELDS: dict[str, Callable[[object], bool]] = {
     "encoding": is_encoding,
     "choices": _options,
     "costs": _numbers,
-    "score": _number,
+    "score": is_number,
     "metric": lambda value: isinstance(value, str),
     "direction": lambda value: value in ("max", "min"),
-    "seconds": _number,
+    "seconds": is_number,
     "worker": lambda value: isinstance(value, str),
-    "time": _number,
+    "time": is_number,
 }

@@ -1,10 +1,9 @@
 """The front of a search: candidates that no other one beats in both ways."""
 
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
@@ -63,10 +62,7 @@ def write_front(
     }
     path = pathlib.Path(path)
     try:
-        with unfinished(path) as temporary:
-            temporary.write_text(
-                json.dumps(data, indent=2, sort_keys=True) + "\n", "utf-8"
-            )
+        write_json(path, data, sort_keys=True)
     except OSError as error:
         raise UserError(
             f"Cannot write {str(path)!r}: {error.strerror}."

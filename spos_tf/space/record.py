@@ -1,11 +1,10 @@
 """What a search has evaluated, one JSON line each, written as it happens."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 
-from spos_tf.atomic_write import unfinished
+from spos_tf.atomic_write import append_line, write_json
 from spos_tf.errors import UserError
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
@@ -113,7 +112,10 @@ class Record:
         if self.get(candidate.i) is not None:
             raise ValueError(f"Candidate {candidate.i} is recorded already.")
         if self.path is not None:
-            _append(self.path, candidate)
+            try:
+                append_line(self.path, candidate.to_json(), "record")
+            except OSError as error:
+                raise _cannot("write", self.path, error) from None
         self._by_index[candidate.i] = candidate
 
 
@@ -143,31 +145,10 @@ def write_best(
         "costs": dict(candidate.costs),
         **candidate.scores(),
     }
-    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     try:
-        with unfinished(path) as temporary:
-            temporary.write_text(text, "utf-8")
+        write_json(path, data, sort_keys=True)
     except OSError as error:
         raise _cannot("write", path, error) from None
-
-
-def _append(path: pathlib.Path, candidate: Candidate) -> None:
-    line = (candidate.to_json() + "\n").encode()
-    # Never through a link, which may lead out of the work_dir.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, flags, 0o666)
-        try:
-            written = os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise _cannot("write", path, error) from None
-    if written < len(line):
-        raise UserError(
-            f"Cannot write record {str(path)!r}: the disk is full. Free some "
-            "space and start the same command again."
-        )
 
 
 def _read(path: str | pathlib.Path) -> bytes:

@@ -4,7 +4,7 @@ A module lists its spaces in `SPACES`, a dict from name to a function that
 takes the space's arguments by keyword and returns a `Blueprint`, and its
 presets in `PRESETS`. Published networks of the space are in `NETWORKS`, where
 there are any. A family whose architectures are usually written otherwise than
-as an encoding has `parse_arch_string` and `arch_string`. Adding a
+as an encoding has `parse_arch_string`. Adding a
 space is adding a file; only modules whose name begins with an underscore are
 no families.
 """
@@ -13,7 +13,6 @@ from spos_tf.spaces._registry import (
     at_its_place,
     blueprint_of,
     build_blueprint,
-    format_architecture,
     named_network,
     network_names,
     parse_architecture,
@@ -27,7 +26,6 @@ __all__ = [
     "at_its_place",
     "blueprint_of",
     "build_blueprint",
-    "format_architecture",
     "named_network",
     "network_names",
     "parse_architecture",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.space import Architecture
-from spos_tf.space.search_space import format_encoding, parse_encoding
+from spos_tf.space.search_space import parse_encoding
 from spos_tf.spaces import _user_file
 
 
@@ -258,16 +258,6 @@ def parse_architecture(name: str, text: str) -> npt.NDArray[np.int32]:
     read = getattr(_family(name)[0], "parse_arch_string", parse_encoding)
     encoding: npt.NDArray[np.int32] = read(text)
     return encoding
-
-
-def format_architecture(name: str, encoding: npt.ArrayLike) -> str:
-    """Writes what `parse_architecture` reads.
-
-    Raises:
-        UserError: No such space.
-    """
-    write = getattr(_family(name)[0], "arch_string", format_encoding)
-    return str(write(np.asarray(encoding)))
 
 
 def at_its_place(stored: str, asked: str) -> str:

@@ -191,18 +191,3 @@ def parse_arch_string(text: str) -> npt.NDArray[np.int32]:
                 f"operations are: {', '.join(OPS)}."
             )
     return np.array([OPS.index(op) for op in found.groups()], np.int32)
-
-
-def arch_string(encoding: npt.ArrayLike) -> str:
-    """Writes the benchmark's architecture string; see `parse_arch_string`.
-
-    >>> arch_string([0, 0, 0, 1, 0, 3])
-    '|none~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|'
-    """
-    terms = [
-        f"{OPS[option]}~{source}|"
-        for option, (source, _) in zip(
-            np.asarray(encoding).tolist(), EDGES, strict=True
-        )
-    ]
-    return f"|{terms[0]}+|{''.join(terms[1:3])}+|{''.join(terms[3:])}"

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from spos_tf.cost.table import CostTable
-from spos_tf.data.training_data import TrainingData
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.options import SupernetOptions
 from spos_tf.space import SearchSpace
 from spos_tf.training.architecture_parameters import (
@@ -156,16 +156,5 @@ def _batches(
     first: int,
 ) -> Iterator[Any]:
     """Batches of the updates from number `first` on."""
-    batch_size = options.batch_size or 0
-    batches = team.batches(
-        lambda share: data.batches(
-            batch_size=batch_size,
-            start_step=first,
-            num_steps=schedule.updates,
-            seed=options.seed,
-            share=share,
-        ),
-        batch_size,
-    )
     with data.errors():
-        yield from batches
+        yield from team.batches(data, options, first, schedule.updates)

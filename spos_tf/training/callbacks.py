@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -109,13 +109,14 @@ class Watch:
         logs = {**figures, **self._rate()}
         self._list.on_train_batch_end(step - 1, logs)
 
-    def validation_begins(self) -> None:
-        """Before a validation."""
+    def validated(
+        self, validate: Callable[[], Mapping[str, float]]
+    ) -> Mapping[str, float]:
+        """Validates; gives the figures."""
         self._list.on_test_begin()
-
-    def validation_ends(self, figures: Mapping[str, float]) -> None:
-        """After a validation."""
+        figures = validate()
         self._list.on_test_end(dict(figures))
+        return figures
 
     def ends_epoch(self, step: int) -> bool:
         """Whether an epoch ends after a step."""

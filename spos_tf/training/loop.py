@@ -104,14 +104,8 @@ def run_loop(
             save(done)
             saved = done
 
-    def validated() -> Mapping[str, float]:
-        watch.validation_begins()
-        figures = (validate or dict)()
-        watch.validation_ends(figures)
-        return figures
-
     if validate is not None and start_step and _validates(start_step, options):
-        validated()
+        watch.validated(validate)
     for batch in itertools.islice(batches, steps - start_step):
         # TensorFlow keeps every Python number that it is given, so not one.
         pending.append(train_step(batch, tf.constant(np.int64(done))))
@@ -127,7 +121,7 @@ def run_loop(
         if validate is not None and validation:
             try:
                 with stop.at_once():
-                    figures = validated()
+                    figures = watch.validated(validate)
             except Preempted:
                 save_once()
                 raise Preempted(f"step {done}") from None

@@ -4,8 +4,8 @@ Every sampler runs in the graph and is stateless, so that all replicas, a
 resumed run and a re-run draw the same paths.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,11 +31,8 @@ class Draw(NamedTuple):
     fallback: tf.Tensor
 
 
-class Sampler(Protocol):
-    """Draws the path of a step."""
-
-    def __call__(self, step: tf.Tensor) -> Draw:
-        """The draw of int64 scalar `step`."""
+# The draw of int64 scalar `step`.
+Sampler = Callable[[tf.Tensor], Draw]
 
 
 def _uniform(

@@ -6,15 +6,17 @@ same files, which images are whose, and what happens when one is gone.
 """
 
 import contextlib
+import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.pipeline import accelerator, ahead_on
+from spos_tf.data.pipeline import TrainingData, accelerator, ahead_on
 from spos_tf.errors import UserError
+from spos_tf.options import TrainingOptions
 from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import Ending, Stop
 from spos_tf.training.task import Task
@@ -97,27 +99,36 @@ class Team:
             )
 
     def batches(
-        self, make: Callable[[tuple[int, int]], tf.data.Dataset], size: int
+        self, data: TrainingData, options: TrainingOptions, first: int, end: int
     ) -> Any:
         """Distributes batches over the replicas of all processes.
 
         Args:
-            make: Gives batches, of which a process has only its share: (its
-                number, how many processes).
-            size: Images a step over all replicas.
+            data: Makes them.
+            options: Whose batch size and seed they have.
+            first: The first step.
+            end: The step after the last.
 
         Returns:
             What the step takes, one element a step.
         """
+        size = options.batch_size or 0
+        make = functools.partial(
+            data.batches,
+            batch_size=size,
+            start_step=first,
+            num_steps=end,
+            seed=options.seed,
+        )
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
             # Strategies of several devices do so themselves.
-            return ahead_on(make((0, 1)), accelerator())
+            return ahead_on(make(), accelerator())
         if self.task.total == 1:
-            return self.strategy.experimental_distribute_dataset(make((0, 1)))
+            return self.strategy.experimental_distribute_dataset(make())
         share = (self.task.number, self.task.total)
         return self.strategy.distribute_datasets_from_function(
-            lambda context: make(share).rebatch(size // replicas)
+            lambda context: make(share=share).rebatch(size // replicas)
         )
 
     def stops_together(self, stop: StopSignal) -> Stop:

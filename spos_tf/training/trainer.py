@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.data.training_data import TrainingData
+from spos_tf.data.pipeline import TrainingData
 from spos_tf.errors import UserError, said_of
 from spos_tf.options import TrainingOptions
 from spos_tf.stop_signal import StopSignal
@@ -239,7 +239,9 @@ class Trainer:
             watch.begin()
             done = run_loop(
                 self._step,
-                self._batches(start),
+                self._team.batches(
+                    self._data, self._options, start, self._steps
+                ),
                 start_step=start,
                 options=self._options,
                 path_counts=self.path_counts,
@@ -270,19 +272,6 @@ class Trainer:
             ),
             EventWriter(self._folder / "events", start_step=start),
         ]
-
-    def _batches(self, start: int) -> Any:
-        batch_size = self._options.batch_size or 0
-        return self._team.batches(
-            lambda share: self._data.batches(
-                batch_size=batch_size,
-                start_step=start,
-                num_steps=self._steps,
-                seed=self._options.seed,
-                share=share,
-            ),
-            batch_size,
-        )
 
     def _is_between(self) -> bool:
         """Whether what was found goes when the next checkpoint is there.

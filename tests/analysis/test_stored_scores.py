@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spos_tf.analysis.mean_interval import mean_interval
+from mean_interval import mean_interval
 from spos_tf.analysis.stored_scores import StoredScores, read_scores
 from spos_tf.errors import UserError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.export import FORMATS, export_model, possible_formats
-from spos_tf.export.formats import DEPLOY_FORM
+from spos_tf.export.exporting import export_model, possible_formats
+from spos_tf.export.formats import DEPLOY_FORM, FORMATS
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.networks.transfer import inherit_weights
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spos_tf.data.class_subset import first_classes
 from spos_tf.data.examples import Source, Split, StreamSplit
+from spos_tf.data.sources import first_classes
 from spos_tf.errors import UserError
 
 

@@ -8,13 +8,13 @@ from spos_tf.data.examples import Source, Split, as_objects
 from spos_tf.data.pictures import ENDINGS
 from spos_tf.data.pipeline import evaluation_arrays
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.sources import load_source
+from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import fingerprint, input_fingerprint
 from spos_tf.errors import UserError
 
 
 def test_digits_are_split_by_class_and_scaled_to_bytes():
-    source = load_source("digits")
+    source = DataSource("digits").load()
     assert (len(source.train), len(source.test)) == (1437, 360)
     assert source.num_classes == len(source.class_names) == 10
     assert source.train.items.shape == (1437, 8, 8, 3)
@@ -22,7 +22,7 @@ def test_digits_are_split_by_class_and_scaled_to_bytes():
     assert source.train.items.max() == 255
     counts = np.bincount(source.test.labels)
     assert counts.min() >= 35 and counts.max() <= 37
-    again = load_source("digits")
+    again = DataSource("digits").load()
     np.testing.assert_array_equal(source.test.items, again.test.items)
 
 
@@ -33,7 +33,7 @@ def test_folder_with_train_and_test(class_folder, tmp_path):
     (root / "test" / "wolf").mkdir(parents=True)
     file = root / "train" / "wolf" / "00.PNG"
     file.rename(root / "test" / "wolf" / "00.PNG")
-    source = load_source(f"folder:{root}")
+    source = DataSource(f"folder:{root}").load()
     assert source.class_names == ("Bee", "ant", "wolf")
     assert (len(source.train), len(source.test)) == (59, 1)
     assert source.train.kind == "files"
@@ -48,7 +48,7 @@ def test_folder_with_train_and_test(class_folder, tmp_path):
 
 def test_folder_split_by_hash_is_stable(class_folder):
     name = f"folder:{class_folder}"
-    source = load_source(name, test_fraction=0.3)
+    source = DataSource(name, test_fraction=0.3).load()
     train, test = (
         {file.decode().removeprefix(f"{class_folder}/") for file in part.items}
         for part in (source.train, source.test)
@@ -57,10 +57,10 @@ def test_folder_split_by_hash_is_stable(class_folder):
     assert len(train | test) == 60
     assert 8 <= len(test) <= 28
     # An image moves from train to test with the fraction, never back.
-    larger = load_source(name, test_fraction=0.6)
+    larger = DataSource(name, test_fraction=0.6).load()
     assert set(source.test.items) <= set(larger.test.items)
     (class_folder / "ant" / "00.PNG").unlink()
-    fewer = load_source(name, test_fraction=0.3)
+    fewer = DataSource(name, test_fraction=0.3).load()
     assert set(fewer.test.items) <= set(source.test.items)
     assert set(fewer.train.items) <= set(source.train.items)
 
@@ -68,7 +68,7 @@ def test_folder_split_by_hash_is_stable(class_folder):
 def test_folder_errors_say_what_is_wrong(class_folder, tmp_path):
     def refused(path, match, **arguments):
         with pytest.raises(UserError, match=match) as caught:
-            load_source(f"folder:{path}", **arguments)
+            DataSource(f"folder:{path}", **arguments).load()
         assert "\n" not in str(caught.value)
 
     refused(tmp_path / "no", "missing")
@@ -95,11 +95,11 @@ def test_folder_errors_say_what_is_wrong(class_folder, tmp_path):
 
 def test_test_fraction_is_checked():
     with pytest.raises(UserError, match=r"in \[0, 1\); got 1.5"):
-        load_source("folder:x", test_fraction=1.5)
+        DataSource("folder:x", test_fraction=1.5).load()
     with pytest.raises(UserError, match="'digits' has a fixed test split"):
-        load_source("digits", test_fraction=0.5)
+        DataSource("digits", test_fraction=0.5).load()
     with pytest.raises(UserError, match="without a test split; got 0.5"):
-        load_source("folder:x", test_fraction=0.5, test_split="val")
+        DataSource("folder:x", test_fraction=0.5, test_split="val").load()
 
 
 def test_wrong_labels_and_images_are_refused():
@@ -137,13 +137,13 @@ def copy_image(class_folder, name):
 
 
 def test_folders_in_the_folder_of_a_class_are_looked_into(class_folder):
-    before = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    before = DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     for name in ("ant/2023/a.png", "ant/2023/x/b.JPG", "cat/2024/c.png"):
         copy_image(class_folder, name)
     copy_image(class_folder, "ant/.thumbs/d.png")
     # A link back would never end.
     (class_folder / "ant" / "2023" / "up").symlink_to(class_folder / "ant")
-    source = load_source(f"folder:{class_folder}", test_fraction=0.01)
+    source = DataSource(f"folder:{class_folder}", test_fraction=0.01).load()
     assert source.class_names == ("Bee", "ant", "cat", "wolf")
     found = {
         *names_of(source.train, class_folder),
@@ -152,7 +152,7 @@ def test_folders_in_the_folder_of_a_class_are_looked_into(class_folder):
     assert len(found) == 63
     assert {"ant/2023/a.png", "ant/2023/x/b.JPG", "cat/2024/c.png"} <= found
     # The order of what was there stays.
-    again = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    again = DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     old = [
         name
         for name in names_of(again.train, class_folder)
@@ -164,14 +164,16 @@ def test_folders_in_the_folder_of_a_class_are_looked_into(class_folder):
 def test_what_is_left_out_is_counted_by_its_ending(class_folder):
     for name in ("ant/a.heic", "wolf/b.HEIC", "wolf/raw", "stray.png"):
         copy_image(class_folder, name)
-    (note,) = load_source(f"folder:{class_folder}", test_fraction=0.3).notes
+    (note,) = (
+        DataSource(f"folder:{class_folder}", test_fraction=0.3).load().notes
+    )
     assert ": 3 .txt, 2 .heic, 1 without an ending, 1 images in no" in note
     assert ", ".join(ENDINGS) in note
     # A class without images says what it has instead, all at once.
     copy_image(class_folder, "cat/a.heic")
     copy_image(class_folder, "dog/2023/a.cr2")
     with pytest.raises(UserError) as caught:
-        load_source(f"folder:{class_folder}", test_fraction=0.3)
+        DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     assert "'cat' (it holds 1 .heic), 'dog' (it holds 1 .cr2)" in str(
         caught.value
     )
@@ -181,7 +183,7 @@ def test_every_ending_of_the_table_is_read(class_folder):
     for ending in ENDINGS:
         copy_image(class_folder, f"ant/x{ending}")
         copy_image(class_folder, f"ant/y{ending.upper()}")
-    source = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    source = DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     assert len(source.train) + len(source.test) == 60 + 2 * len(ENDINGS)
     assert {".jfif", ".webp", ".tif", ".tiff"} < set(ENDINGS)
 
@@ -195,7 +197,7 @@ def test_a_class_without_test_images_is_said(class_folder, tmp_path):
         target.parent.mkdir(parents=True)
         shutil.copy(root / "train" / "ant" / "00.PNG", target)
     (root / "unlabelled").mkdir()
-    left, unread, missing = load_source(f"folder:{root}").notes
+    left, unread, missing = DataSource(f"folder:{root}").load().notes
     assert "3 .txt, 1 .heic" in left
     assert "left out: 'unlabelled'" in unread
     assert "'ant' (it holds 1 .heic), 'Bee'" in missing
@@ -208,32 +210,32 @@ def test_other_names_of_the_test_folder(class_folder, tmp_path, name):
     (class_folder / "wolf").rename(root / name / "wolf")
     shutil.copytree(root / name / "wolf", class_folder / "wolf")
     class_folder.rename(root / "train")
-    assert len(load_source(f"folder:{root}").test) == 20
+    assert len(DataSource(f"folder:{root}").load().test) == 20
     # Named, any folder will do.
     (root / name).rename(root / "fold2")
     (root / "train").rename(root / "fold1")
-    source = load_source(
+    source = DataSource(
         f"folder:{root}", train_split="fold1", test_split="fold2"
-    )
+    ).load()
     assert (len(source.train), len(source.test)) == (60, 20)
     with pytest.raises(UserError, match="fold3' is missing"):
-        load_source(f"folder:{root}", train_split="fold3")
+        DataSource(f"folder:{root}", train_split="fold3").load()
 
 
 def test_a_train_folder_alone_is_split_by_the_fraction(class_folder, tmp_path):
     root = tmp_path / "data"
     root.mkdir()
-    alone = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    alone = DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     expected = names_of(alone.test, class_folder)
     class_folder.rename(root / "train")
-    source = load_source(f"folder:{root}", test_fraction=0.3)
+    source = DataSource(f"folder:{root}", test_fraction=0.3).load()
     assert names_of(source.test, root / "train") == expected
 
 
 def test_names_that_are_no_utf_8(class_folder):
     odd = os.fsencode(class_folder) + b"/ant/caf\xe9.png"
     shutil.copy(class_folder / "ant" / "00.PNG", odd)
-    source = load_source(f"folder:{class_folder}", test_fraction=0.3)
+    source = DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     assert odd in {*source.train.items, *source.test.items}
     options = PreprocessingOptions(image_size=4, augmentation="none")
     for split in (source.train, source.test):
@@ -242,23 +244,23 @@ def test_names_that_are_no_utf_8(class_folder):
     # Names of classes go into files that are text.
     os.rename(class_folder / "ant", os.fsencode(class_folder) + b"/caf\xe9")
     with pytest.raises(UserError, match=r"'caf\\xe9' in .* is not") as caught:
-        load_source(f"folder:{class_folder}", test_fraction=0.3)
+        DataSource(f"folder:{class_folder}", test_fraction=0.3).load()
     assert str(caught.value).isprintable()
     with pytest.raises(UserError, match=r"`dataset` is text in UTF-8"):
-        load_source("folder:caf\udce9")
+        DataSource("folder:caf\udce9").load()
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"name": "folder:gs://bucket/photos"},
-        {"name": "folder:s3://bucket"},
-        {"name": "cifar10", "data_dir": "gs://tfds-data/datasets"},
+        {"dataset": "folder:gs://bucket/photos"},
+        {"dataset": "folder:s3://bucket"},
+        {"dataset": "cifar10", "data_dir": "gs://tfds-data/datasets"},
     ],
 )
 def test_addresses_are_no_folders(arguments):
     with pytest.raises(UserError, match="is a path of this machine; got"):
-        load_source(**arguments)
+        DataSource(**arguments).load()
 
 
 def test_names_that_mean_something_to_programs(class_folder, tmp_path):
@@ -268,7 +270,7 @@ def test_names_that_mean_something_to_programs(class_folder, tmp_path):
     shutil.copy(class_folder / special / "00.PNG", copy)
     root = tmp_path / special
     class_folder.rename(root)
-    source = load_source(f"folder:{root}", test_fraction=0.3)
+    source = DataSource(f"folder:{root}", test_fraction=0.3).load()
     assert special in source.class_names
     assert len(source.train) + len(source.test) == 61
     options = PreprocessingOptions(image_size=4, augmentation="none")

@@ -5,40 +5,34 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spos_tf.data.examples import Source, Split, StreamSplit, joined
+from spos_tf.data.examples import Split, StreamSplit, joined
 from spos_tf.data.inputs import split_arrays
-from spos_tf.data.sources import load_source
+from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
-    carve,
     fingerprint,
+    hold_out,
     holdout_count,
+    random_subset,
     scored_subset,
 )
 from spos_tf.errors import UserError
 
 
-def source_of(train, num_classes):
-    names = tuple("abcdefghijkl"[:num_classes])
-    return Source("letters", num_classes, names, train, train)
+def held_out(train, num_classes, count):
+    return hold_out(train, "abcdefghijkl"[:num_classes], "letters", count)
 
 
 def test_search_is_the_first_of_every_class(pixel_split):
-    source = source_of(pixel_split, 5)
-    splits = carve(source, holdout_per_class=3)
-    np.testing.assert_array_equal(
-        splits.search.items[:, 0, 0, 0], np.arange(1, 16)
-    )
-    np.testing.assert_array_equal(np.bincount(splits.search.labels), [3] * 5)
-    np.testing.assert_array_equal(
-        splits.train.items[:, 0, 0, 0], np.arange(16, 51)
-    )
-    assert splits.test is source.test
+    train, search = held_out(pixel_split, 5, 3)
+    np.testing.assert_array_equal(search.items[:, 0, 0, 0], np.arange(1, 16))
+    np.testing.assert_array_equal(np.bincount(search.labels), [3] * 5)
+    np.testing.assert_array_equal(train.items[:, 0, 0, 0], np.arange(16, 51))
 
 
 def test_splits_of_the_digits_are_disjoint():
-    source = load_source("digits")
-    splits = carve(source, holdout_per_class=20)
-    parts = [splits.train.items, splits.search.items]
+    source = DataSource("digits").load()
+    split = hold_out(source.train, source.class_names, source.name, 20)
+    parts = [part.items for part in split]
     whole = source.train.items
     assert sum(len(part) for part in parts) == len(whole)
     together = np.concatenate(parts).reshape(len(whole), -1)
@@ -53,28 +47,28 @@ def test_a_class_with_too_few_images_is_named(pixel_split):
     with pytest.raises(
         UserError, match=r"'c' of .letters. has 9.*holdout_per_class=8"
     ):
-        carve(source_of(few, 5), holdout_per_class=10)
+        held_out(few, 5, 10)
     # A class that is only held out would never be trained.
     with pytest.raises(UserError, match="leaves at least one.*class=9` or"):
-        carve(source_of(pixel_split, 5), holdout_per_class=10)
+        held_out(pixel_split, 5, 10)
     one = pixel_split.select(np.arange(41)[-1:])
     with pytest.raises(UserError, match="has 1 left. Add images"):
-        carve(source_of(one, 1), holdout_per_class=1)
+        held_out(one, 1, 1)
     with pytest.raises(UserError, match="at least 0; got -1"):
-        carve(source_of(pixel_split, 5), holdout_per_class=-1)
+        held_out(pixel_split, 5, -1)
 
 
 def test_no_hold_out_leaves_train_whole(pixel_split):
-    splits = carve(source_of(pixel_split, 5), holdout_per_class=0)
-    assert splits.train is pixel_split
-    assert len(splits.search) == 0
+    train, search = held_out(pixel_split, 5, 0)
+    assert train is pixel_split
+    assert len(search) == 0
 
 
 def test_a_stream_is_carved_like_an_array(stream_split):
-    splits = carve(source_of(stream_split, 12), holdout_per_class=0)
-    assert len(splits.search) == 0
+    train, search = held_out(stream_split, 12, 0)
+    assert len(search) == 0
     with pytest.raises(UserError, match="'a' of 'letters' has 1"):
-        carve(source_of(stream_split, 12), holdout_per_class=2)
+        held_out(stream_split, 12, 2)
 
     class_of = np.array([0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0], np.int32)
 
@@ -84,14 +78,14 @@ def test_a_stream_is_carved_like_an_array(stream_split):
         )
 
     two = dataclasses.replace(stream_split, open_range=open_range)
-    splits = carve(source_of(two, 2), holdout_per_class=2)
-    assert splits.search.positions.tolist() == [0, 1, 2, 5]
-    assert splits.train.positions.tolist() == [3, 4, 6, 7, 8, 9, 10, 11]
-    labels = [int(label) for _, label in splits.search.records()]
+    train, search = held_out(two, 2, 2)
+    assert search.positions.tolist() == [0, 1, 2, 5]
+    assert train.positions.tolist() == [3, 4, 6, 7, 8, 9, 10, 11]
+    labels = [int(label) for _, label in search.records()]
     assert labels == [0, 0, 1, 1]
     for count in (3, 4):
         with pytest.raises(UserError, match="'b' of 'letters' has 3"):
-            carve(source_of(two, 2), holdout_per_class=count)
+            held_out(two, 2, count)
 
 
 def test_how_many_images_are_usually_held_out(pixel_split, stream_split):
@@ -106,10 +100,10 @@ def test_how_many_images_are_usually_held_out(pixel_split, stream_split):
 
 
 def test_recalibration_is_a_fixed_subset_of_train(pixel_split, stream_split):
-    splits = carve(source_of(pixel_split, 5), holdout_per_class=2)
-    one = splits.recalibration(20, seed=3)
-    two = splits.recalibration(20, seed=3)
-    other = splits.recalibration(20, seed=4)
+    train, _ = held_out(pixel_split, 5, 2)
+    one = random_subset(train, 20, seed=3)
+    two = random_subset(train, 20, seed=3)
+    other = random_subset(train, 20, seed=4)
     np.testing.assert_array_equal(one.items, two.items)
     values = one.items[:, 0, 0, 0]
     assert len(set(values)) == 20
@@ -117,55 +111,47 @@ def test_recalibration_is_a_fixed_subset_of_train(pixel_split, stream_split):
     assert set(values) != set(other.items[:, 0, 0, 0])
     for wrong in (0, 41):
         with pytest.raises(UserError, match="1 to 40 images"):
-            splits.recalibration(wrong, seed=0)
+            random_subset(train, wrong, seed=0)
 
-    stream = carve(source_of(stream_split, 12), holdout_per_class=0)
     times = np.zeros(12)
     for seed in range(60):
-        positions = stream.recalibration(4, seed=seed).positions
+        positions = random_subset(stream_split, 4, seed=seed).positions
         assert len(set(positions)) == 4
         times[positions] += 1
     assert times.min() > 5
 
 
 def test_scored_images_are_a_fixed_balanced_subset(pixel_split, stream_split):
-    splits = carve(source_of(pixel_split, 5), holdout_per_class=8)
+    _, search = held_out(pixel_split, 5, 8)
     seen = set()
     for seed in range(3):
         for count in (1, 5, 12, 39):
-            chosen = scored_subset(splits.search, count, seed)
+            chosen = scored_subset(search, count, seed)
             numbers = chosen.items[:, 0, 0, 0].tolist()
             assert len(set(numbers)) == count
-            assert set(numbers) <= {*splits.search.items[:, 0, 0, 0].tolist()}
+            assert set(numbers) <= {*search.items[:, 0, 0, 0].tolist()}
             sizes = np.bincount(chosen.labels, minlength=5)
             assert sizes.max() - sizes.min() <= 1
             larger = (
-                scored_subset(splits.search, count + 1, seed)
+                scored_subset(search, count + 1, seed)
                 .items[:, 0, 0, 0]
                 .tolist()
             )
             assert {*numbers} < {*larger}
             assert fingerprint(chosen) == fingerprint(
-                scored_subset(splits.search, count, seed)
+                scored_subset(search, count, seed)
             )
         seen.add(
-            tuple(
-                scored_subset(splits.search, 5, seed).items[:, 0, 0, 0].tolist()
-            )
+            tuple(scored_subset(search, 5, seed).items[:, 0, 0, 0].tolist())
         )
     assert len(seen) == 3
-    assert (
-        scored_subset(splits.search, 0, 1)
-        is scored_subset(splits.search, 40, 1)
-        is splits.search
-    )
+    assert scored_subset(search, 0, 1) is scored_subset(search, 40, 1) is search
     with pytest.raises(UserError, match="1 to 40 images .*got 41"):
-        scored_subset(splits.search, 41, 0)
-    stream = dataclasses.replace(splits, search=stream_split)
-    positions = {*scored_subset(stream.search, 7, 0).positions.tolist()}
+        scored_subset(search, 41, 0)
+    positions = {*scored_subset(stream_split, 7, 0).positions.tolist()}
     assert len(positions) == 7
     assert positions < {*stream_split.positions.tolist()}
-    assert positions < {*scored_subset(stream.search, 8, 0).positions.tolist()}
+    assert positions < {*scored_subset(stream_split, 8, 0).positions.tolist()}
 
 
 def test_fingerprint_tells_content_apart(

@@ -10,8 +10,8 @@ from spos_tf.data import tfds_sets
 from spos_tf.data.examples import Split, StreamSplit
 from spos_tf.data.pipeline import evaluation_arrays, training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.sources import load_source
-from spos_tf.data.splits import carve, fingerprint
+from spos_tf.data.sources import DataSource
+from spos_tf.data.splits import fingerprint, hold_out
 from spos_tf.errors import UserError
 
 OPTIONS = PreprocessingOptions(
@@ -67,14 +67,14 @@ def prepare(tmp_path, photos):
 
 def test_photos_stay_encoded_and_gray_becomes_rgb(prepare, tmp_path):
     prepare("photo_set", {"train": 24, "validation": 6})
-    source = load_source("photo_set", data_dir=str(tmp_path))
+    source = DataSource("photo_set", data_dir=str(tmp_path)).load()
     assert isinstance(source.train, Split)
     assert (source.train.kind, len(source.train)) == ("encoded", 24)
     assert (source.test.name, len(source.test)) == ("test", 6)
     np.testing.assert_array_equal(np.bincount(source.train.labels), [8] * 3)
 
     prepare("gray_set", {"train": 12, "test": 3}, shape=(5, 4, 1))
-    source = load_source("gray_set", data_dir=str(tmp_path))
+    source = DataSource("gray_set", data_dir=str(tmp_path)).load()
     assert source.train.items.shape == (12, 5, 4, 3)
     np.testing.assert_array_equal(
         source.train.items[:, 0, 0, 2] % 3, source.train.labels
@@ -84,8 +84,10 @@ def test_photos_stay_encoded_and_gray_becomes_rgb(prepare, tmp_path):
 def test_a_large_set_is_streamed(prepare, tmp_path):
     prepare("large_set", {"train": 36, "test": 6})
     folder = str(tmp_path)
-    memory = load_source("large_set", data_dir=folder)
-    stream = load_source("large_set", data_dir=folder, memory_limit_bytes=100)
+    memory = DataSource("large_set", data_dir=folder).load()
+    stream = DataSource("large_set", data_dir=folder).load(
+        memory_limit_bytes=100
+    )
     assert isinstance(stream.train, StreamSplit)
     assert len(stream.train) == 36
     encoded, labels = zip(
@@ -97,18 +99,21 @@ def test_a_large_set_is_streamed(prepare, tmp_path):
     rest = [data for data, _ in stream.train.records(17).as_numpy_iterator()]
     assert rest == list(encoded[17:])
 
-    carved = carve(stream, holdout_per_class=4)
-    expected = carve(memory, holdout_per_class=4)
-    for part in ("train", "search"):
-        images, labels = evaluation_arrays(getattr(carved, part), OPTIONS)
-        images2, labels2 = evaluation_arrays(getattr(expected, part), OPTIONS)
+    carved, expected = (
+        hold_out(one.train, one.class_names, one.name, 4)
+        for one in (stream, memory)
+    )
+    for part, other in zip(carved, expected, strict=True):
+        images, labels = evaluation_arrays(part, OPTIONS)
+        images2, labels2 = evaluation_arrays(other, OPTIONS)
         np.testing.assert_array_equal(images, images2)
         np.testing.assert_array_equal(labels, labels2)
-    assert fingerprint(carved.train) != fingerprint(carved.search)
+    train, search = carved
+    assert fingerprint(train) != fingerprint(search)
 
     def steps(start):
         dataset = training_batches(
-            carved.train,
+            train,
             OPTIONS,
             batch_size=5,
             start_step=start,
@@ -134,13 +139,13 @@ def test_a_label_out_of_range_is_refused(prepare, tmp_path):
         names.unlink()
     folder = str(tmp_path)
     with pytest.raises(UserError, match=r"\[0, 2\); image \d+ has 2"):
-        load_source("bad_set", data_dir=folder)
-    stream = load_source("bad_set", data_dir=folder, memory_limit_bytes=1)
+        DataSource("bad_set", data_dir=folder).load()
+    stream = DataSource("bad_set", data_dir=folder).load(memory_limit_bytes=1)
     wrong = r"\(Labels are in \[0, 2\); a record has\] \[2\]"
     with pytest.raises(UserError, match=wrong):
         evaluation_arrays(stream.train, OPTIONS)
     with pytest.raises(UserError, match=wrong):
-        carve(stream, holdout_per_class=1)
+        hold_out(stream.train, stream.class_names, stream.name, 1)
 
 
 def test_a_damaged_file_is_refused(prepare, tmp_path):
@@ -149,14 +154,14 @@ def test_a_damaged_file_is_refused(prepare, tmp_path):
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match=r"cannot be read .*Prepare it again"):
-        load_source("torn_set", data_dir=str(tmp_path))
+        DataSource("torn_set", data_dir=str(tmp_path)).load()
 
 
 def test_other_kinds_of_sets_are_refused(prepare, tmp_path):
     folder = str(tmp_path)
     prepare("lonely_set", {"train": 3}, shape=(2, 2, 3))
     with pytest.raises(UserError, match="has only \\['train'\\].*fraction"):
-        load_source("lonely_set", data_dir=folder)
+        DataSource("lonely_set", data_dir=folder).load()
     prepare(
         "number_set",
         {"train": 3, "test": 3},
@@ -164,35 +169,35 @@ def test_other_kinds_of_sets_are_refused(prepare, tmp_path):
         label=tfds.features.Scalar(np.int64),
     )
     with pytest.raises(UserError, match="has \\['image', 'label'\\]"):
-        load_source("number_set", data_dir=folder)
+        DataSource("number_set", data_dir=folder).load()
 
 
 def test_alpha_is_dropped_and_two_channels_are_refused(prepare, tmp_path):
     folder = str(tmp_path)
     prepare("alpha_set", {"train": 6, "test": 3}, shape=(5, 4, 4))
-    source = load_source("alpha_set", data_dir=folder)
+    source = DataSource("alpha_set", data_dir=folder).load()
     assert source.train.items.shape == (6, 5, 4, 3)
     np.testing.assert_array_equal(
         source.train.items[:, 0, 0, 2] % 3, source.train.labels
     )
     prepare("pair_set", {"train": 3, "test": 3}, shape=(5, 4, 2))
     with pytest.raises(UserError, match="those of 'pair_set' have 2"):
-        load_source("pair_set", data_dir=folder)
+        DataSource("pair_set", data_dir=folder).load()
 
 
 def test_a_set_with_one_split_is_split_by_the_fraction(prepare, tmp_path):
     prepare("only_train", {"train": 30}, shape=(2, 2, 3))
     arguments = {"data_dir": str(tmp_path), "test_fraction": 0.2}
-    source = load_source("only_train", **arguments)
+    source = DataSource("only_train", **arguments).load()
     np.testing.assert_array_equal(np.bincount(source.train.labels), [8] * 3)
     np.testing.assert_array_equal(np.bincount(source.test.labels), [2] * 3)
     # The value of a pixel tells the image: none is in both.
     train, test = (one.items[:, 0, 0, 0] for one in (source.train, source.test))
     assert sorted([*train, *test]) == list(range(30))
     assert set(test) != set(range(24, 30))
-    again = load_source("only_train", **arguments)
+    again = DataSource("only_train", **arguments).load()
     np.testing.assert_array_equal(again.test.items, source.test.items)
-    stream = load_source("only_train", **arguments, memory_limit_bytes=1)
+    stream = DataSource("only_train", **arguments).load(memory_limit_bytes=1)
     assert (len(stream.train), len(stream.test)) == (24, 6)
     assert not set(stream.train.positions) & set(stream.test.positions)
 
@@ -200,14 +205,14 @@ def test_a_set_with_one_split_is_split_by_the_fraction(prepare, tmp_path):
 def test_splits_are_named_and_cut(prepare, tmp_path):
     prepare("cut_set", {"train": 20, "val": 6, "extra": 4}, shape=(2, 2, 3))
     folder = str(tmp_path)
-    whole = load_source("cut_set", data_dir=folder)
+    whole = DataSource("cut_set", data_dir=folder).load()
     assert (len(whole.train), len(whole.test)) == (20, 6)
-    everything = load_source(
+    everything = DataSource(
         "cut_set",
         data_dir=folder,
         train_split="train[:80%]",
         test_split="train[80%:]+extra[:2]",
-    )
+    ).load()
     np.testing.assert_array_equal(
         everything.train.items, whole.train.items[:16]
     )
@@ -215,13 +220,12 @@ def test_splits_are_named_and_cut(prepare, tmp_path):
     np.testing.assert_array_equal(
         everything.test.items[:4], whole.train.items[16:]
     )
-    stream = load_source(
+    stream = DataSource(
         "cut_set",
         data_dir=folder,
         train_split="train[:80%]",
         test_split="train[80%:]+extra[:2]",
-        memory_limit_bytes=1,
-    )
+    ).load(memory_limit_bytes=1)
     options = PreprocessingOptions(image_size=2, augmentation="none")
     for part in ("train", "test"):
         found, expected = (
@@ -250,7 +254,7 @@ def test_splits_are_named_and_cut(prepare, tmp_path):
 def test_wrong_names_of_splits(prepare, tmp_path, arguments, message):
     prepare("named_set", {"train": 20, "val": 6}, shape=(2, 2, 3))
     with pytest.raises(UserError, match=message) as caught:
-        load_source("named_set", data_dir=str(tmp_path), **arguments)
+        DataSource("named_set", data_dir=str(tmp_path), **arguments).load()
     assert "\n" not in str(caught.value)
 
 
@@ -258,9 +262,9 @@ def test_unknown_names_say_what_can_be_given(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="Give 'folder:photos'"):
-        load_source("photos")
+        DataSource("photos").load()
     with pytest.raises(UserError, match="Unknown data set 'cifr10'") as error:
-        load_source("cifr10", data_dir=str(tmp_path))
+        DataSource("cifr10", data_dir=str(tmp_path)).load()
     assert "such as 'cifar10'" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -273,7 +277,7 @@ def test_an_unprepared_set_says_how_to_prepare_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds_sets.urllib.request, "getproxies", dict)
     for name in ("cifar10", "imagenet2012"):
         with pytest.raises(UserError, match=f"tfds build {name}") as error:
-            load_source(name, data_dir=str(tmp_path))
+            DataSource(name, data_dir=str(tmp_path)).load()
         assert "\n" not in str(error.value)
 
 
@@ -281,11 +285,10 @@ def test_cifar10(shared_dir):
     folder = shared_dir / "data" / "tfds"
     if not (folder / "cifar10").is_dir():
         pytest.skip(f"needs a prepared CIFAR-10 under {folder}")
-    source = load_source("cifar10", data_dir=str(folder))
+    source = DataSource("cifar10", data_dir=str(folder)).load()
     assert source.train.items.shape == (50_000, 32, 32, 3)
     assert source.test.items.shape == (10_000, 32, 32, 3)
     assert source.class_names[:2] == ("airplane", "automobile")
-    splits = carve(source, holdout_per_class=200)
-    np.testing.assert_array_equal(np.bincount(splits.search.labels), [200] * 10)
-    assert len(splits.train) == 48_000
-    assert splits.test is source.test
+    train, search = hold_out(source.train, source.class_names, "cifar10", 200)
+    np.testing.assert_array_equal(np.bincount(search.labels), [200] * 10)
+    assert len(train) == 48_000

@@ -66,7 +66,7 @@ def images(blueprint):
 
 @pytest.fixture(scope="package")
 def reference(model, images):
-    from spos_tf.export import predict_reference
+    from spos_tf.export.runtimes import predict_reference
 
     return predict_reference(model, images)
 
@@ -82,7 +82,7 @@ def labels(reference):
 @pytest.fixture(scope="package")
 def exported(model, architecture, blueprint, images, labels, tmp_path_factory):
     """(folder, manifest, progress) of an export to every format."""
-    from spos_tf.export import export_model
+    from spos_tf.export.exporting import export_model
     from spos_tf.export.formats import formats_of
 
     folder = tmp_path_factory.mktemp("export")

@@ -14,11 +14,18 @@ import pytest
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.export import FORMATS, ExportMismatch, export_model, load, predict
 from spos_tf.export.channel_split import with_channel_split
-from spos_tf.export.formats import check_formats, find_format, formats_of
+from spos_tf.export.exporting import export_model
+from spos_tf.export.formats import (
+    FORMATS,
+    check_formats,
+    find_format,
+    formats_of,
+)
 from spos_tf.export.manifest import sha256
 from spos_tf.export.onnx_model import check_onnx, write_onnx
+from spos_tf.export.parity import ExportMismatch
+from spos_tf.export.runtimes import load, predict
 from spos_tf.export.saved_model import write_saved_model
 from spos_tf.export.tflite import write_tflite
 from spos_tf.export.tflite_operations import (
@@ -202,7 +209,7 @@ def test_float16_weights_take_less_room(exported):
 def test_channel_split_forms_are_equal_to_the_bit(
     model, images, reference, form
 ):
-    from spos_tf.export import predict_reference
+    from spos_tf.export.runtimes import predict_reference
 
     clone = with_channel_split(model, form)
     np.testing.assert_array_equal(predict_reference(clone, images), reference)

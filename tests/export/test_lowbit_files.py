@@ -6,9 +6,9 @@ import pytest
 
 from lowbit_networks import CASES, cached_network, lowbit_network
 from spos_tf.errors import UserError
-from spos_tf.export import predict
 from spos_tf.export.formats import check_weight_bits, find_format
 from spos_tf.export.onnx_model import save_onnx
+from spos_tf.export.runtimes import predict
 from spos_tf.export.tflite import write_lowbit_tflite
 from spos_tf.export.tflite_operations import operations
 from spos_tf.export.tflite_weights import (

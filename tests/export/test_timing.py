@@ -7,7 +7,7 @@ import pytest
 from spos_tf.cost.latency_entries import LatencyEntry
 from spos_tf.errors import UserError
 from spos_tf.export import part_timing, timing
-from spos_tf.export.machine import describe_machine
+from spos_tf.export.timing import describe_machine
 
 
 @pytest.mark.parametrize("runtime", ["tflite", "onnxruntime"])

@@ -234,7 +234,6 @@ def search(
             ),
         ),
         LocalScorer(evaluate),
-        space=blueprint.search_space,
         cost_functions=tables,
         record=record,
     )

@@ -10,7 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 import spos_tf
 from spos_tf.errors import UserError
-from spos_tf.export import FORMATS, predict
+from spos_tf.export.formats import FORMATS
+from spos_tf.export.runtimes import predict
 from spos_tf.jobs.evaluate import evaluate_subnet
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import EvaluationOptions, Option

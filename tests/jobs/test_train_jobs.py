@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import spos_tf
 from source_tree import REPO
-from spos_tf.data.sources import load_source, tfds
+from spos_tf.data.sources import DataSource, tfds
 from spos_tf.jobs.trained import subnet_of
 
 # One choice: what takes long is tracing.
@@ -41,7 +41,7 @@ def blueprint():
 
 @pytest.fixture(scope="module")
 def digits():
-    source = load_source("digits")
+    source = DataSource("digits").load()
     return [
         (split.items, split.labels) for split in (source.train, source.test)
     ]
@@ -146,8 +146,8 @@ def test_python_and_the_command_leave_equal_files(
     assert plain(ours) == plain(tmp_path / "subnet" / "default")
     # Ready to be used, and loaded as the same network.
     images, labels = (
-        load_source("digits").test.items,
-        load_source("digits").test.labels,
+        DataSource("digits").load().test.items,
+        DataSource("digits").load().test.labels,
     )
     loss, accuracy = model.evaluate(images, labels, verbose=0)
     metrics = json.loads((ours / "metrics.json").read_text("utf-8"))

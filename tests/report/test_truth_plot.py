@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from spos_tf.errors import UserError
-from spos_tf.report.truth_plot import AtLimit, plot_truth
+from truth_plot import AtLimit, plot_truth
 
 COSTS, TRUTH = np.random.default_rng(0).uniform(10, 90, (2, 200))
 WAYS = {

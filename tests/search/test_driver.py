@@ -59,7 +59,6 @@ def search(path, scorer, kind=Evolution, record=None, told=(), **changes):
     return run_search(
         algorithm,
         scorer,
-        space=SPACE,
         cost_functions=COSTS,
         record=Record.open(path) if record is None else record,
         **dict(told),
@@ -264,7 +263,6 @@ def test_the_algorithm_has_to_be_fresh(tmp_path):
         run_search(
             algorithm,
             Formula(),
-            space=SPACE,
             cost_functions=COSTS,
             record=Record.open(tmp_path / "record.jsonl"),
         )

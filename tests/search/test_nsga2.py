@@ -118,7 +118,6 @@ def test_a_record_cut_anywhere_goes_on_the_same(tmp_path, kept):
         return run_search(
             search(generations=3),
             LocalScorer(lambda one: accuracies([one])[0]),
-            space=SPACE,
             cost_functions={"macs": MACS},
             record=Record.open(path),
         )

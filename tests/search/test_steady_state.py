@@ -63,8 +63,6 @@ def search(path, scorer, **changes):
     return run_asynchronous(
         steady(**changes),
         scorer,
-        population=6,
-        space=SPACE,
         cost_functions=COSTS,
         record=Record.open(path),
     )

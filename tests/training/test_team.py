@@ -12,7 +12,6 @@ import tensorflow as tf
 from spos_tf.data.digits import load_digits_source
 from spos_tf.data.pipeline import training_batches
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.splits import carve
 from spos_tf.errors import UserError
 from spos_tf.training.task import Task, read_task
 from spos_tf.training.team import Team
@@ -66,7 +65,7 @@ def test_what_is_no_cluster_is_refused(text, expected):
 
 @pytest.mark.parametrize("augmentation", ["shift", "imagenet"])
 def test_the_shares_of_workers_are_the_batch(augmentation):
-    split = carve(load_digits_source(), holdout_per_class=0).train
+    split = load_digits_source().train
     options = PreprocessingOptions(image_size=8, augmentation=augmentation)
 
     def batches(share):

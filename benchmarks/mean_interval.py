@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.analysis.correlation import CONFIDENCE
+from spos_tf.analysis.correlation import interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +52,11 @@ def mean_interval(
         raise ValueError(f"A mean of repetitions; got shape {found.shape}.")
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(found), size=(resamples, len(found)))
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(found[drawn].mean(axis=1), [tail, 100 - tail])
+    low, high = interval(found[drawn].mean(axis=1))
     return MeanInterval(
         float(found.mean()),
-        float(low),
-        float(high),
+        low,
+        high,
         float(found.std(ddof=1)) if len(found) > 1 else 0.0,
         len(found),
     )
