@@ -585,7 +585,7 @@ class _ImageFile:
 def _checksums(
     pixels: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Of every image with its label."""
+    """A CRC-32 for each image and its label, uint32 `[images]`."""
     return np.array(
         [
             zlib.crc32(label.tobytes(), zlib.crc32(row.data))

@@ -129,7 +129,7 @@ class TrainedSupernet:
 
     @property
     def folder(self) -> pathlib.Path | None:
-        """Of its training; None where it was trained without one."""
+        """The run's folder; None if it was trained without a `work_dir`."""
         if self.work_dir is None:
             return None
         return pathlib.Path(self.work_dir) / SUPERNET_STAGE / self.name
