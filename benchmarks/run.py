@@ -16,8 +16,12 @@ import json
 import os
 import pathlib
 import sys
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
+
+if TYPE_CHECKING:
+    import measuring
 
 _HERE = pathlib.Path(__file__).resolve().parent
 # So that it runs from any folder and without installing.
@@ -44,20 +48,34 @@ flags.DEFINE_string(
 )
 
 
-def _print_text(name: str, cases, skipped: str) -> None:
-    if skipped:
-        print(f"{name}: skipped. {skipped}")
-    for case in cases:
-        spread = f"{case.low:g} to {case.high:g}"
-        verdict = {True: "met", False: "NOT MET", None: "reported"}[case.met]
-        mark = "" if case.mark is None else f", mark {case.mark:g}"
-        note = f"  {case.note}" if case.note else ""
-        unit = "" if case.unit == "ratio" else f" {case.unit}"
-        print(
-            f"{name} {case.case}: {case.value:g}{unit} ({spread}{mark}, "
-            f"{verdict}){note}",
-            flush=True,
-        )
+def _print_case(name: str, case: "measuring.Case") -> None:
+    spread = f"{case.low:g} to {case.high:g}"
+    verdict = {True: "met", False: "NOT MET", None: "reported"}[case.met]
+    mark = "" if case.mark is None else f", mark {case.mark:g}"
+    note = f"  {case.note}" if case.note else ""
+    unit = "" if case.unit == "ratio" else f" {case.unit}"
+    print(
+        f"{name} {case.case}: {case.value:g}{unit} ({spread}{mark}, "
+        f"{verdict}){note}",
+        flush=True,
+    )
+
+
+def _measure(name: str) -> None:
+    """Measures one; as text each case is printed once it is there."""
+    as_text = FLAGS.format == "text"
+    result: dict[str, Any] = {"benchmark": name, "cases": []}
+    try:
+        for case in importlib.import_module(f"cases.{name}").measure():
+            result["cases"].append(case.as_json())
+            if as_text:
+                _print_case(name, case)
+    except LookupError as reason:
+        result["skipped"] = str(reason.args[0])
+        if as_text:
+            print(f"{name}: skipped. {result['skipped']}")
+    if not as_text:
+        print(json.dumps(result), flush=True)
 
 
 def main(argv: list[str]) -> None:
@@ -71,21 +89,7 @@ def main(argv: list[str]) -> None:
         )
         sys.exit(2)
     for name in asked:
-        module = importlib.import_module(f"cases.{name}")
-        try:
-            cases, skipped = module.measure(), ""
-        except LookupError as reason:
-            cases, skipped = [], str(reason.args[0])
-        if FLAGS.format == "text":
-            _print_text(name, cases, skipped)
-            continue
-        result = {
-            "benchmark": name,
-            "cases": [case.as_json() for case in cases],
-        }
-        if skipped:
-            result["skipped"] = skipped
-        print(json.dumps(result), flush=True)
+        _measure(name)
 
 
 if __name__ == "__main__":

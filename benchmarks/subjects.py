@@ -91,8 +91,9 @@ def tensor_batches(
     batches = []
     with file.open("rb") as stream:
         while data := stream.read(4 * math.prod(shape)):
-            values = np.frombuffer(data, np.float32).reshape(shape)
-            batches.append((tf.constant(values), labels))
+            # `tf.constant` keeps a copy of an array until the next operation.
+            values = tf.reshape(tf.io.decode_raw(data, tf.float32), shape)
+            batches.append((values, labels))
     return [batches[: len(batches) // 2], batches[len(batches) // 2 :]]
 
 

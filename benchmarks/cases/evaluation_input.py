@@ -17,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -49,13 +50,14 @@ def write_files(folder: pathlib.Path) -> None:
                 file.write(images.numpy().tobytes())
 
 
-def measure() -> list[measuring.Case]:
-    """Ratios of candidates' times, and a difference in memory."""
+def measure() -> Iterator[measuring.Case]:
+    """Ratios of candidates' times, and differences in memory, as they come."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         write_files(folder)
-        cases = [case for place in _PLACES for case in _times(folder, place)]
-        return cases + [_memory(folder, place) for place in _PLACES]
+        for place in _PLACES:
+            yield from _times(folder, place)
+        yield from _memory(folder)
 
 
 def _times(folder: pathlib.Path, place: str) -> list[measuring.Case]:
@@ -95,7 +97,7 @@ def _times(folder: pathlib.Path, place: str) -> list[measuring.Case]:
     ]
 
 
-def _memory(folder: pathlib.Path, place: str) -> measuring.Case:
+def _memory(folder: pathlib.Path) -> Iterator[measuring.Case]:
     def megabytes(kind: str) -> float:
         done = subprocess.run(
             [sys.executable, str(_WORKER), kind, str(folder)],
@@ -107,7 +109,13 @@ def _memory(folder: pathlib.Path, place: str) -> measuring.Case:
         found = json.loads(done.stdout)
         return (found["peak"] - found["images"]) / _MEGABYTE
 
-    found = [megabytes(place) - megabytes("tensors") for _ in range(_REPEATS)]
-    return measuring.case_of(
-        f"more_memory_{place}", found, 500, unit="MB", note="of files / tensors"
-    )
+    on_tensors = [megabytes("tensors") for _ in range(_REPEATS)]
+    for place in _PLACES:
+        more = [megabytes(place) - tensors for tensors in on_tensors]
+        yield measuring.case_of(
+            f"more_memory_{place}",
+            more,
+            500,
+            unit="MB",
+            note="of files / tensors",
+        )

@@ -142,9 +142,10 @@ def train_supernet(
     pins = pin_options(fix, fix_from)
     limited = LimitOptions(**limited_by)
     place = pathlib.Path(work_dir) / SUPERNET_STAGE / name
-    notes: list[str] = []
-    usual = functools.partial(
-        _usual_holdout, train, blueprint, class_names, place, notes
+    holdout, notes = _holdout(
+        options,
+        validation,
+        functools.partial(_usual_holdout, train, blueprint, class_names, place),
     )
     full, taken = training.completed(
         SupernetOptions,
@@ -152,10 +153,10 @@ def train_supernet(
         blueprint,
         "supernet",
         recipe,
-        holdout_per_class=_holdout(options, validation, usual),
+        holdout_per_class=holdout,
     )
     # Told when nothing is refused any more: a refusal is one line.
-    taken = taken._replace(notes=tuple(notes))
+    taken = taken._replace(notes=notes)
     _check_confirmation(full, validation)
     full = training.without_smoothing(full, options, loss)
     small, fixed = pinned(blueprint, pins)
@@ -232,17 +233,17 @@ def _usual_holdout(
     blueprint: Blueprint,
     class_names: Sequence[str] | None,
     folder: pathlib.Path,
-    notes: list[str],
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
     """Images of a class that are kept back where nobody says how many.
 
-    A small number is worth a line in `notes`.
+    Returns:
+        The number, and a line for people where it is small.
     """
     stored = options_of_run(folder).get("holdout_per_class")
     if isinstance(stored, int):
         # A run that is resumed keeps its number. If images were added since,
         # it is they that are named.
-        return stored
+        return stored, ()
     count, reason = job_data.usual_holdout(
         images_of(
             train,
@@ -251,24 +252,25 @@ def _usual_holdout(
             class_names=class_names,
         )
     )
-    if count < MOST_HELD_OUT:
-        notes.append(reason)
-    return count
+    return count, (reason,) if count < MOST_HELD_OUT else ()
 
 
 def _holdout(
-    options: TrainingOptions, validation: Any, usual: Callable[[], int]
-) -> int | None:
+    options: TrainingOptions,
+    validation: Any,
+    usual: Callable[[], tuple[int, tuple[str, ...]]],
+) -> tuple[int | None, tuple[str, ...]]:
+    """Images of a class that are kept back, and lines for people."""
     given = getattr(options, "holdout_per_class", None)
     if validation is None:
-        return usual() if given is None else given
+        return usual() if given is None else (given, ())
     if given:
         raise UserError(
             "Paths are scored on `validation`, or on `holdout_per_class` "
             f"images of every class of `train`; got both, and {given} of a "
             "class. Leave one out."
         )
-    return None
+    return None, ()
 
 
 def _check_confirmation(options: SupernetOptions, validation: Any) -> None:
