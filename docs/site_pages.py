@@ -84,7 +84,7 @@ def command_page(name: str) -> str:
         own = [one for one in _own_options(kind) if one.name not in seen]
         seen |= {one.name for one in own}
         if own:
-            title = _summary(kind) or "Only of this command"
+            title = _summary(kind) or "Flags of this command"
             lines += ["", f"## {title.rstrip('.')}", ""]
             lines += [_entry(one, f"--{one.name}", as_flags) for one in own]
     return "\n".join(lines) + "\n"
