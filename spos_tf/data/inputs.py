@@ -20,7 +20,7 @@ from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import TrainingData, split_data
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import bad_heads, unreadable_words
+from spos_tf.data.reading import bad_heads, looked_at, unreadable_words
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     confirmation_count,
@@ -128,6 +128,26 @@ class SplitImages:
             faults += bad_heads(self._beside)
         if faults:
             raise UserError(unreadable_words(faults))
+
+    def decode_files(self, seconds: float) -> int:
+        """Decodes image files, as many as there is time for.
+
+        Args:
+            seconds: After so long it ends.
+
+        Returns:
+            The number of those that it did not come to.
+
+        Raises:
+            UserError: Some cannot be decoded; it names them.
+        """
+        split = self.split
+        if not isinstance(split, Split) or split.kind != "files":
+            return 0
+        faults, looked = looked_at(split, seconds=seconds)
+        if faults:
+            raise UserError(unreadable_words(faults))
+        return len(split) - looked
 
     @property
     def count(self) -> int:
