@@ -5,6 +5,7 @@ Each becomes an `Images`, so that a job does not ask of which kind they are.
 
 import functools
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -252,8 +253,15 @@ def images_of(
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
-        f"{type(given).__name__}."
+        f"{type(given).__name__}.{_folder_meant(given)}"
     )
+
+
+def _folder_meant(given: Any) -> str:
+    """What to write for a path, which people give as they are used to."""
+    if isinstance(given, str | os.PathLike):
+        return f" Give spos_tf.folder({os.fspath(given)!r})."
+    return ""
 
 
 class _Aligned(NamedTuple):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from spos_tf.atomic_write import write_json
 from spos_tf.data.examples import Source, Split, check_labels
@@ -16,6 +15,7 @@ from spos_tf.data.reading import Fault, unreadable_words
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.paths import local_path
+from spos_tf.progress import progress
 
 _SCHEMA = 1
 
@@ -49,7 +49,7 @@ def check_data(
     sights: dict[str, list[Sight]] = {}
     faults: dict[str, list[Fault]] = {}
     total = sum(map(len, splits.values()))
-    with tqdm.tqdm(total=total, desc="looking", unit="image") as bar:
+    with progress(total=total, desc="looking", unit="image") as bar:
         for name, split in splits.items():
             sights[name], faults[name] = inspect_split(split, bar.update)
     result = {

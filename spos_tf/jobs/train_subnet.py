@@ -467,6 +467,8 @@ class _Job:
         if not team.is_chief:
             return model
         form = self._deploy_form(model, settled=True)
+        if tested is not None:
+            tell(f"Measuring the network on {len(tested):,} test images.")
         with unfinished(folder / SUBNET_FILE) as path:
             model.save(path)
         self._write_metrics(

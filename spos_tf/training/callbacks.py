@@ -1,16 +1,15 @@
 """How a training is watched: Keras callbacks, ours and the user's."""
 
 import pathlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from spos_tf.options import TrainingOptions
+from spos_tf.progress import progress
 from spos_tf.training.objective import Objective
 
 
@@ -158,14 +157,10 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self._metric = metric
         self._validation = ""
-        self._bar = tqdm.tqdm(
-            total=steps,
-            initial=start_step,
-            desc=title,
-            unit="step",
-            # A log file gets a line now and then, not ten a second.
-            mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        self._bar = progress(
+            total=steps, initial=start_step, desc=title, unit="step"
         )
+        self._figures = ""
         if start_step < steps:
             # Until the first report, which is some steps after the tracing.
             self._bar.set_postfix_str("compiling, then the first steps")
@@ -174,16 +169,23 @@ class ProgressBar(keras.callbacks.Callback):
         self, batch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         logs = logs or {}
-        self._bar.set_postfix_str(
+        self._figures = (
             f"loss {logs['loss']:.3f}, {self._said(logs)}, "
-            f"{logs['images_per_second']:.0f} images/s{self._validation}",
-            refresh=False,
+            f"{logs['images_per_second']:.0f} images/s"
+        )
+        self._bar.set_postfix_str(
+            f"{self._figures}{self._validation}", refresh=False
         )
         self._bar.update(batch + 1 - self._bar.n)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        del logs
+        self._bar.set_postfix_str("scoring images that were not trained on")
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         if logs and self._metric in logs:
             self._validation = f", validation {self._said(logs)}"
+        self._bar.set_postfix_str(f"{self._figures}{self._validation}")
 
     def close(self) -> None:
         """Leaves the bar as it is."""
