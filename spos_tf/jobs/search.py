@@ -299,7 +299,8 @@ class Search:
         rule = "" if self._options.winner == "score" else " by the additive fit"
         tell(
             f"Best{rule}: {format_encoding(best.encoding)}, {best.metric} "
-            f"{score_text(best.metric, best.score)}, {costs}{where}."
+            f"{score_text(best.metric, best.score)} in the supernet, "
+            f"{costs}{where}."
         )
         for line in trust.lines:
             tell(line)

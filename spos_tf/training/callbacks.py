@@ -81,6 +81,7 @@ class Watch:
             verbose=0,
         )
         self._start = start_step
+        self._bars = [one for one in callbacks if isinstance(one, ProgressBar)]
         # Sums over the epoch, by name, and their steps.
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -96,6 +97,11 @@ class Watch:
         self._list.on_train_begin()
         if self._start < self._steps:
             self._list.on_epoch_begin(self._start // self._every)
+
+    def stepped(self, step: int) -> None:
+        """After every step, whose figures nobody has read yet."""
+        for bar in self._bars:
+            bar.move(step)
 
     def report(
         self, step: int, count: int, figures: Mapping[str, float]
@@ -164,6 +170,12 @@ class ProgressBar(keras.callbacks.Callback):
         if start_step < steps:
             # Until the first report, which is some steps after the tracing.
             self._bar.set_postfix_str("compiling, then the first steps")
+
+    def move(self, step: int) -> None:
+        """Goes to a step; its figures come later."""
+        if not self._figures:
+            self._bar.set_postfix_str("", refresh=False)
+        self._bar.update(step - self._bar.n)
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None
