@@ -84,7 +84,7 @@ def command_page(name: str) -> str:
         own = [one for one in _own_options(kind) if one.name not in seen]
         seen |= {one.name for one in own}
         if own:
-            title = _summary(kind) if kind.__doc__ else "Other"
+            title = _summary(kind) or "Only of this command"
             lines += ["", f"## {title.rstrip('.')}", ""]
             lines += [_entry(one, f"--{one.name}", as_flags) for one in own]
     return "\n".join(lines) + "\n"
@@ -216,7 +216,9 @@ def _commented(text: str) -> Iterable[str]:
     joined = re.sub(r"\n# {2,}", " ", f"\n{text}")
     for line in joined.strip().splitlines():
         name, colon, rest = line.removeprefix("# ").partition(": ")
-        said = f"`{rest}`" if name == "Command" else _marked(rest)
+        # In a clone it is a tool, wherever the package is a command.
+        command = re.sub(r"^python tools/(\w+)\.py", r"spos \1", rest)
+        said = f"`{command}`" if name == "Command" else _marked(rest)
         yield f"- **{name}**: {said}" if colon else f"- {_marked(line)}"
 
 
@@ -267,25 +269,57 @@ def _range(one: Option) -> list[str]:
 
 
 def _summary(kind: type[Options]) -> str:
-    return _marked((inspect.getdoc(kind) or "").split("\n\n")[0])
+    """The first paragraph of a class; empty where nobody wrote one."""
+    text = inspect.getdoc(kind) or ""
+    # A dataclass without a docstring gets its signature for one.
+    if text.startswith(f"{kind.__name__}("):
+        return ""
+    return _marked(text.split("\n\n")[0])
+
+
+def _page_title(name: str) -> str:
+    """The title of a page of docs/.
+
+    >>> _page_title("glossary")
+    'Glossary'
+    """
+    text = (REPO / "docs" / f"{name}.md").read_text("utf-8")
+    return text.partition("\n")[0].removeprefix("# ")
+
+
+def site_docstring(text: str) -> str:
+    r"""A docstring with links to pages, and examples that griffe knows.
+
+    It takes a section "Example" for a box of text, in which `>>>` is a quote.
+
+    >>> site_docstring("See docs/glossary.md.\n\nExample:\n    >>> 1")
+    'See [Glossary](glossary.html).\n\nExamples:\n    >>> 1'
+    """
+    text = re.sub(r"^Example:$", "Examples:", text, flags=re.M)
+    return re.sub(
+        r"`?\bdocs/(\w+)\.md\b`?",
+        lambda match: f"[{_page_title(match[1])}]({match[1]}.html)",
+        text,
+    )
 
 
 def _marked(text: str) -> str:
     r"""A plain text as Markdown: only code and the names of pages stand out.
 
-    >>> _marked("a_b <c> `d_e`, see docs/bits.md")
-    'a\\_b &lt;c> `d_e`, see [bits](/docs/bits.md)'
+    >>> _marked("a_b <c> `d_e`, see docs/trust.md")
+    'a\\_b &lt;c> `d_e`, see [How far to trust a search](/docs/trust.md)'
     """
     parts = text.split("`")
     for index in range(0, len(parts), 2):
         plain = re.sub(r"([*_|\[])", r"\\\1", parts[index])
         plain = plain.replace("<", "&lt;")
-        parts[index] = re.sub(
-            r"\bdocs/([\w\\]+)\.md\b",
-            lambda m: f"[{m[1]}](/docs/{m[1]}.md)".replace("\\", ""),
-            plain,
-        )
+        parts[index] = re.sub(r"\bdocs/([\w\\]+)\.md\b", _link_of_name, plain)
     return "`".join(parts)
+
+
+def _link_of_name(match: re.Match[str]) -> str:
+    name = match[1].replace("\\", "")
+    return f"[{_page_title(name)}](/docs/{name}.md)"
 
 
 def as_flags(text: str) -> str:

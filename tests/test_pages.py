@@ -84,7 +84,7 @@ def test_the_ends_of_a_space_are_what_the_page_says(
 
 
 def test_sizes_are_found():
-    assert len(SIZES) == 6
+    assert len(SIZES) == 7
 
 
 def test_the_code_for_int8_runs():

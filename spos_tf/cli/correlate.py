@@ -24,7 +24,8 @@ known), scores.npz, correlation.json, read_outs.json and read_outs.md (what
 else ranks these architectures, and how well), scatter.png, beside.png (all
 runs on the same table), and with several checkpoints over_training.json and
 over_training.png. Start it again to resume. Scores are shared with other
-runs in work_dir/correlate/scores.jsonl.
+runs in work_dir/correlate/scores.jsonl. The search space and its sizes are
+those of the supernet and need not be given.
 """
 
 from spos_tf.cli.following import command_line

@@ -5,7 +5,8 @@ Example:
       --dataset=cifar10 --data_dir=DIR
 
 Reads work_dir/subnet/<subnet_name>/ and, with --format, the file of that
-format in work_dir/export/<name>/. Prints one JSON object on stdout.
+format in work_dir/export/<name>/. Prints one JSON object on stdout. The search
+space and its sizes are those of the trained network and need not be given.
 """
 
 import json

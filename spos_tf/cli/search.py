@@ -9,7 +9,10 @@ search.png, run.json, search.flags and scored_with.json (which weights and
 images); with --strategy=nsga2 also front.json and front.png. Start it again to
 resume where it stopped. Scores are shared with other searches of the same
 supernet in work_dir/search/scores.jsonl. The images are those that the
-supernet was trained with, unless --dataset names them again.
+supernet was trained with, unless --dataset names them again. The search space
+and its sizes are those of the supernet: leave out --preset, --image_size,
+--num_classes and --space_arguments, and --search_space too unless it is a
+Python file of your own. If you give one, all have to be those of the training.
 """
 
 from typing import Any

@@ -8,7 +8,8 @@ Weights and images are loaded once. Every --limits is a search of its own in
 work_dir/search/<name>-<limit>/, as `spos search` would leave it; start it
 again to resume where it stopped. work_dir/search_limits/<name>/table.md and
 table.json put the winners beside the networks of --baseline. Networks that
-`spos train_subnet` trained under the same names show their test accuracy.
+`spos train_subnet` trained under the same names show their test accuracy. The
+search space and its sizes are those of the supernet, as in `spos search`.
 """
 
 from spos_tf.cli import search

@@ -10,7 +10,9 @@ Reads an architecture (work_dir/search/<search_name>/best.json, or what
 --architecture, --encoding, --uniform_bits or --network name) and writes
 work_dir/subnet/<name>/: subnet.keras (a plain Keras model), architecture.json,
 labels.json, metrics.json, run.json, checkpoints/ and TensorBoard events. The
-images are those of the search unless --dataset names others. If the steps of
+images are those of the search unless --dataset names others. An architecture
+file holds the search space and its sizes, so --preset, --image_size,
+--num_classes and --space_arguments need not be given with it. If the steps of
 the supernet were picked to take at most an hour, so are these. Start it again
 to resume where it stopped.
 """

@@ -132,7 +132,7 @@ def search_supernet(
 
     Example:
         >>> found = spos_tf.search_supernet(  # doctest: +SKIP
-        ...     supernet, max_macs=4.6e6,
+        ...     supernet, max_macs=5.5e6,
         ...     options=spos_tf.SearchOptions(generations=20))
         >>> found.best.architecture.choices  # doctest: +SKIP
     """

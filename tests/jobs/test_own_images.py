@@ -166,7 +166,7 @@ def test_the_job_of_the_page_from_python(tmp_path, monkeypatch):
     job, _ = programs_of_the_page()
     for shown, smaller in {
         'preset="cifar"': 'preset="demo"',
-        "image_size=64": "image_size=8",
+        "image_size=56": "image_size=8",
         "num_classes=5": "num_classes=2",
         "stem_stride=2": "stage_repeats=[1, 1]",
         "epochs=200": "steps=3",
