@@ -49,6 +49,7 @@ GROUND = (
     "options",
     "paths",
     "plain_arrays",
+    "progress",
     "randomness",
     "run_lock",
     "silence",

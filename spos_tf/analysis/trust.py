@@ -17,6 +17,11 @@ from spos_tf.space.candidate import ACCURACY, score_text
 # are repeatable. The usual marks for comparing groups and single persons are
 # 0.5 to 0.7 and 0.8 to 0.9 (Nunnally, Psychometric Theory).
 ROUGH, REPEATABLE = 0.5, 0.8
+# With fewer the interval of a reliability is wider than the levels above.
+_FEWEST = 10
+# How much of the way from guessing to no error still counts as guessing, and
+# how many times the accuracy of guessing, which matters with many classes.
+_GUESSING_SHARE, _GUESSING_TIMES = 0.1, 1.5
 MEANING = (
     "Reliability says how well scores repeat on other images, not how well "
     "they predict the accuracy of networks trained from scratch."
@@ -116,7 +121,9 @@ interval 0.00 to 0.56, 60 random networks). Train longer: each option has seen \
             "How well the scores repeat is not known: it takes at least 4 "
             "random networks and 2 images, scored on both halves."
         )
-    if found.value < ROUGH:
+    if found.candidates < _FEWEST:
+        says = "It cannot be said yet how well the scores repeat"
+    elif found.value < ROUGH:
         says = "The scores cannot tell these networks apart"
     elif found.value < REPEATABLE:
         says = "The scores tell these networks apart only roughly"
@@ -136,6 +143,11 @@ def _advice(
     found: Reliability, value: float, images: int, seen: int | None
 ) -> list[str]:
     """What would help."""
+    if found.candidates < _FEWEST:
+        return [
+            f"That takes at least {_FEWEST} random networks: give the search "
+            "more time or a larger first generation."
+        ]
     advice = []
     if found.low is not None and found.low < ROUGH <= value:
         advice.append(
@@ -177,6 +189,10 @@ def _spread_line(
             ". One score has a standard error of "
             f"{_difference(metric, scores.standard_error)}"
         )
+    if chance is not None and scores.mean < min(
+        chance + _GUESSING_SHARE * (1 - chance), _GUESSING_TIMES * chance
+    ):
+        text += ". The supernet is still close to guessing: train it longer"
     return [f"{text}."]
 
 

@@ -37,15 +37,14 @@ class _Options(Options):
 def main(given: Given) -> str:
     """Prints the table; refuses data that cannot be read."""
     from spos_tf.data.sources import DataSource
-    from spos_tf.jobs.check_data import broken_words, check_data
+    from spos_tf.jobs.check_data import check_data
 
     output = given(_Options).output
     result = check_data(DataSource.of(given(SourceOptions)), output=output)
     print("\n".join(_lines(result)))
     print(f"All of it: {output}")
-    broken = broken_words(result, _MOST)
-    if broken:
-        raise UserError(broken)
+    if result["faults"]:
+        raise UserError(" ".join(result["faults"]))
     return command_line(
         "train_supernet", dataset=given(SourceOptions).dataset, work_dir="DIR"
     )

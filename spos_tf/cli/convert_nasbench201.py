@@ -26,14 +26,13 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import tqdm
-
 from spos_tf.atomic_write import unfinished
 from spos_tf.cli.following import command_line
 from spos_tf.cli.program import Command, Given
 from spos_tf.errors import UserError
 from spos_tf.options import Options, option
 from spos_tf.options.fields import PLACE
+from spos_tf.progress import progress
 
 _LOGGER = logging.getLogger("spos_tf")
 
@@ -50,7 +49,7 @@ class _Options(Options):
 
 def _with_bar(entries: Iterator, count: int) -> Iterator:
     return iter(
-        tqdm.tqdm(entries, total=count, desc="reading", unit="architecture")
+        progress(entries, total=count, desc="reading", unit="architecture")
     )
 
 

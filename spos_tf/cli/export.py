@@ -58,18 +58,24 @@ def _table(manifest: Mapping[str, Any]) -> str:
 def main(given: Given) -> str:
     """Writes the files that the flags ask for."""
     from spos_tf.cli.objects import data_of, subnet_folder, subnet_of_flags
+    from spos_tf.cost.counts import network_cost
     from spos_tf.jobs.export import export_subnet
+    from spos_tf.jobs.trained import network_known
 
     run = given(RunOptions)
     folder = pathlib.Path(str(run.work_dir)) / "export" / run.name
+    model = subnet_of_flags(given)
     manifest = export_subnet(
-        subnet_of_flags(given),
+        model,
         folder,
         compare_on=data_of(given, subnet_folder(given)),
         subnet_name=given(SubnetNameOptions).subnet_name,
         options=given(ExportOptions),
     )
     print(_table(manifest))
+    subnet = network_known(model)
+    cost = network_cost(subnet.blueprint, subnet.encoding)
+    print(f"{cost.macs:,} multiply-adds, {cost.params:,} weights")
     count = max(one["images"] for one in manifest["files"].values())
     print(f"{count} test images; files and manifest.json in {folder}")
     return command_line("report", work_dir=run.work_dir)

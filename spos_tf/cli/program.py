@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import dataclasses
+import difflib
 import gc
 import importlib
 import importlib.abc
@@ -158,12 +159,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if name not in COMMANDS:
         print(
-            f"spos: There is no command {name!r}. The commands are: "
-            f"{', '.join(COMMANDS)}. `spos COMMAND --help` explains one.",
+            f"spos: There is no command {name!r}.{_meant(name)} The commands "
+            f"are: {', '.join(COMMANDS)}. `spos COMMAND --help` explains one.",
             file=sys.stderr,
         )
         sys.exit(2)
     run(name, given[1:])
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _overview() -> str:

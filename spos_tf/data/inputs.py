@@ -5,6 +5,7 @@ Each becomes an `Images`, so that a job does not ask of which kind they are.
 
 import functools
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -20,7 +21,7 @@ from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import TrainingData, split_data
 from spos_tf.data.preprocessing import PreprocessingOptions
-from spos_tf.data.reading import bad_heads, unreadable_words
+from spos_tf.data.reading import bad_heads, looked_at, unreadable_words
 from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import (
     confirmation_count,
@@ -129,6 +130,26 @@ class SplitImages:
         if faults:
             raise UserError(unreadable_words(faults))
 
+    def decode_files(self, seconds: float) -> int:
+        """Decodes image files, as many as there is time for.
+
+        Args:
+            seconds: After so long it ends.
+
+        Returns:
+            The number of those that it did not come to.
+
+        Raises:
+            UserError: Some cannot be decoded; it names them.
+        """
+        split = self.split
+        if not isinstance(split, Split) or split.kind != "files":
+            return 0
+        faults, looked = looked_at(split, seconds=seconds)
+        if faults:
+            raise UserError(unreadable_words(faults))
+        return len(split) - looked
+
     @property
     def count(self) -> int:
         """See `Images`."""
@@ -232,8 +253,15 @@ def images_of(
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
-        f"{type(given).__name__}."
+        f"{type(given).__name__}.{_folder_meant(given)}"
     )
+
+
+def _folder_meant(given: Any) -> str:
+    """What to write for a path, which people give as they are used to."""
+    if isinstance(given, str | os.PathLike):
+        return f" Give spos_tf.folder({os.fspath(given)!r})."
+    return ""
 
 
 class _Aligned(NamedTuple):

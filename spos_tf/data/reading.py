@@ -137,10 +137,27 @@ def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
         seconds: After so long the search ends, once it has found one; None to
             look at all.
     """
-    if split.kind == "pixels":
-        return []
-    started = time.monotonic()
+    return looked_at(split, seconds=seconds, until_found=True)[0]
+
+
+def looked_at(
+    split: Split, *, seconds: float | None, until_found: bool = False
+) -> tuple[list[Fault], int]:
+    """Images that cannot be decoded, among as many as there is time for.
+
+    Args:
+        split: The images.
+        seconds: After so long it ends; None to look at all.
+        until_found: Whether it goes on where nothing was found by then.
+
+    Returns:
+        Those images, and the number that were looked at.
+    """
     found: list[Fault] = []
+    if split.kind == "pixels":
+        return found, len(split)
+    started = time.monotonic()
+    stop = 0
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
         for start in range(0, len(split), _SEARCHED_AT_ONCE):
             stop = min(start + _SEARCHED_AT_ONCE, len(split))
@@ -150,9 +167,9 @@ def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
             late = seconds is not None and (
                 time.monotonic() - started > seconds
             )
-            if found and late:
+            if late and (found or not until_found):
                 break
-    return found
+    return found, stop
 
 
 def bad_heads(split: AnySplit) -> list[Fault]:
@@ -182,12 +199,19 @@ def bad_heads(split: AnySplit) -> list[Fault]:
         return [one for some in found for one in some if one is not None]
 
 
-def unreadable_words(faults: Sequence[Fault]) -> str:
-    """One line that names the images."""
+def unreadable_words(
+    faults: Sequence[Fault], all_of_them: str = "`spos check_data`"
+) -> str:
+    """One line that names the images, or the first of them.
+
+    Args:
+        faults: At least one.
+        all_of_them: Where all are named.
+    """
     named = [f"{one.name} ({one.reason})" for one in faults[:_MOST_NAMED]]
     more = len(faults) - len(named)
     if more:
-        named.append(f"{more} more (`spos check_data` names all)")
+        named.append(f"{more} more ({all_of_them} names all)")
     return (
         f"Images are {FORMAT_WORDS}; {len(faults)} cannot be decoded: "
         f"{', '.join(named)}. Replace or remove them."

@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tqdm
 
 from spos_tf.atomic_write import unfinished, write_json
 from spos_tf.cost.spread import spread_encodings
@@ -26,6 +25,7 @@ from spos_tf.export.timing import convert_tflite
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import EXPORTED_ARCHITECTURES, LatencyOptions
+from spos_tf.progress import progress
 from spos_tf.space.search_space import format_encoding, parse_encoding
 from spos_tf.strict_json import parse_json
 
@@ -123,7 +123,7 @@ def export_parts(
     shutil.copyfile(program, folder / program.name)
     write_json(path, manifest, indent=1, allow_nan=False)
     entries = [*manifest["parts"], *manifest["networks"]]
-    for entry in tqdm.tqdm(entries, "exporting", unit="file"):
+    for entry in progress(entries, desc="exporting", unit="file"):
         file = folder / entry["file"]
         if entry["file"] in manifest["files"] and file.is_file():
             continue

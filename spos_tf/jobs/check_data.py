@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from spos_tf.atomic_write import write_json
 from spos_tf.data.examples import Source, Split, check_labels
 from spos_tf.data.inputs import array_split
 from spos_tf.data.inspection import Sight, inspect_split
-from spos_tf.data.reading import Fault
+from spos_tf.data.reading import Fault, unreadable_words
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.paths import local_path
+from spos_tf.progress import progress
 
 _SCHEMA = 1
 
@@ -49,7 +49,7 @@ def check_data(
     sights: dict[str, list[Sight]] = {}
     faults: dict[str, list[Fault]] = {}
     total = sum(map(len, splits.values()))
-    with tqdm.tqdm(total=total, desc="looking", unit="image") as bar:
+    with progress(total=total, desc="looking", unit="image") as bar:
         for name, split in splits.items():
             sights[name], faults[name] = inspect_split(split, bar.update)
     result = {
@@ -60,7 +60,7 @@ def check_data(
             name: _described(sights[name], faults[name], source.class_names)
             for name in splits
         },
-        "faults": list(source.faults),
+        "faults": [*source.faults, *_broken_words(faults)],
         "notes": list(source.notes),
         "duplicates": _duplicates(sights, splits.values()),
     }
@@ -163,25 +163,7 @@ def _duplicates(
     }
 
 
-def broken_words(result: Mapping[str, Any], most: int) -> str:
-    """A line that names what could not be read; empty if everything could.
-
-    Args:
-        result: Of `check_data`.
-        most: Images that are named at most.
-    """
-    broken = [
-        f"{one['image']} ({one['reason']})"
-        for split in result["splits"].values()
-        for one in split["unreadable"]
-    ]
-    parts = list(result["faults"])
-    if broken:
-        more = len(broken) - most
-        named = broken[:most] + ([f"{more} more"] if more > 0 else [])
-        images = "image" if len(broken) == 1 else "images"
-        parts.append(
-            f"{len(broken)} {images} cannot be read: {', '.join(named)}. "
-            "Replace or remove them."
-        )
-    return " ".join(parts)
+def _broken_words(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
+    """A line that names what could not be read, if anything could not."""
+    found = [one for some in faults.values() for one in some]
+    return [unreadable_words(found, "`splits`")] if found else []

@@ -28,6 +28,7 @@ from spos_tf.jobs.scoring import (
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.transfer import load_weights
 from spos_tf.options import CorrelationOptions
+from spos_tf.progress import progress
 from spos_tf.strict_json import parse_json
 
 _WITH_FILE, _SCORES_FILE = "scored_with.json", "scores.jsonl"
@@ -88,7 +89,7 @@ class Comparison:
         """
         found = {}
         total = len(checkpoints) * len(self._compared.encodings)
-        with tqdm.tqdm(total=total, desc="scoring", unit="architecture") as bar:
+        with progress(total=total, desc="scoring", unit="architecture") as bar:
             for take in checkpoints:
                 supernet = take()
                 bar.set_postfix_str(f"step {supernet.step}", refresh=False)
@@ -107,7 +108,9 @@ class Comparison:
         ]
         return [one.halves or () for one in found if one is not None]
 
-    def _at(self, supernet: TrainedSupernet, bar: "tqdm.tqdm") -> np.ndarray:
+    def _at(
+        self, supernet: TrainedSupernet, bar: "tqdm.tqdm[Any]"
+    ) -> np.ndarray:
         task = dataclasses.replace(self._task, supernet=supernet)
         _check_unchanged(self._folder / _WITH_FILE, task, self._compared)
         keys = [tuple(one) for one in self._compared.encodings.tolist()]
@@ -127,7 +130,7 @@ class Comparison:
         task: ScoringTask,
         unknown: Sequence[int],
         keys: Sequence[tuple[int, ...]],
-        bar: "tqdm.tqdm",
+        bar: "tqdm.tqdm[Any]",
     ) -> None:
         """Scores architectures that are not known, and keeps every score."""
         load_weights(self._network, task.weights)

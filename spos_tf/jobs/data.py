@@ -20,6 +20,10 @@ from spos_tf.jobs.trained import SearchData, TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import ImageOptions, Options
 
+# How long files are decoded for, before a training begins, that are first
+# needed at its end: minutes of work are not lost, and a resume does not wait.
+_DECODING_SECONDS = 20.0
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class JobData:
@@ -126,6 +130,8 @@ def training_data(
         images, scored, confirmation, confirm_per_class = kept_back(
             images, holdout_per_class, confirm_per_class
         )
+    for late in (scored, confirmation):
+        refuse_undecodable(late)
     if isinstance(train, tf.data.Dataset):
         tell(
             "A tf.data.Dataset is not augmented here: map your augmentation "
@@ -199,6 +205,25 @@ def refuse_bad_files(images: Images) -> None:
     """
     if isinstance(images, SplitImages):
         images.refuse_bad_files()
+
+
+def refuse_undecodable(images: Images | None) -> None:
+    """Decodes image files that a training reads at its end alone.
+
+    One that was cut off would otherwise be found after the last step.
+
+    Raises:
+        UserError: It names all that were found.
+    """
+    if not isinstance(images, SplitImages):
+        return
+    left = images.decode_files(_DECODING_SECONDS)
+    if left:
+        tell(
+            f"{left:,} of {images.count:,} {images.split.name} images are not "
+            "decoded before they are needed, after the last step; `spos "
+            "check_data` looks at all of them."
+        )
 
 
 def _refuse_the_same(train: Any, validation: Any) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 import numpy as np
-import tqdm
 
 from spos_tf.analysis.latency_report import Comparison
 from spos_tf.atomic_write import write_text
@@ -39,6 +38,7 @@ from spos_tf.networks.blueprint import (
 from spos_tf.networks.subnet import build_subnet
 from spos_tf.options import LatencyOptions
 from spos_tf.paths import local_path
+from spos_tf.progress import progress
 from spos_tf.strict_json import parse_json
 
 # Parts measured together. Few, so that a killed run loses little; the whole
@@ -145,7 +145,7 @@ def _build(
     ]
     sessions: dict[str, Any] = {}
     companions: dict[str, Any] = {}
-    with tqdm.tqdm(total=options.passes * len(wanted), unit="part") as bar:
+    with progress(total=options.passes * len(wanted), unit="part") as bar:
         done = sum(len(group) for group in groups) * options.passes
         bar.update(done - sum(len(group) for _, group in missing))
         for index, group in missing:
@@ -195,13 +195,15 @@ def _check(
     spread = spread_encodings(costs, space, count)
     encodings = np.concatenate([spread, uniform])
     opened: dict[str, Any] = {}
-    for encoding in tqdm.tqdm(encodings, "exporting networks", unit="network"):
+    for encoding in progress(
+        encodings, desc="exporting networks", unit="network"
+    ):
         key = network_key(encoding)
         if key not in opened:
             opened[key] = open_model(build_subnet(blueprint, encoding))
     sessions = [opened[network_key(encoding)] for encoding in encodings]
     total = 2 * (options.check_rounds + options.warmup)
-    with tqdm.tqdm(total=total, desc="measuring", unit="round") as bar:
+    with progress(total=total, desc="measuring", unit="round") as bar:
         first, second = (
             np.median(
                 interleaved(

@@ -39,8 +39,8 @@ class RunPlan:
         stage: Folder of this kind of result in the work_dir.
         options: All options by name, JSON values.
         described: Of the options, in the order in which a flag file has them.
-        recipe: Name of the recipe and the values that it gave; None where
-            no recipe was asked.
+        recipe: Name of the recipe and the values that it gave, and the
+            steps that `epochs` are; None where no recipe was asked.
     """
 
     tool: str
@@ -165,6 +165,21 @@ class Run:
         self._inputs |= inputs
         # A resume that fails leaves the files as they were.
         if not inputs.keys() <= then.keys():
+            self.write()
+
+    def keep_steps(self, steps: int) -> None:
+        """Keeps how many steps the `epochs` of the options are.
+
+        Who reads the folder knows by it whether the training has ended.
+        """
+        recipe = dict(self.plan.recipe or {})
+        if self.plan.options.get("epochs") is None:
+            return
+        self.plan = dataclasses.replace(
+            self.plan, recipe={**recipe, "steps": steps}
+        )
+        before = (self._before or {}).get("recipe") or {}
+        if before.get("steps") != steps:
             self.write()
 
     def write(self) -> None:

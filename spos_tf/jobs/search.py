@@ -52,6 +52,7 @@ from spos_tf.jobs.trust import (
     confirm_winner,
 )
 from spos_tf.options import LimitOptions, SearchOptions
+from spos_tf.progress import progress
 from spos_tf.report.plots import plot_front
 from spos_tf.search.asynchronous import run_asynchronous
 from spos_tf.search.driver import run_search
@@ -265,7 +266,7 @@ class Search:
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
         trust_of = TrustOf(task, self._options)
-        with tqdm.tqdm(
+        with progress(
             total=self._options.budget,
             desc=self._options.strategy,
             unit="path",
@@ -277,12 +278,6 @@ class Search:
                 self._writer(folder, record, trust_of),
             )
             self._searched(scorer, record, watch)
-        best = self._winner(record.candidates)
-        known = None
-        if folder is not None:
-            known = self._best_file(folder).confirmed(best)
-        confirmed = known or self._confirmed(best, confirming)
-        trust = trust_of(record.candidates, confirmed, is_over=True)
         if self._algorithm.stopped_early:
             tell(self._algorithm.stopped_early)
         elif len(record) < self._options.budget:
@@ -291,6 +286,12 @@ class Search:
                 f"{len(record):,} of {self._options.budget:,} evaluations. "
                 "Start it again to go on."
             )
+        best = self._winner(record.candidates)
+        known = None
+        if folder is not None:
+            known = self._best_file(folder).confirmed(best)
+        confirmed = known or self._confirmed(best, confirming)
+        trust = trust_of(record.candidates, confirmed, is_over=True)
         if folder is not None:
             self._finish(folder, record, best, trust)
         where = "" if folder is None else f"; see {folder / BEST_FILE}"
@@ -298,7 +299,8 @@ class Search:
         rule = "" if self._options.winner == "score" else " by the additive fit"
         tell(
             f"Best{rule}: {format_encoding(best.encoding)}, {best.metric} "
-            f"{score_text(best.metric, best.score)}, {costs}{where}."
+            f"{score_text(best.metric, best.score)} in the supernet, "
+            f"{costs}{where}."
         )
         for line in trust.lines:
             tell(line)

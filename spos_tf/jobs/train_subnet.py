@@ -212,6 +212,7 @@ def train_subnet(
         tested = _test_split(train, test, blueprint, images)
         run.check_inputs(**images.inputs)
         full = training.with_steps(full, images)
+        run.keep_steps(full.steps or 0)
         job = _Job(blueprint, encoding, full, taken, objective, team, run)
         model = job.train(
             images,
@@ -379,6 +380,7 @@ def _test_split(
     )
     if test is not train:
         job_data.refuse_bad_files(given)
+    job_data.refuse_undecodable(given)
     images.inputs["test"] = given.fingerprint()
     return given.everything(images.preprocessing)
 
@@ -465,6 +467,8 @@ class _Job:
         if not team.is_chief:
             return model
         form = self._deploy_form(model, settled=True)
+        if tested is not None:
+            tell(f"Measuring the network on {len(tested):,} test images.")
         with unfinished(folder / SUBNET_FILE) as path:
             model.save(path)
         self._write_metrics(

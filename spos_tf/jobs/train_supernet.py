@@ -203,6 +203,7 @@ def train_supernet(
         search = _search_data(images, recalibration, small)
         run.check_inputs(**images.inputs)
         full = training.with_steps(full, images)
+        run.keep_steps(full.steps or 0)
         if task.is_chief:
             training.write_labels(run, images.class_names)
         _Job(small, full, limited, fixed, taken, objective, team, run).train(

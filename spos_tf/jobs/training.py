@@ -134,7 +134,10 @@ def with_steps(options: Kind, images: JobData) -> Kind:
     steps = max(
         1, math.ceil(options.epochs * count / (options.batch_size or 1))
     )
-    tell(f"{options.epochs:g} epochs of {count:,} images are {steps:,} steps.")
+    tell(
+        f"{options.epochs:g} epochs of {count:,} images are {steps:,} steps "
+        "(images that are held out or tested on are not among them)."
+    )
     return dataclasses.replace(options, epochs=None, steps=steps)
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import tqdm
-
 from spos_tf.analysis.reliability import (
     Confirmed,
     confirm,
@@ -16,6 +14,7 @@ from spos_tf.evaluation.scorer import Encoding, Scorer
 from spos_tf.jobs.scoring import ScoringTask
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.options import SearchOptions
+from spos_tf.progress import progress
 from spos_tf.randomness import Purpose, derive_seed, generator
 from spos_tf.search.generations import Proposer, as_key
 from spos_tf.space.candidate import Candidate
@@ -148,7 +147,7 @@ def confirm_winner(
     encodings = [winner, *map(as_key, drawn)]
     positions = scorer.submit(encodings)
     found = {}
-    with tqdm.tqdm(
+    with progress(
         total=len(encodings), desc="confirmation", unit="path"
     ) as bar:
         for result in scorer.results():

@@ -1,6 +1,7 @@
 """What an option is: a field with type, default, range and help."""
 
 import dataclasses
+import difflib
 import json
 import math
 import operator
@@ -102,9 +103,20 @@ class Options:
     """Base of all options: every value is checked when the object is made.
 
     Raises:
-        UserError: A value has another type or is out of its range, or an
-            option is given that belongs to another choice.
+        UserError: There is no option of a name, a value has another type or
+            is out of its range, or an option is given that belongs to another
+            choice.
     """
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        # Before the class's own __init__, whose words are Python's.
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in given:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                meant = f" Did you mean `{close[0]}`?" if close else ""
+                raise UserError(f"There is no option `{name}` here.{meant}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for one in self.described():
@@ -269,7 +281,12 @@ def _checked(one: Option, value: Any) -> Any:
     """
     fits, value = _converted(one.kind, value)
     if not fits:
-        raise UserError(f"`{one.name}` is {_WORDS[one.kind]}; got {value!r}.")
+        quoted = ""
+        if one.kind is str and isinstance(value, int | float):
+            quoted = f" Put it in quotes: {str(value)!r}."
+        raise UserError(
+            f"`{one.name}` is {_WORDS[one.kind]}; got {value!r}.{quoted}"
+        )
     if one.choices and value not in one.choices:
         raise UserError(
             f"`{one.name}` is one of {', '.join(one.choices)}; got {value!r}."

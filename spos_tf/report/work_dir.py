@@ -202,7 +202,12 @@ def _read_options(path: pathlib.Path, problems: list[str]) -> Fields:
             f"{shortened(schema)}; this version reads {_SCHEMA}."
         )
         return Fields({}, path.name, problems)
-    return data.fields("options")
+    options = data.fields("options")
+    # Where epochs were given, the steps that they are.
+    steps = data.fields("recipe").number("steps")
+    if options and options.values.get("steps") is None and steps is not None:
+        return Fields({**options.values, "steps": steps}, path.name, problems)
+    return options
 
 
 def _read_record(path: pathlib.Path, problems: list[str]) -> list[Candidate]:
@@ -218,7 +223,9 @@ def _read_record(path: pathlib.Path, problems: list[str]) -> list[Candidate]:
 def _latency_tables(
     folder: pathlib.Path, runs: Sequence[Run]
 ) -> list[LatencyTable]:
-    paths = {run.options.text("latency_table") for run in runs} - {None, ""}
+    paths = {
+        path for run in runs for path in _texts(run.options, "latency_table")
+    }
     paths |= {
         str(path).removesuffix(".report.json")
         for path in folder.glob("*.report.json")
@@ -229,3 +236,11 @@ def _latency_tables(
         report = read_object(pathlib.Path(f"{path}.report.json"), problems)
         tables.append(LatencyTable(path, report, problems))
     return tables
+
+
+def _texts(options: Fields, name: str) -> list[str]:
+    """An option that some tools take once and others repeatedly."""
+    if isinstance(options.values.get(name), list):
+        return options.texts(name)
+    one = options.text(name)
+    return [one] if one else []

@@ -1,16 +1,15 @@
 """How a training is watched: Keras callbacks, ours and the user's."""
 
 import pathlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from spos_tf.options import TrainingOptions
+from spos_tf.progress import progress
 from spos_tf.training.objective import Objective
 
 
@@ -82,6 +81,7 @@ class Watch:
             verbose=0,
         )
         self._start = start_step
+        self._bars = [one for one in callbacks if isinstance(one, ProgressBar)]
         # Sums over the epoch, by name, and their steps.
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -97,6 +97,11 @@ class Watch:
         self._list.on_train_begin()
         if self._start < self._steps:
             self._list.on_epoch_begin(self._start // self._every)
+
+    def stepped(self, step: int) -> None:
+        """After every step, whose figures nobody has read yet."""
+        for bar in self._bars:
+            bar.move(step)
 
     def report(
         self, step: int, count: int, figures: Mapping[str, float]
@@ -158,32 +163,41 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self._metric = metric
         self._validation = ""
-        self._bar = tqdm.tqdm(
-            total=steps,
-            initial=start_step,
-            desc=title,
-            unit="step",
-            # A log file gets a line now and then, not ten a second.
-            mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        self._bar = progress(
+            total=steps, initial=start_step, desc=title, unit="step"
         )
+        self._figures = ""
         if start_step < steps:
             # Until the first report, which is some steps after the tracing.
             self._bar.set_postfix_str("compiling, then the first steps")
+
+    def move(self, step: int) -> None:
+        """Goes to a step; its figures come later."""
+        if not self._figures:
+            self._bar.set_postfix_str("", refresh=False)
+        self._bar.update(step - self._bar.n)
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         logs = logs or {}
-        self._bar.set_postfix_str(
+        self._figures = (
             f"loss {logs['loss']:.3f}, {self._said(logs)}, "
-            f"{logs['images_per_second']:.0f} images/s{self._validation}",
-            refresh=False,
+            f"{logs['images_per_second']:.0f} images/s"
+        )
+        self._bar.set_postfix_str(
+            f"{self._figures}{self._validation}", refresh=False
         )
         self._bar.update(batch + 1 - self._bar.n)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        del logs
+        self._bar.set_postfix_str("scoring images that were not trained on")
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         if logs and self._metric in logs:
             self._validation = f", validation {self._said(logs)}"
+        self._bar.set_postfix_str(f"{self._figures}{self._validation}")
 
     def close(self) -> None:
         """Leaves the bar as it is."""

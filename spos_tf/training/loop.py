@@ -110,6 +110,7 @@ def run_loop(
         # TensorFlow keeps every Python number that it is given, so not one.
         pending.append(train_step(batch, tf.constant(np.int64(done))))
         done += 1
+        watch.stepped(done)
         last = done == steps
         validation = _validates(done, options)
         checkpoint = last or done % options.checkpoint_every == 0

@@ -36,13 +36,33 @@ def test_levels_and_advice(value, seen, says, advises):
 
 
 def test_few_networks_make_no_certainty():
-    few, many = (
-        repeatability(Reliability(0.97, low, 1.0, 4), images=9, seen=None)
-        for low in (0.0, 0.6)
+    few, wide, narrow = (
+        repeatability(Reliability(0.97, low, 1.0, count), images=9, seen=None)
+        for low, count in ((0.6, 9), (0.0, 10), (0.6, 10))
     )
-    assert "are repeatable" in few and "are repeatable" in many
-    assert "may as well be below 0.5; more random networks" in few
-    assert "may as well" not in many
+    assert few.startswith("It cannot be said yet how well the scores repeat")
+    assert "at least 10 random networks" in few and "0.97" in few
+    assert "are repeatable" in wide and "are repeatable" in narrow
+    assert "may as well be below 0.5; more random networks" in wide
+    assert "may as well" not in narrow
+
+
+@pytest.mark.parametrize(
+    ("mean", "chance", "guesses"),
+    [
+        # Two classes, ten, a thousand.
+        (0.54, 0.5, True),
+        (0.56, 0.5, False),
+        (0.14, 0.1, True),
+        (0.16, 0.1, False),
+        (0.0014, 0.001, True),
+        (0.0016, 0.001, False),
+        (0.0014, None, False),
+    ],
+)
+def test_a_supernet_that_guesses_is_told(mean, chance, guesses):
+    lines = _trust(scores=SPREAD._replace(mean=mean), chance=chance).lines
+    assert ("still close to guessing: train it longer." in lines[1]) == guesses
 
 
 def test_what_is_not_known_is_said_so():
@@ -99,7 +119,8 @@ def test_lines_of_an_accuracy():
     assert lines[1] == (
         "Random networks score 22.31 % on average, where chance is 20.00 %, "
         "and spread by 0.66 points; networks of equal quality would spread "
-        "by 0.60 points. One score has a standard error of 1.09 points."
+        "by 0.60 points. One score has a standard error of 1.09 points. The "
+        "supernet is still close to guessing: train it longer."
     )
     assert "25.00 % and random networks" in lines[2]
     assert "22.00 %: 3.00 points better (95 % interval" in lines[2]

@@ -1,5 +1,7 @@
 """Arguments of another kind are refused by their names, before any work."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,25 @@ def test_the_name_of_a_space_is_no_blueprint(call, tmp_path):
     assert str(refused.value).startswith("`blueprint` is ")
     assert str(refused.value).endswith("; got str.")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_misspelled_limit_is_named(tmp_path):
+    """Not as an argument of a class that the caller never saw."""
+    with pytest.raises(
+        spos_tf.UserError, match=r"no option `max_mac` here\. .* `max_macs`\?$"
+    ):
+        spos_tf.train_supernet(demo(), IMAGES, work_dir=tmp_path, max_mac=1)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [str, pathlib.Path])
+def test_a_path_is_no_images_and_is_told_what_is(kind, tmp_path):
+    with pytest.raises(
+        spos_tf.UserError, match=r"Give spos_tf\.folder\('photos/all'\)\.$"
+    ):
+        spos_tf.train_supernet(
+            demo(), kind("photos/all"), work_dir=tmp_path / "runs"
+        )
 
 
 @pytest.mark.parametrize("job", ["search_supernet", "correlate_supernet"])

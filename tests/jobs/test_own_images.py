@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import math
 import re
 import shutil
@@ -12,11 +13,15 @@ import tensorflow as tf
 
 from source_tree import REPO
 from spos_tf.cli.program import find_command, given_by
+from spos_tf.data import reading
 from spos_tf.data.sources import folder
 from spos_tf.errors import UserError
+from spos_tf.jobs import data as job_data
 from spos_tf.jobs import planning
 from spos_tf.jobs.planning import plan_supernet
 from spos_tf.jobs.train_supernet import train_supernet
+from spos_tf.options import SupernetOptions
+from spos_tf.spaces import build_blueprint
 
 
 def write(root, count=40, side=12):
@@ -49,6 +54,35 @@ def test_the_pace_is_measured(tmp_path):
         (broken / f"{number}.png").write_text(f"not an image, {number}")
     with pytest.raises(UserError, match="can be read"):
         plan_supernet(folder(tmp_path / "broken", test_fraction=0.5))
+
+
+@pytest.mark.parametrize("seconds", [20.0, -1.0])
+def test_held_out_files_are_decoded_before_a_training(
+    tmp_path, monkeypatch, caplog, seconds
+):
+    """What is read at its end alone would be found broken after hours."""
+    monkeypatch.setattr(job_data, "_DECODING_SECONDS", seconds)
+    monkeypatch.setattr(reading, "_SEARCHED_AT_ONCE", 1)
+    root = write(tmp_path / "photos", count=20)
+    for path in (root / "red").iterdir():
+        path.write_bytes(path.read_bytes()[:-40])
+    source = folder(root, test_fraction=0.2)
+
+    def begin():
+        return job_data.training_data(
+            source,
+            build_blueprint("shufflenet_blocks", preset="demo", num_classes=2),
+            SupernetOptions(),
+            holdout_per_class=4,
+        )
+
+    if seconds > 0:
+        with pytest.raises(UserError, match="4 cannot be decoded: '.*red/"):
+            begin()
+        return
+    with caplog.at_level(logging.INFO):
+        begin()
+    assert "7 of 8 search images are not decoded before they" in caplog.text
 
 
 def test_a_class_with_one_picture_is_refused(tmp_path):

@@ -1,10 +1,14 @@
 """The rates of a training: what goes together, and what a recipe gives."""
 
+import copy
+import pickle
+
 import pytest
 
 from spos_tf.errors import UserError
 from spos_tf.options import (
     ScoringOptions,
+    SearchOptions,
     SubnetOptions,
     SupernetOptions,
     TrainingOptions,
@@ -69,3 +73,27 @@ def test_supernets_alone_are_averaged():
 def test_which_weights_are_read_is_one_of_two():
     with pytest.raises(UserError, match="is one of averaged, last; got 'ema'"):
         ScoringOptions(weights="ema")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epoch": 4}, "^There is no option `epoch` here. Did you mean `epoc"),
+        ({"quite_other": 4}, "^There is no option `quite_other` here.$"),
+        ({"steps": 4, "learning_rte": 1.0}, "Did you mean `learning_rate`"),
+    ],
+)
+def test_a_misspelled_option_is_named(given, message):
+    with pytest.raises(UserError, match=message):
+        SupernetOptions(**given)
+
+
+def test_a_number_in_place_of_a_text_is_told_the_quotes():
+    with pytest.raises(UserError, match="got 30. Put it in quotes: '30'.$"):
+        SearchOptions(time_limit=30)
+
+
+def test_options_can_be_copied_and_pickled():
+    options = SupernetOptions(steps=4)
+    assert copy.copy(options) == copy.deepcopy(options) == options
+    assert pickle.loads(pickle.dumps(options)) == options

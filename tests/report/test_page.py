@@ -220,6 +220,28 @@ def test_only_a_supernet_that_is_being_trained(work_dir, unwritten):
     assert command in found.text
 
 
+def test_a_training_by_epochs_that_is_over(work_dir, unwritten):
+    path = work_dir / "supernet/default/run.json"
+    data = json.loads(path.read_text("utf-8"))
+    data["options"] |= {"steps": None, "epochs": 60.0}
+    path.write_text(json.dumps(data), "utf-8")
+    assert "step 300 of ?" in page(work_dir).text
+    data["recipe"] = {"name": "supernet/cifar", "values": {}, "steps": 300}
+    path.write_text(json.dumps(data), "utf-8")
+    found = page(work_dir)
+    assert "step 300 of 300" in found.text
+    assert "supernet/default is not finished" not in found.text
+
+
+@pytest.mark.parametrize("tables", [[], ["some.yaml"], None, "some.yaml"])
+def test_latency_tables_are_one_or_a_list(work_dir, tables, unwritten):
+    set_options(work_dir / "search/evolution", latency_table=tables)
+    found = read_work_dir(work_dir)
+    assert not [line for run in found.all_runs() for line in run.problems]
+    used = {one.path for one in found.latency_tables}
+    assert ("some.yaml" in used) == bool(tables)
+
+
 def test_a_search_that_is_at_work(work_dir, unwritten):
     folder = work_dir / "search" / "evolution"
     (folder / "best.json").unlink()

@@ -253,7 +253,10 @@ def test_spos_lists_its_commands():
 def test_an_unknown_command_is_one_line():
     result = spos("trian_supernet")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("spos: There is no command 'trian_")
+    assert result.stderr.startswith(
+        "spos: There is no command 'trian_supernet'. Did you mean "
+        "train_supernet? The commands are: "
+    )
     assert result.stderr.count("\n") == 1
 
 

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from spos_tf.options import TrainingOptions
 from spos_tf.report.event_scalars import read_scalars
-from spos_tf.training.callbacks import EventWriter
+from spos_tf.training.callbacks import EventWriter, ProgressBar, Watch
 from tiny_runs import checkpoint_steps, make_trainer
 
 
@@ -214,3 +215,26 @@ def test_no_number_of_a_report_is_kept(tmp_path):
     writer.close()
     # Of 600 numbers; besides them there are the loop's own objects.
     assert len(kept) < 20
+
+
+def test_the_bar_moves_between_reports_and_says_what_runs(capsys):
+    bar = ProgressBar(start_step=2, steps=9, title="net", metric="accuracy")
+    watch = Watch(
+        [bar],
+        keras.Sequential(),
+        options=TrainingOptions(steps=9),
+        start_step=2,
+        validates=True,
+    )
+    for step in (3, 4):
+        watch.stepped(step)
+        assert bar._bar.n == step
+    figures = {"loss": 1.5, "accuracy": 0.25, "images_per_second": 7.0}
+    bar.on_train_batch_end(3, figures)
+    assert bar._bar.n == 4
+    bar.on_test_begin()
+    assert "scoring images that were not trained on" in capsys.readouterr().err
+    bar.on_test_end({"accuracy": 0.5})
+    bar.close()
+    said = "loss 1.500, accuracy 25.0%, 7 images/s, validation accuracy 50.0%"
+    assert said in capsys.readouterr().err

@@ -42,6 +42,9 @@ class _Log:
     # What a `Watch` is to the loop.
     stop_training = False
 
+    def stepped(self, step):
+        self.steps_seen = step
+
     def report(self, step, count, scalars):
         self.events.append(("progress", step))
         self.scalars[step] = scalars
