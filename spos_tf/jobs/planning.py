@@ -305,9 +305,9 @@ def _limits_of(blueprint: Blueprint) -> str:
     macs = cost_ranges(blueprint)["macs"]
     return (
         f"Networks of this size take {macs['least']:,} to {macs['most']:,} "
-        f"multiply-adds, half of them at most {macs['median']:,}. A limit "
-        "below the least needs a smaller size: stop, and give `image_size` "
-        "or `space_arguments`."
+        f"multiply-adds, half of them at most {macs['median']:,}. If "
+        "your limit is well below that, stop, and give a smaller "
+        "`image_size`, or `space_arguments`."
     )
 
 

@@ -47,7 +47,9 @@ class SpaceOptions(Options):
         "(docs/custom_space.md).",
     )
     preset: str | None = option(
-        None, "Size of the networks: imagenet (the default), cifar or demo."
+        None,
+        "Size of the networks: imagenet, cifar or demo. A training takes "
+        "imagenet if unset, and what follows takes the training's.",
     )
     image_size: int | None = option(
         None, "Height and width in pixels; the preset's if unset.", least=1
