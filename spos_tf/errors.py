@@ -22,6 +22,10 @@ class UserError(ValueError):
     """
 
 
+class UnknownOption(UserError, TypeError):
+    """An option that does not exist, for which Python's own is a TypeError."""
+
+
 class Preempted(BaseException):
     """The machine is wanted back: SIGTERM came.
 

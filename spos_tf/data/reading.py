@@ -199,19 +199,12 @@ def bad_heads(split: AnySplit) -> list[Fault]:
         return [one for some in found for one in some if one is not None]
 
 
-def unreadable_words(
-    faults: Sequence[Fault], all_of_them: str = "`spos check_data`"
-) -> str:
-    """One line that names the images, or the first of them.
-
-    Args:
-        faults: At least one.
-        all_of_them: Where all are named.
-    """
+def unreadable_words(faults: Sequence[Fault]) -> str:
+    """One line that names the images."""
     named = [f"{one.name} ({one.reason})" for one in faults[:_MOST_NAMED]]
     more = len(faults) - len(named)
     if more:
-        named.append(f"{more} more ({all_of_them} names all)")
+        named.append(f"{more} more (`spos check_data` names all)")
     return (
         f"Images are {FORMAT_WORDS}; {len(faults)} cannot be decoded: "
         f"{', '.join(named)}. Replace or remove them."

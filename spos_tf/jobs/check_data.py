@@ -11,13 +11,14 @@ from spos_tf.atomic_write import write_json
 from spos_tf.data.examples import Source, Split, check_labels
 from spos_tf.data.inputs import array_split
 from spos_tf.data.inspection import Sight, inspect_split
-from spos_tf.data.reading import Fault, unreadable_words
+from spos_tf.data.reading import Fault
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.paths import local_path
 from spos_tf.progress import progress
 
 _SCHEMA = 1
+_MOST_NAMED = 20
 
 
 def check_data(
@@ -165,5 +166,15 @@ def _duplicates(
 
 def _broken_words(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
     """A line that names what could not be read, if anything could not."""
-    found = [one for some in faults.values() for one in some]
-    return [unreadable_words(found, "`splits`")] if found else []
+    found = [
+        f"{one.name} ({one.reason})" for some in faults.values() for one in some
+    ]
+    if not found:
+        return []
+    more = len(found) - _MOST_NAMED
+    named = found[:_MOST_NAMED] + ([f"{more} more"] if more > 0 else [])
+    images = "image" if len(found) == 1 else "images"
+    return [
+        f"{len(found)} {images} cannot be read: {', '.join(named)}. Replace or "
+        "remove them."
+    ]

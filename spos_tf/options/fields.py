@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UnknownOption, UserError
 from spos_tf.paths import check_text, local_path
 
 # Options that say where files are or what a run is called.
@@ -115,7 +115,7 @@ class Options:
             if name not in names:
                 close = difflib.get_close_matches(name, names, 1)
                 meant = f" Did you mean `{close[0]}`?" if close else ""
-                raise UserError(f"There is no option `{name}` here.{meant}")
+                raise UnknownOption(f"There is no option `{name}` here.{meant}")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

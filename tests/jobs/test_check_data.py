@@ -89,7 +89,7 @@ def test_all_faults_at_once(photos, tmp_path):
     assert duplicates["within"]["train"] == duplicates["of_several_classes"]
     assert "1 .heic" in result["notes"][0]
     assert "'cat' (it holds 1 .heic)" in result["faults"][0]
-    assert "4 cannot be decoded" in result["faults"][1]
+    assert "4 images cannot be read: " in result["faults"][1]
     assert "cut.png" in result["faults"][1]
 
 

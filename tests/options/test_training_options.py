@@ -84,8 +84,9 @@ def test_which_weights_are_read_is_one_of_two():
     ],
 )
 def test_a_misspelled_option_is_named(given, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         SupernetOptions(**given)
+    assert isinstance(caught.value, TypeError)
 
 
 def test_a_number_in_place_of_a_text_is_told_the_quotes():
