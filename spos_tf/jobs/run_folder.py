@@ -172,12 +172,10 @@ class Run:
 
         Who reads the folder knows by it whether the training has ended.
         """
-        recipe = dict(self.plan.recipe or {})
         if self.plan.options.get("epochs") is None:
             return
-        self.plan = dataclasses.replace(
-            self.plan, recipe={**recipe, "steps": steps}
-        )
+        recipe = {**(self.plan.recipe or {}), "steps": steps}
+        self.plan = dataclasses.replace(self.plan, recipe=recipe)
         before = (self._before or {}).get("recipe") or {}
         if before.get("steps") != steps:
             self.write()

@@ -114,13 +114,17 @@ def test_a_search_recalibrates_on_as_many_images_as_the_training(job):
 def test_epochs_are_steps_of_the_images_there_are(job, fruits):
     folder = job / "subnet" / "default"
     assert json.loads((folder / "metrics.json").read_text())["steps"] == 40
-    options = json.loads((folder / "run.json").read_text())["options"]
+    run = json.loads((folder / "run.json").read_text())
+    options = run["options"]
     assert (options["epochs"], options["steps"]) == (10, None)
+    # By which the report knows whether the training is over.
+    assert run["recipe"]["steps"] == 40
     assert "--epochs=10" in (folder / "train_subnet.flags").read_text()
     # The same again is the same run; other epochs are another one.
     found = read_found(job)
     spos_tf.train_subnet(found, fruits, work_dir=job, options=SUBNET)
     assert json.loads((folder / "metrics.json").read_text())["steps"] == 40
+    assert json.loads((folder / "run.json").read_text()) == run
     said = r"other values of `epochs` \(10 there, 2 here\)\."
     with pytest.raises(UserError, match=said):
         spos_tf.train_subnet(
