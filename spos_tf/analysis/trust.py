@@ -17,7 +17,7 @@ from spos_tf.space.candidate import ACCURACY, score_text
 # are repeatable. The usual marks for comparing groups and single persons are
 # 0.5 to 0.7 and 0.8 to 0.9 (Nunnally, Psychometric Theory).
 ROUGH, REPEATABLE = 0.5, 0.8
-# With fewer the interval of a reliability is wider than the levels above.
+# With fewer, the interval of a reliability of 0.8 begins at 0.
 _FEWEST = 10
 # How much of the way from guessing to no error still counts as guessing, and
 # how many times the accuracy of guessing, which matters with many classes.

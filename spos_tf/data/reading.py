@@ -201,14 +201,23 @@ def bad_heads(split: AnySplit) -> list[Fault]:
 
 def unreadable_words(faults: Sequence[Fault]) -> str:
     """One line that names the images."""
+    named = images_named(faults, " (`spos check_data` names all)")
+    return (
+        f"Images are {FORMAT_WORDS}; {len(faults)} cannot be decoded: {named}. "
+        "Replace or remove them."
+    )
+
+
+def images_named(faults: Sequence[Fault], rest: str = "") -> str:
+    """The first of the images with what is wrong.
+
+    Args:
+        faults: At least one.
+        rest: What is said after the number of those that are not named.
+    """
     named = [f"{one.name} ({one.reason})" for one in faults[:_MOST_NAMED]]
     more = len(faults) - len(named)
-    if more:
-        named.append(f"{more} more (`spos check_data` names all)")
-    return (
-        f"Images are {FORMAT_WORDS}; {len(faults)} cannot be decoded: "
-        f"{', '.join(named)}. Replace or remove them."
-    )
+    return ", ".join([*named, *([f"{more} more{rest}"] if more else [])])
 
 
 def name_of(split: Split, index: int) -> str:

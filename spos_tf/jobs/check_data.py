@@ -11,14 +11,13 @@ from spos_tf.atomic_write import write_json
 from spos_tf.data.examples import Source, Split, check_labels
 from spos_tf.data.inputs import array_split
 from spos_tf.data.inspection import Sight, inspect_split
-from spos_tf.data.reading import Fault
+from spos_tf.data.reading import Fault, images_named
 from spos_tf.data.sources import DataSource
 from spos_tf.errors import UserError
 from spos_tf.paths import local_path
 from spos_tf.progress import progress
 
 _SCHEMA = 1
-_MOST_NAMED = 20
 
 
 def check_data(
@@ -166,15 +165,11 @@ def _duplicates(
 
 def _broken_words(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
     """A line that names what could not be read, if anything could not."""
-    found = [
-        f"{one.name} ({one.reason})" for some in faults.values() for one in some
-    ]
+    found = [one for some in faults.values() for one in some]
     if not found:
         return []
-    more = len(found) - _MOST_NAMED
-    named = found[:_MOST_NAMED] + ([f"{more} more"] if more > 0 else [])
     images = "image" if len(found) == 1 else "images"
     return [
-        f"{len(found)} {images} cannot be read: {', '.join(named)}. Replace or "
-        "remove them."
+        f"{len(found)} {images} cannot be read: {images_named(found)}. Replace "
+        "or remove them."
     ]

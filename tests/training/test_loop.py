@@ -21,6 +21,7 @@ class _Log:
 
     def __init__(self, losses=None):
         self.events = []
+        self.stepped_to = 0
         self.scalars = {}
         self._losses = losses or {}
 
@@ -43,7 +44,7 @@ class _Log:
     stop_training = False
 
     def stepped(self, step):
-        self.steps_seen = step
+        self.stepped_to = step
 
     def report(self, step, count, scalars):
         self.events.append(("progress", step))
@@ -195,6 +196,8 @@ def test_an_endless_run_ends_at_its_steps():
     )
     assert log.at("step") == read == list(range(10))
     assert log.at("save") == [10]
+    # The bar goes along, also where nothing is reported.
+    assert log.stepped_to == 10
 
 
 @pytest.mark.parametrize(("checkpoint_every", "saved"), [(5, [5, 7]), (7, [7])])
