@@ -42,7 +42,10 @@ def load_module(path: str, what: str, hint: str = "") -> ModuleType:
         )
     spec = importlib.util.spec_from_file_location(name, resolved)
     if spec is None or spec.loader is None:
-        raise UserError(f"{path!r} is no Python file to take {what} from.")
+        raise UserError(
+            f"{path!r} is no Python file to take {what} from. Name a file "
+            "that ends in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -68,8 +68,9 @@ class BenchmarkTable:
         column = self.columns[name]
         if column.dtype.kind not in "iufUS":
             raise UserError(
-                f"Column {name!r} of table {self.path!r} holds "
-                f"{column.dtype} values; numbers are needed."
+                f"A column of accuracies or costs holds numbers; {name!r} of "
+                f"table {self.path!r} holds {column.dtype} values. Name "
+                "another column."
             )
         values = np.empty(len(column), np.float64)
         for row, value in enumerate(column.tolist()):
@@ -127,7 +128,8 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
         columns = kinds[path.suffix](path)
     except OSError as error:
         raise UserError(
-            f"Cannot read table {str(path)!r}: {error.strerror}."
+            f"Cannot read table {str(path)!r}: {error.strerror}. Check its "
+            "path."
         ) from None
     named = [name for name in ARCHITECTURE_COLUMNS if name in columns]
     if not named:
@@ -199,15 +201,17 @@ def _read_csv(path: pathlib.Path) -> dict[str, Column]:
             rows = [row for row in csv.reader(stream, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"Table {str(path)!r} is damaged or no CSV file in UTF-8: {error}."
+            f"Table {str(path)!r} is damaged or no CSV file in UTF-8: {error}. "
+            "Get it anew."
         ) from None
     if not rows:
-        raise UserError(f"Table {str(path)!r} is empty.")
+        raise UserError(f"Table {str(path)!r} is empty. Get it anew.")
     heading = [name.strip() for name in rows[0]]
     twice = {name for name in heading if heading.count(name) > 1}
     if twice:
         raise UserError(
-            f"Table {str(path)!r} has two columns called {min(twice)!r}."
+            f"Table {str(path)!r} has two columns called {min(twice)!r}. "
+            "Rename one of them."
         )
     for number, row in enumerate(rows[1:], start=1):
         if len(row) != len(heading):

@@ -96,13 +96,17 @@ def convert(
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"The results of {text!r} in {str(path)!r} are not laid out as "
-                f"the benchmark's are ({type(error).__name__}: {error})."
+                f"the benchmark's are ({type(error).__name__}: {error}). Give "
+                "the files as they were published."
             ) from None
         if row:
             names.append(text)
             rows.append(row)
     if not rows:
-        raise UserError(f"{str(path)!r} has no results of any architecture.")
+        raise UserError(
+            f"{str(path)!r} has no results of any architecture. Give the "
+            "files as they were published."
+        )
     counts: dict[str, int] = {}
     for row in rows:
         for name in row:

@@ -185,7 +185,8 @@ def load_pickle(stream: IO[bytes], what: str, size: int) -> Any:
         struct.error,
     ) as error:
         raise UserError(
-            f"{what} is damaged or of another kind ({type(error).__name__})."
+            f"{what} is damaged or of another kind ({type(error).__name__}). "
+            "Get it anew."
         ) from None
 
 
@@ -229,4 +230,4 @@ def _load_zipped(path: pathlib.Path, what: str, size: int) -> Any:
             with file.open(pickles[0]) as stream:
                 return load_pickle(stream, what, size)
     except zipfile.BadZipFile:
-        raise UserError(f"{what} is damaged.") from None
+        raise UserError(f"{what} is damaged. Get it anew.") from None

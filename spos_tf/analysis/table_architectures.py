@@ -106,7 +106,8 @@ def sub_table(
     if not len(rows):
         raise UserError(
             f"None of the {len(found)} architectures of table {table.path!r} "
-            f"is legal in space {space.name!r} as the supernet has it."
+            f"is legal in space {space.name!r} as the supernet has it. Give "
+            "the table of this space, or a supernet with fewer fixed choices."
         )
     forms = found[rows] if canonical is None else canonical(found[rows])
     # Rows that have their canonical form come before those that have not.

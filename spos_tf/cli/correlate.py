@@ -10,7 +10,7 @@ Examples:
   spos correlate ... --supernet_step=all --name=over_training
   # Without recalibration.
   spos correlate ... --statistics=shared --name=shared
-  # 300 architectures, none of the 500 of seed 0: to choose a read-out by.
+  # 300 architectures, none of the 500 of seed 0, to choose a read-out with.
   spos correlate ... --num_architectures=300 --seed=1 \
       --without_sample=0:500 --name=choice
 

@@ -57,7 +57,8 @@ class UserCost:
         except (Exception, SystemExit) as error:
             path = self.source.rpartition(":")[0]
             raise UserError(
-                f"Cost {self.source!r} fails for {of}: {told(error, path)}."
+                f"Cost {self.source!r} fails for {of}: {told(error, path)}. "
+                "Correct the function."
             ) from None
         # A bool is an Integral in Python; it is no number here.
         if not isinstance(value, bool):
@@ -69,7 +70,7 @@ class UserCost:
                 return float(value)
         raise UserError(
             f"A cost is one finite number; {self.source!r} gives {value!r} "
-            f"for {of}."
+            f"for {of}. Correct the function."
         )
 
 
@@ -142,7 +143,7 @@ def load_cost(text: str) -> UserCost:
         raise UserError(
             "A cost takes one parameter, called 'slot' (a part of a network) "
             f"or 'architecture' (all of it); {text!r} takes "
-            f"({', '.join(parameters)})."
+            f"({', '.join(parameters)}). Change its parameters."
         )
     return UserCost(name, text, parameters[0], function)
 

@@ -106,7 +106,10 @@ class DatasetImages:
         with self.errors():
             first = next(iter(self._dataset.take(1)), None)
         if first is None or not len(first[0]):
-            raise UserError(f"The tf.data.Dataset of `{argument}` is empty.")
+            raise UserError(
+                f"The tf.data.Dataset of `{argument}` is empty. Give one with "
+                "images."
+            )
         self._batch = len(first[0])
         highest = float(tf.reduce_max(tf.cast(first[0], tf.float32)))
         if image.dtype.is_floating and highest <= 1:

@@ -119,8 +119,8 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
             raise UserError(
                 f"Data set '{name}' is not prepared under "
                 f"'{builder.data_dir}' and preparing it failed "
-                f"({_one_line(error)}). Prepare it where there is a network "
-                f"with the command 'tfds build {name}' and its option "
+                f"({_one_line(error)}). Prepare it on a machine with internet "
+                f"access by the command 'tfds build {name}' and its option "
                 "data_dir, then give the same `data_dir`."
             ) from error
     return builder
@@ -143,7 +143,7 @@ def _check_reachable(builder: Any) -> None:
         except OSError:
             continue
         return
-    raise ConnectionError(f"no network to reach {', '.join(sorted(hosts))}")
+    raise ConnectionError(f"cannot reach {', '.join(sorted(hosts))}")
 
 
 def _one_line(error: Exception) -> str:

@@ -290,7 +290,8 @@ def _read_compared(
     if len(sample) < 2:
         raise UserError(
             "A comparison needs at least 2 architectures; got "
-            f"{len(sample)} of table {os.fspath(path)!r}."
+            f"{len(sample)} of table {os.fspath(path)!r}. Raise "
+            "`num_architectures`, or give a table of this space."
         )
     costs = {
         name: table.numbers(name)[sample.rows]

@@ -86,7 +86,7 @@ def known_costs(
         if loaded.name in costs:
             other = sources.get(loaded.name, "a cost of this program")
             raise UserError(
-                f"Every cost has a name of its own; {text!r} is called like "
+                f"Every cost has a name of its own; {text!r} has that of "
                 f"{other}. Rename the function."
             )
         costs[loaded.name] = user_cost(blueprint, loaded)

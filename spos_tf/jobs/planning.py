@@ -318,8 +318,8 @@ def _typical_side(split: AnySplit) -> int:
     sides = [side for side in map(_side, _some(split)) if side]
     if not sides:
         raise UserError(
-            f"Not one of {_LOOKED_AT} images of {split.name!r} can be read. "
-            "Check the data set."
+            f"None of {_LOOKED_AT} images of {split.name!r} can be read. "
+            "`spos check_data` says why."
         )
     return int(np.median(sides))
 

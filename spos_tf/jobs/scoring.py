@@ -235,7 +235,7 @@ def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
     if len(further) < wanted:
         raise UserError(
             f"`scored_training_images` is at most {len(further):,}, the "
-            f"training images that are left; got {wanted}."
+            f"training images that are left; got {wanted}. Lower it."
         )
     return joined(images.validation, further)
 

@@ -364,10 +364,10 @@ class Search:
         if len(record) > options.budget:
             least = -(-len(record) // options.population)
             raise UserError(
-                f"The search has {len(record):,} evaluations, which are more "
-                f"than `generations={options.generations}`. Give "
-                f"`generations={least}` or more to go on, or choose another "
-                "`name`."
+                f"The search has {len(record):,} evaluations already, more "
+                f"than `generations={options.generations}` makes. Give "
+                f"`generations={least}` or more to continue it, or choose "
+                "another `name`."
             )
 
     def _best_file(self, folder: pathlib.Path) -> BestWriter:

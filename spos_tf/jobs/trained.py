@@ -274,7 +274,7 @@ def load_supernet(
     if kind != "supernet":
         raise UserError(
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
-            f"kind {kind!r}."
+            f"kind {kind!r}. Name another by `supernet_name` or `work_dir`."
         )
     space = space or SpaceOptions()
     with said_of(folder):
@@ -574,5 +574,7 @@ def read_labels(path: pathlib.Path) -> tuple[str, ...] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise UserError(f"{str(path)!r} is damaged: {error}.") from None
+        raise UserError(
+            f"{str(path)!r} is damaged: {error}. Restore it."
+        ) from None
     return tuple(names)

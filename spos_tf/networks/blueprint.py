@@ -361,7 +361,8 @@ class Blueprint:
         if architecture.search_space != self.search_space.name:
             raise UserError(
                 f"This run is about space {self.search_space.name!r}; the "
-                f"architecture is of space {architecture.search_space!r}."
+                f"architecture is of space {architecture.search_space!r}. "
+                "Give one of the same space."
             )
         theirs = plain_arguments(architecture.space_arguments)
         ours = plain_arguments(self.space_arguments)

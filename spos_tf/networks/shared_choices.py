@@ -32,7 +32,7 @@ def untied(blueprint: Blueprint) -> Blueprint:
     if elastic or len(shared) == space.num_choices:
         raise UserError(
             f"No two blocks of space {space.name!r} share a choice, so there "
-            "is nothing to untie."
+            "is nothing to untie. Leave `untied` out."
         )
     positions = _positions(blueprint)
     choices = tuple(

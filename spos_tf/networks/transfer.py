@@ -122,14 +122,14 @@ def _assign(
     if name not in weights:
         raise UserError(
             f"The supernet's weights have no {name!r}: they belong to another "
-            "space or preset."
+            "space or preset. Choose another supernet."
         )
     value = weights[name]
     dtype = str(getattr(value, "dtype", "float32"))
     if "float" not in dtype:
         raise UserError(
             f"Weight {name!r} of the supernet is of type {dtype}, not float: "
-            "the checkpoint is damaged."
+            "the checkpoint is damaged. Choose another supernet."
         )
     if first and len(value.shape) == len(variable.shape):
         value = value[tuple(slice(size) for size in variable.shape)]
@@ -139,6 +139,6 @@ def _assign(
         raise UserError(
             f"Weight {name!r} has shape {tuple(value.shape)} in the supernet "
             f"and {tuple(variable.shape)} in the network: they belong to "
-            "different presets."
+            "different presets. Choose another supernet."
         )
     variable.assign(value)

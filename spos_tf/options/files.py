@@ -141,7 +141,7 @@ class LatencyOptions(Options):
         None,
         "Whole networks to measure and compare with the table's predictions: "
         "this many spread over the latency range, and as many drawn "
-        "uniformly. 0: no comparison. If unset 0, and "
+        "uniformly. 0: no comparison. If unset, 0, or "
         f"{EXPORTED_ARCHITECTURES} with export_parts.",
         least=0,
     )

@@ -48,8 +48,9 @@ class SpaceOptions(Options):
     )
     preset: str | None = option(
         None,
-        "Size of the networks: imagenet, cifar or demo. A training takes "
-        "imagenet if unset, and what follows takes the training's.",
+        "Size of the networks, such as imagenet, cifar or demo. `describe "
+        "--list` prints the presets of every space, with the default first. "
+        "Later steps take that of the training.",
     )
     image_size: int | None = option(
         None, "Height and width in pixels; the preset's if unset.", least=1
@@ -135,7 +136,7 @@ class SourceOptions(Options):
     )
     first_classes: int | None = option(
         None,
-        "Use only the first classes, this many. With 120, "
+        "Use only the first classes, as many as this number. With 120, "
         "imagenet_resized/16x16 is ImageNet16-120.",
         least=1,
     )
@@ -152,7 +153,7 @@ class SupernetNameOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LimitOptions(Options):
-    """Hard limits on what a network may cost, and costs that are told."""
+    """Hard limits on what a network may cost, and costs to record."""
 
     max_macs: float | None = option(
         None, "Largest number of multiply-adds that is allowed."

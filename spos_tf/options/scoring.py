@@ -255,8 +255,8 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     )
     lag: int | None = option(
         None,
-        "Most candidates that are being scored at once, P/2 if unset. At "
-        "least twice the number of workers keeps all of them busy.",
+        "Largest number of candidates that are scored at once; P/2 if unset. "
+        "At least twice the number of workers keeps all of them busy.",
         least=1,
         belongs_to="asynchronous",
         defaults={True: None},

@@ -249,7 +249,8 @@ class SupernetOptions(TrainingOptions):
         "see. At its end, a search scores the winner and random networks on "
         "them. If unset, 50 or a tenth of the smallest class, whichever is "
         "less, if at least half of the class is left to train on; else none. "
-        "Data sets that are streamed go by the mean size of a class.",
+        "In a data set that does not fit in memory, the mean size of a class "
+        "counts.",
         least=0,
     )
 
@@ -430,9 +431,10 @@ class SupernetOptions(TrainingOptions):
         if first + every > self.steps:
             raise UserError(
                 f"In {self.steps} steps architecture parameters would never "
-                f"be updated: the first {first} are without, then it is every "
-                f"{every} steps. Give more `steps`, or a smaller "
-                "`architecture_every` or `architecture_warmup`."
+                f"be updated: the first {first} steps train weights only, and "
+                f"then the parameters are updated every {every} steps. Give "
+                "more `steps`, or a smaller `architecture_every` or "
+                "`architecture_warmup`."
             )
 
     def complete_architecture(self) -> dict[str, Any]:

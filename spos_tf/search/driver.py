@@ -101,8 +101,8 @@ def the_best(record: Record, done: Sequence[Candidate]) -> Candidate:
     if len(record) > len(done):
         raise UserError(
             f"This search ends after {len(done)} evaluations; "
-            f"{record} has {len(record)}. It is of another search: give that "
-            "one's options or another `name`."
+            f"{record} has {len(record)}, so it is of another search. Give "
+            "the options of that search, or another `name`."
         )
     if not done:
         raise ValueError("The algorithm proposed nothing.")

@@ -61,12 +61,12 @@ class Architecture:
         if not isinstance(data, dict):
             raise UserError(
                 f"An architecture file holds a JSON object; {source} holds "
-                f"{type(data).__name__}."
+                f"{type(data).__name__}. Name another file."
             )
         if data.get("schema") != SCHEMA:
             raise UserError(
                 f"This version reads architecture schema {SCHEMA}; {source} "
-                f"has schema {data.get('schema')!r}."
+                f"has schema {data.get('schema')!r}. Name another file."
             )
         fields: dict[str, tuple[type, str]] = {
             "search_space": (str, "a string"),
@@ -106,10 +106,11 @@ class Architecture:
         except OSError as error:
             raise UserError(
                 f"Cannot read architecture file {str(path)!r}: "
-                f"{error.strerror}."
+                f"{error.strerror}. Name another file."
             ) from None
         except ValueError as error:
             raise UserError(
-                f"An architecture file is JSON; {str(path)!r} is not: {error}."
+                f"An architecture file is JSON; {str(path)!r} is not: "
+                f"{error}. Restore it, or name another file."
             ) from None
         return cls.from_dict(data, source=repr(str(path)))

@@ -201,8 +201,8 @@ def uniform_network(
     family, _ = _family(name)
     if not hasattr(family, "uniform"):
         raise UserError(
-            "Uniform bits are for spaces of bits, such as resnet18_bits; "
-            f"{name!r} has none."
+            "Uniform bits are for spaces with bits, such as resnet18_bits; "
+            f"{name!r} has none. Choose such a space."
         )
     settled = {**arguments, **family.uniform(bits)}
     return _only_network(build_blueprint(name, **settled))

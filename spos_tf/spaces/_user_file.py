@@ -61,9 +61,9 @@ def check_loaded(name: str) -> None:
         known = False
     if not known:
         raise UserError(
-            f"The search space is {name!r}, a Python file, and code is run "
-            "only of files that you name yourself. If you trust it, pass "
-            f"`search_space={name}`, or with its new path if it has moved."
+            f"The search space is {name!r}, a Python file, and only files "
+            "that you name yourself are run. If you trust it, pass "
+            f"`search_space={name}`, with its new path if it has moved."
         )
 
 
@@ -99,7 +99,7 @@ def load_family(name: str) -> tuple[Any, str]:
     if unfit:
         raise UserError(
             "Names of spaces are words of letters, digits and underscores; "
-            f"{path!r} has {unfit[0]!r}."
+            f"{path!r} has {unfit[0]!r}. Rename it."
         )
     if not key and len(names) == 1:
         key = names[0]

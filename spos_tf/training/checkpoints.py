@@ -144,7 +144,9 @@ def read_checkpoint(path: pathlib.Path) -> Checkpoint:
                 raise ValueError(f"its {name!r} is not {words}")
         return Checkpoint(step, description, arrays)
     except FileNotFoundError:
-        raise UserError(f"There is no checkpoint {str(path)!r}.") from None
+        raise UserError(
+            f"There is no checkpoint {str(path)!r}. Name one that exists."
+        ) from None
     except OSError as error:
         raise UserError(
             f"Cannot read checkpoint {str(path)!r}: {error.strerror}."
