@@ -26,8 +26,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("work_dir", None, "Folder with a supernet.", required=True)
 flags.DEFINE_string("supernet_name", "default", "Name of the supernet.")
 flags.DEFINE_integer("networks", 200, "How many random networks.")
-flags.DEFINE_integer("recalibration_images", 20_000, "As of the search.")
-flags.DEFINE_integer("seed", 0, "Of the networks.")
+flags.DEFINE_integer("recalibration_images", 20_000, "As in the search.")
+flags.DEFINE_integer("seed", 0, "Seed of the networks.")
 flags.DEFINE_enum(
     "dtype_policy",
     "mixed_bfloat16",

@@ -42,12 +42,12 @@ from truth_plot import AtLimit, plot_truth
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("scores", None, "Files of scores, one a supernet.")
-flags.DEFINE_string("table", None, "Of scores that are kept without truth.")
-flags.DEFINE_string("output", None, "Results, without their suffix.")
+flags.DEFINE_list("scores", None, "Files of scores, one for each supernet.")
+flags.DEFINE_string("table", None, "Table for scores without truth.")
+flags.DEFINE_string("output", None, "Path of the results without suffix.")
 flags.DEFINE_list("limits", ["40e6", "55e6", "70e6"], "Multiply-adds.")
 flags.DEFINE_integer("seeds", 20, "Searches of each kind and limit.")
-flags.DEFINE_integer("population", 20, "Candidates a generation.")
+flags.DEFINE_integer("population", 20, "Candidates of a generation.")
 flags.DEFINE_integer("generations", 5, "Generations.")
 flags.mark_flags_as_required(["scores", "output"])
 

@@ -24,7 +24,7 @@ _LIMIT = 190_000
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("threads", 1, "Threads of TensorFlow.")
-flags.DEFINE_integer("seed", 0, "Of the training of the network that is found.")
+flags.DEFINE_integer("seed", 0, "Seed of the network's training.")
 
 
 class _Clock:

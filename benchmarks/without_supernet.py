@@ -31,11 +31,11 @@ from spos_tf.spaces import build_blueprint, parse_architecture
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("search_space", None, "Of the benchmark.")
+flags.DEFINE_string("search_space", None, "The benchmark's space.")
 flags.DEFINE_string("table", None, "NPZ file of the benchmark.")
 flags.DEFINE_string("trainings", None, "Array [networks, trainings].")
-flags.DEFINE_list("networks", ["30", "60", "120"], "Trained by themselves.")
-flags.DEFINE_integer("draws", 20, "Random sets of them.")
+flags.DEFINE_list("networks", ["30", "60", "120"], "Trained networks.")
+flags.DEFINE_integer("draws", 20, "Random sets of each size.")
 flags.mark_flags_as_required(["search_space", "table", "trainings"])
 
 

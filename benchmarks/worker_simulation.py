@@ -52,13 +52,11 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "column", None, "Accuracies of the table, in percent; its first if unset."
 )
-flags.DEFINE_integer("population", 50, "P.")
-flags.DEFINE_integer("generations", 20, "T.")
+flags.DEFINE_integer("population", 50, "Candidates of a generation.")
+flags.DEFINE_integer("generations", 20, "Generations of a search.")
 flags.DEFINE_integer("seeds", 20, "Searches of each kind.")
 flags.DEFINE_multi_integer("workers", [1, 2, 8, 64, 1000], "Workers.")
-flags.DEFINE_float(
-    "overhead_ms", 1.0, "Of the driver, a candidate, while nobody else waits."
-)
+flags.DEFINE_float("overhead_ms", 1.0, "Time of the driver for each candidate.")
 flags.DEFINE_float(
     "slow_share", 0.0, "Share of workers that take twice as long."
 )

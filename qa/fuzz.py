@@ -58,7 +58,7 @@ flags.DEFINE_string(
     "output", None, "JSON file to write; OUTPUT.md is the table beside it."
 )
 flags.DEFINE_integer("only", None, "Number of the one case to run.")
-flags.DEFINE_bool("keep", False, "Leaves the last case's folder, and says it.")
+flags.DEFINE_bool("keep", False, "Keep the last case's folder; print it.")
 flags.DEFINE_string("group", None, "Only cases of this row of the table.")
 
 _COLUMNS = (

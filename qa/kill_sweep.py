@@ -51,10 +51,10 @@ flags.DEFINE_string(
     "folder", None, "Where runs are made, and the results; made if absent."
 )
 flags.DEFINE_list("tools", [*JOBS], f"What is killed, of {', '.join(JOBS)}.")
-flags.DEFINE_integer("kills", 20, "SIGKILLs a tool.", lower_bound=0)
-flags.DEFINE_integer("terminations", 4, "SIGTERMs a tool.", lower_bound=0)
+flags.DEFINE_integer("kills", 20, "SIGKILLs of each tool.", lower_bound=0)
+flags.DEFINE_integer("terminations", 4, "SIGTERMs of each tool.", lower_bound=0)
 flags.DEFINE_bool("disks", True, "Full disks and read-only folders as well.")
-flags.DEFINE_integer("seed", 0, "Of all moments.")
+flags.DEFINE_integer("seed", 0, "Seed of all moments.")
 flags.mark_flag_as_required("folder")
 
 _LIMIT_S = 600

@@ -512,9 +512,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     numbers = {
         "threads": "CPU threads",
-        "warmup": "rounds before the timed ones",
+        "warmup": "calls of every part before the timed ones",
         "repeats": "calls of every part in each pass",
-        "passes": "times that all parts are gone through",
+        "passes": "how many times all parts are measured",
         "check_rounds": "calls of every whole network in each of two series",
     }
     for name, text in numbers.items():
