@@ -284,7 +284,7 @@ class Search:
             tell(
                 f"`time_limit={self._options.time_limit}` is over after "
                 f"{len(record):,} of {self._options.budget:,} evaluations. "
-                "Start it again to go on."
+                "Start it again to continue."
             )
         best = self._winner(record.candidates)
         known = None

@@ -95,7 +95,7 @@ class Team:
             self.agree(
                 "weights (by their fingerprints)",
                 _fingerprint(arrays),
-                "Start the job again: it goes on from the last checkpoint.",
+                "Start the job again: it resumes from the last checkpoint.",
             )
 
     def batches(
