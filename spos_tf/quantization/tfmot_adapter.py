@@ -170,7 +170,7 @@ def _quantizers() -> Any:
     except ImportError as error:
         raise UserError(
             "8-bit quantizers are those of tensorflow-model-optimization, "
-            f"which cannot be imported: {error}."
+            f"which cannot be imported: {error}. Install that package."
         ) from None
     finally:
         if before is None:
