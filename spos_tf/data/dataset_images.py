@@ -328,7 +328,7 @@ class DatasetImages:
         )
 
     def fingerprint(self) -> str:
-        """Of what is known without reading it."""
+        """Tells sets apart by what is known without reading them."""
         known = (
             str(self._dataset.element_spec),
             int(self._dataset.cardinality()),

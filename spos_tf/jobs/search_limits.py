@@ -263,7 +263,7 @@ def _test_accuracy(
     encoding: list[int] | None,
     work_dir: pathlib.Path | None,
 ) -> float | None:
-    """Of the retrained network of this name, None if there is none."""
+    """That of the retrained network of this name; None if it is not known."""
     if work_dir is None:
         return None
     path = work_dir / "subnet" / name / "metrics.json"

@@ -88,7 +88,7 @@ class SearchSpace:
 
     @functools.cached_property
     def legal_options(self) -> tuple[tuple[int, ...], ...]:
-        """Of every choice the option indices that may be taken, ascending."""
+        """The option indices that may be taken, ascending, by choice."""
         if self.legal is not None:
             return self.legal
         return tuple(tuple(range(len(choice))) for choice in self.choices)

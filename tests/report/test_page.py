@@ -477,3 +477,15 @@ def test_scores_of_another_metric_are_no_accuracies(work_dir):
     assert "2.625" in text and "3.875" in text
     assert "scores of fixed paths" in text
     assert "accuracy of fixed paths" not in text
+
+
+def test_an_export_right_in_its_folder_is_shown(work_dir, unwritten):
+    """As `export_subnet(model, "runs/x/export")` leaves it."""
+    exports = work_dir / "export"
+    for path in (exports / "winner").iterdir():
+        path.rename(exports / path.name)
+    (exports / "winner").rmdir()
+    (exports / "saved_model").mkdir()
+    text = page(work_dir).text
+    assert "61,928" in text and "ab12ab12ab12" in text
+    assert "export/export" in text and "export/saved_model" not in text
