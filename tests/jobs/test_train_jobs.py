@@ -574,3 +574,26 @@ def test_a_loaded_supernet_is_searched_on_the_arrays_of_its_training(
     for name in given:
         with pytest.raises(spos_tf.UserError, match=f"others.*`{name}`"):
             search(**{name: other}, name="other")
+
+
+def test_a_search_on_a_stream_is_resumed(blueprint, digits, tmp_path):
+    """The script is started again, and the stream shuffles otherwise."""
+    images, labels = digits[0]
+
+    def stream(some):
+        pairs = tf.data.Dataset.from_tensor_slices((images[some], labels[some]))
+        return pairs.shuffle(200, seed=3).batch(16)
+
+    def script():
+        supernet = spos_tf.train_supernet(
+            blueprint,
+            stream(slice(200)),
+            validation=stream(slice(200, 300)),
+            work_dir=tmp_path,
+            options=options(steps=2, validate_every=0, holdout_per_class=None),
+        )
+        small = spos_tf.SearchOptions(population=2, generations=1)
+        return spos_tf.search_supernet(supernet, options=small).candidates
+
+    first = script()
+    assert script() == first
