@@ -673,6 +673,11 @@ def test_the_arrays_to_recalibrate_on_are_those_of_the_training(
     with pytest.raises(UserError, match="are others. .* as `recalibration`"):
         search(placed, name="other", recalibration=images(40, 4))
     assert not (tmp_path / "search" / "other").exists()
+    # A stream is known by its form alone.
+    other = {"recalibration": images(40, 4), "name": "other"}
+    inputs[name] = "tf.data:abc"
+    (folder / "run.json").write_text(json.dumps({"inputs": inputs}))
+    assert len(search(placed, **other).candidates) == 12
 
 
 def test_a_table_over_limits_says_what_is_not_known(
