@@ -17,29 +17,24 @@ import yaml
 
 from fuzz_tools import Ran
 from spos_tf.cost.description import describe
+from spos_tf.options import (
+    LimitOptions,
+    PinOptions,
+    RunOptions,
+    SearchOptions,
+    SourceOptions,
+)
 from spos_tf.spaces import build_blueprint
 
 _RECORD = "runs/search/default/record.jsonl"
-# Values of these may change between two starts of one run.
-_FREE_FLAGS = {
-    "work_dir",
-    "name",
-    "data_dir",
-    "fix_from",
-    "scoring",
-    "chunk_size",
-    "latency_table",
-    "measure_latency",
-    "nomeasure_latency",
-    "measured_candidates",
-    "runtime",
-    "latency_threads",
-    "latency_batch",
-    "workers",
-    "num_workers",
-    "worker_gpus",
-    "ray_address",
-}
+# Options of these may change between two starts of one run.
+_OF_SEARCH = (
+    RunOptions,
+    SourceOptions,
+    SearchOptions,
+    PinOptions,
+    LimitOptions,
+)
 
 
 def _json(content: bytes | str) -> Any:
@@ -159,18 +154,20 @@ def _lines(path: pathlib.Path) -> list[Any]:
 def searched(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
     """`search.py` that goes on: `best.json` is the record's best line."""
     del ran
-    record = sorted(_lines(case / _RECORD), key=lambda one: one["i"])
+    # Of a candidate that was scored anew the later line counts.
+    by_number = {one["i"]: one for one in _lines(case / _RECORD)}
+    record = [by_number[i] for i in sorted(by_number)]
     known = {one["i"]: one for one in _lines(right / _RECORD)}
     best = _json((case / "runs/search/default/best.json").read_bytes())
-    top = min(record, key=lambda one: (-one["accuracy"], one["i"]))
-    for field in ("accuracy", "costs", "choices"):
+    top = min(record, key=lambda one: (-one["score"], one["i"]))
+    for field in ("score", "costs", "choices"):
         wrong = _differ(field, top[field], best[field])
         if wrong:
             return wrong
     if [one["i"] for one in record] != list(range(len(known))):
         return f"the record has {len(record)} candidates of {len(known)}"
     for one in record:
-        # Another accuracy is what the file says; other networks are not.
+        # Another score is what the file says; other networks are not.
         for field in ("encoding", "choices", "costs", "generation"):
             wrong = _differ(field, known[one["i"]][field], one[field])
             if wrong:
@@ -179,50 +176,38 @@ def searched(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
 
 
 def resumed(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
-    """`search.py` with the spoilt flags of the run it goes on with."""
-    name = "runs/search/default/search.flags"
-    if not (case.parent / "spoilt").read_bytes():
-        # A run without flags is a first one; what its record and
+    """`search.py` with the spoilt run.json of the run it goes on with."""
+    spoilt = (case.parent / "spoilt").read_bytes()
+    if not spoilt:
+        # A run without it is a first one; what its record and
         # scored_with.json say is compared.
         return searched(ran, case, right)
-    ours = _flags((right / name).read_bytes())
+    ours = _json((right / "runs/search/default/run.json").read_bytes())
     # What the tool found before it wrote the file again.
-    theirs = _flags((case.parent / "spoilt").read_bytes())
-    for flag in sorted({*ours, *theirs} - _FREE_FLAGS):
-        if ours.get(flag) != theirs.get(flag):
-            # A flag that is not there stands for its default.
-            if flag in ours and flag not in theirs and _is_default(ours[flag]):
-                continue
-            return f"--{flag}: {ours.get(flag)} and {theirs.get(flag)}"
+    theirs = _json(spoilt)
+    if (theirs["schema"], theirs["tool"]) != (1, "search"):
+        return f"it is of {theirs['tool']!r}, schema {theirs['schema']!r}"
+    free = {
+        one.name
+        for kind in _OF_SEARCH
+        for one in kind.described()
+        if not one.about.decides_result
+    }
+    said = {
+        group: {
+            name: value
+            for name, value in theirs[group].items()
+            # What is not there may be new in this version.
+            if name in ours[group] and name not in free
+        }
+        for group in ("options", "inputs")
+    }
+    for group, values in said.items():
+        for name, value in values.items():
+            wrong = _differ(name, ours[group][name], value)
+            if wrong:
+                return wrong
     return searched(ran, case, right)
-
-
-def _is_default(lines: list[str]) -> bool:
-    return lines[0].partition("=")[2] in _DEFAULTS.get(
-        lines[0].lstrip("-").partition("=")[0], ()
-    ) or lines[0] in ("--nomeasure_latency",)
-
-
-_DEFAULTS = {
-    "strategy": ("evolution",),
-    "objective": ("macs",),
-    "seed": ("0",),
-    "color_jitter": ("0.4",),
-    "test_fraction": ("0.0",),
-    "mutation_probability": ("0.1",),
-    "evaluation_batch_size": ("200",),
-    "supernet_name": ("default",),
-    "width_mode": ("slice",),
-    "space_arguments": ("{}", "'{}'"),
-}
-
-
-def _flags(content: bytes) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in content.decode("utf-8", "replace").splitlines():
-        name = line.removeprefix("--").partition("=")[0]
-        found.setdefault(name, []).append(line)
-    return found
 
 
 def priced(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:

@@ -250,9 +250,9 @@ def subjects(right: dict[str, pathlib.Path]) -> list[Subject]:
             oracles.flagged,
         ),
         Subject(
-            "flag files",
-            "text",
-            "runs/search/default/search.flags",
+            "runs",
+            "json",
+            "runs/search/default/run.json",
             "search",
             search,
             work,

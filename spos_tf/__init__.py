@@ -73,7 +73,7 @@ _NAMES = {
     "space": ("Architecture", "Choice", "SearchSpace"),
     "spaces": ("build_blueprint",),
 }
-# Of what computes no network; errors have to be there when others raise them.
+# They compute no network; errors have to be there when others raise them.
 _WITHOUT_KERAS = ("errors", "options", "space")
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

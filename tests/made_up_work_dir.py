@@ -187,6 +187,11 @@ def write_work_dir(folder, preset="demo", name="winner"):
             "accuracy_column": "acc",
             "kendall": {"tau": 0.625, "low": 0.5, "high": 0.75},
             "spearman": 0.8125,
+            "metric": "accuracy",
+            "chance": 0.1,
+            "mean": 0.3125,
+            "spread": None,
+            "standard_error": 0.0625,
             "reliability": {
                 "value": 0.25,
                 "low": 0.125,

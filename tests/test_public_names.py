@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import json
 import pkgutil
 import subprocess
@@ -73,3 +74,46 @@ def test_nothing_else_is_public():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'train'"):
         spos_tf.train  # noqa: B018
+
+
+# What is promised to those who call it, first arguments first.
+PROMISED = {
+    "build_blueprint": "name **arguments",
+    "train_supernet": "blueprint train work_dir options validation "
+    "recalibration class_names loss metric labels direction callbacks",
+    "search_supernet": "supernet options validation recalibration **limits",
+    "train_subnet": "network train test work_dir options class_names loss "
+    "metric labels direction callbacks",
+    "export_subnet": "model folder compare_on formats representative "
+    "architecture",
+    "load_supernet": "work_dir blueprint",
+    "load_subnet": "folder",
+    "folder": "path",
+    "tfds": "name data_dir",
+    "correlate_supernet": "supernet table",
+    "build_latency_table": "blueprint output",
+    "write_report": "work_dir",
+    "check_data": "data",
+    "build_subnet": "blueprint encoding",
+    "network_cost": "blueprint encoding",
+}
+CLASSES = (
+    *("Architecture", "Blueprint", "Choice", "SearchSpace", "Supernet"),
+    *("TrainingOptions", "SupernetOptions", "SubnetOptions"),
+    *("SearchOptions", "CorrelationOptions", "ExportOptions"),
+    *("LatencyOptions", "UserError"),
+)
+
+
+@pytest.mark.parametrize(("name", "arguments"), PROMISED.items())
+def test_what_is_promised_is_there(name, arguments):
+    found = inspect.signature(getattr(spos_tf, name)).parameters.values()
+    names = [str(one).partition(":")[0].partition("=")[0] for one in found]
+    wanted = arguments.split()
+    places = [names.index(one) for one in wanted]
+    assert places == sorted(places)
+    assert names[0] == wanted[0]
+
+
+def test_every_promised_name_is_public():
+    assert {*PROMISED, *CLASSES} <= {*spos_tf.__all__}

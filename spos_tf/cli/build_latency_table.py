@@ -21,7 +21,7 @@ import dataclasses
 import pathlib
 
 from spos_tf.cli.following import command_line
-from spos_tf.cli.program import Command, Given
+from spos_tf.cli.program import Command, Given, set_threads
 from spos_tf.errors import UserError
 from spos_tf.options import LatencyOptions, Options, SpaceOptions, option
 from spos_tf.options.fields import PLACE
@@ -69,6 +69,9 @@ def main(given: Given) -> str:
         raise UserError("`output` or `export_parts` is required. Try --help.")
     output = pathlib.Path(files.output)
     if files.import_measurements is None:
+        if options.runtime == "tensorflow":
+            # A library call leaves the threads of its process alone.
+            set_threads(options.threads)
         table = build_latency_table(blueprint, output, options=options)
         is_checked = bool(options.check_architectures)
     else:

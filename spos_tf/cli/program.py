@@ -90,12 +90,16 @@ class Given:
     def use_threads(self) -> None:
         """Applies --threads; before TensorFlow has run anything."""
         threads = self(ThreadOptions).threads
-        if threads is None:
-            return
-        import tensorflow as tf
+        if threads is not None:
+            set_threads(threads)
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+def set_threads(threads: int) -> None:
+    """Sets TensorFlow's CPU threads; before it has run anything."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 @dataclasses.dataclass(frozen=True)

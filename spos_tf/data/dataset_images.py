@@ -5,6 +5,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,8 @@ from spos_tf.errors import UserError
 
 # Images that are scored on are kept, as many bytes at most.
 _MOST_KEPT = 4 << 30
+# How fingerprints begin that are of the form of a set, not of its images.
+STREAMED = "tf.data:"
 # What the checks below write.
 _FAULT = re.compile(r"(?:Labels|Images) of `\w+` are [^{]*?(?=\]|$)")
 
@@ -241,7 +244,10 @@ class DatasetImages:
     def subset(
         self, preprocessing: PreprocessingOptions, count: int, seed: int
     ) -> Split:
-        """The first images of a pass: it is for the set to shuffle them."""
+        """The first images of a pass: it is for the set to shuffle them.
+
+        Where there are fewer, it is all of them, in an order of their own.
+        """
         del seed
         return self._kept(preprocessing.evaluation_short_side, count)
 
@@ -287,15 +293,14 @@ class DatasetImages:
                         f"{_MOST_KEPT >> 30} GiB. Give fewer."
                     )
         items, classes = np.concatenate(images), np.concatenate(labels)
-        if count is None:
-            # The set may be shuffled otherwise the next time.
-            order = sorted(
-                range(read),
-                key=lambda i: (
-                    classes[i],
-                    hashlib.sha256(items[i].data).digest(),
-                ),
-            )
+        if count is None or read < count:
+            # All there are; the set may be shuffled otherwise the next time.
+            digests = [hashlib.sha256(one.data).digest() for one in items]
+            keys: list[Any] = [*zip(digests, classes.tolist(), strict=True)]
+            if count is None:
+                keys = [*zip(classes.tolist(), digests, strict=True)]
+            # A batch that recalibrates has images of all classes.
+            order = sorted(range(read), key=keys.__getitem__)
             items, classes = items[order], classes[order]
         return Split(items, classes.astype(np.int32), "pixels", self._argument)
 
@@ -326,11 +331,11 @@ class DatasetImages:
         )
 
     def fingerprint(self) -> str:
-        """Of what is known without reading it."""
+        """Tells sets apart by what is known without reading them."""
         known = (
             str(self._dataset.element_spec),
             int(self._dataset.cardinality()),
             self.class_names,
         )
         digest = hashlib.sha256(repr(known).encode()).hexdigest()
-        return f"tf.data:{digest[:32]}"
+        return f"{STREAMED}{digest[:32]}"

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from spos_tf.atomic_write import append_line
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import Measured
-from spos_tf.space.candidate import is_encoding, is_halves, is_score
+from spos_tf.space.candidate import (
+    Direction,
+    is_encoding,
+    is_halves,
+    is_score,
+)
 from spos_tf.strict_json import parse_json
 
 
@@ -21,6 +26,7 @@ class ScoreMemo:
         *parts: What a score depends on besides the encoding: fingerprints of
             weights and images, the metric's arguments, batch size, threads,
             the seed of the halves.
+        direction: Whether more or less of the metric is better.
 
     Attributes:
         path: Of the file.
@@ -28,9 +34,15 @@ class ScoreMemo:
             earlier version wrote them; they are not used.
     """
 
-    def __init__(self, path: pathlib.Path, metric: str, *parts: object) -> None:
+    def __init__(
+        self,
+        path: pathlib.Path,
+        metric: str,
+        *parts: object,
+        direction: Direction = "max",
+    ) -> None:
         self.path = path
-        self._metric = metric
+        self._metric, self._direction = metric, direction
         text = json.dumps([metric, *map(str, parts)])
         self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._scores: dict[tuple[int, ...], Measured] = {}
@@ -79,6 +91,7 @@ class ScoreMemo:
                 "encoding": key,
                 "score": measured.score,
                 "metric": self._metric,
+                "direction": self._direction,
                 "halves": measured.halves,
             }
         )

@@ -25,15 +25,20 @@ _ACCURACIES = (
 _OF_PROBABILITIES = (
     keras.metrics.AUC,
     keras.metrics.BinaryAccuracy,
+    keras.metrics.BinaryIoU,
     keras.metrics.FalseNegatives,
     keras.metrics.FalsePositives,
     keras.metrics.FBetaScore,
     keras.metrics.KLDivergence,
+    keras.metrics.LogCoshError,
     keras.metrics.MeanAbsoluteError,
+    keras.metrics.MeanAbsolutePercentageError,
     keras.metrics.MeanSquaredError,
+    keras.metrics.MeanSquaredLogarithmicError,
     keras.metrics.Poisson,
     keras.metrics.Precision,
     keras.metrics.PrecisionAtRecall,
+    keras.metrics.R2Score,
     keras.metrics.Recall,
     keras.metrics.RecallAtPrecision,
     keras.metrics.RootMeanSquaredError,
@@ -43,6 +48,13 @@ _OF_PROBABILITIES = (
     keras.metrics.TruePositives,
 )
 
+
+# Those that compare numbers of classes, which logits are not.
+_OF_CLASSES = (
+    keras.metrics.Accuracy,
+    keras.metrics.IoU,
+    keras.metrics.MeanIoU,
+)
 
 # What an evaluator gives: a score, or one with those of both halves.
 Result = TypeVar("Result", covariant=True)
@@ -71,6 +83,7 @@ class ScoreMetric:
         name: What files and plots call the score.
         direction: `"max"` where larger is better, `"min"` where smaller is.
         identity: JSON text that differs where scores may differ.
+        labels: The form of labels that the metric takes.
         num_classes: Of the labels.
     """
 
@@ -84,7 +97,7 @@ class ScoreMetric:
         self._kind = None if metric is None else type(metric)
         self._config = {} if metric is None else _config(metric)
         self._made = metric
-        self._labels = labels
+        self.labels: LabelForm = labels
         self.num_classes = num_classes
         self._probabilities = metric is not None and needs_probabilities(metric)
         self._hits = self._images = 0
@@ -144,6 +157,13 @@ class ScoreMetric:
                 "`metric` is a Keras metric such as keras.metrics.AUC(); got "
                 f"{metric!r}."
             )
+        if type(metric) in _OF_CLASSES:
+            raise UserError(
+                "Networks give a logit for each class; `metric` is a "
+                f"{type(metric).__name__}, which compares numbers of classes. "
+                "Leave it out for the accuracy, or give for example a "
+                "keras.metrics.OneHotMeanIoU."
+            )
         form = label_form(metric, labels)
         if metric is None or type(metric) in _ACCURACIES:
             if direction == "min":
@@ -168,7 +188,7 @@ class ScoreMetric:
         """The same metric with a state of its own, which is empty."""
         return ScoreMetric(
             _again(self._metric),
-            self._labels,
+            self.labels,
             self.direction,
             self.num_classes,
         )
@@ -185,7 +205,7 @@ class ScoreMetric:
         if self._metric is None:
             self.count(self.hits(labels, logits))
             return
-        if self._labels == "one_hot":
+        if self.labels == "one_hot":
             labels = tf.one_hot(labels, self.num_classes)
         if self._probabilities:
             logits = tf.nn.softmax(logits)

@@ -130,7 +130,7 @@ def _advice(target: Format) -> str:
         )
     return (
         "Train the network longer, or accept the loss by "
-        f"--min_agreement={target.name}=SHARE."
+        f"`min_agreement={target.name}=SHARE`."
     )
 
 

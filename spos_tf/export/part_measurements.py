@@ -76,7 +76,7 @@ class Measurements:
             )
 
     def samples(self) -> Samples:
-        """Of parts and anchors, all passes together."""
+        """What parts and anchors took, all passes together."""
         return merged(self.passes)
 
 

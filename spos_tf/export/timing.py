@@ -87,13 +87,13 @@ def open_session(
     Args:
         model: A functional model with one input and one output.
         runtime: A key of `RUNTIMES`.
-        threads: CPU threads. TensorFlow's belong to the process: they are
-            set here if it has not run anything yet.
+        threads: CPU threads. TensorFlow's belong to the process, which has
+            to have as many.
         batch: Images of one call.
 
     Raises:
-        UserError: No such runtime, threads or batch below 1, TensorFlow runs
-            with other threads already, or the network cannot be exported.
+        UserError: No such runtime, threads or batch below 1, TensorFlow has
+            other threads, or the network cannot be exported.
     """
     if runtime not in RUNTIMES:
         raise UserError(
@@ -136,29 +136,26 @@ def timing_of(times: np.ndarray) -> Timing:
     return Timing(median, low, high, len(times))
 
 
-def set_tensorflow_threads(threads: int) -> None:
-    """Settles the threads of TensorFlow in this process.
+def check_tensorflow_threads(threads: int) -> None:
+    """Refuses to time TensorFlow with other threads than the process has.
 
     Raises:
-        UserError: It has run already, with others.
+        UserError: It has others.
     """
-    wanted = (threads, threads)
     settings = tf.config.threading
-    try:
-        settings.set_intra_op_parallelism_threads(threads)
-        settings.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:
-        found = (
-            settings.get_intra_op_parallelism_threads(),
-            settings.get_inter_op_parallelism_threads(),
+    found = (
+        settings.get_intra_op_parallelism_threads(),
+        settings.get_inter_op_parallelism_threads(),
+    )
+    if found != (threads, threads):
+        within, between = (one or "all" for one in found)
+        raise UserError(
+            "TensorFlow's threads belong to the process; got "
+            f"`threads={threads}` where it has {within} within an operation "
+            f"and {between} between them. Use `runtime=tflite` or onnxruntime, "
+            "or set both by tf.config.threading before TensorFlow runs "
+            "anything."
         )
-        if found != wanted:
-            raise UserError(
-                "TensorFlow's threads belong to the process and are set "
-                f"before it runs anything; it has {found[0] or 'all'}, wanted "
-                f"{threads}. Use `runtime=tflite` or onnxruntime, or the same "
-                "`threads`."
-            ) from None
 
 
 def _frozen(model: keras.Model, shape: tuple[int, ...]):
@@ -204,7 +201,7 @@ def _open_onnx(model: keras.Model, values: np.ndarray, threads: int) -> Session:
 def _open_tensorflow(
     model: keras.Model, values: np.ndarray, threads: int
 ) -> Session:
-    set_tensorflow_threads(threads)
+    check_tensorflow_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "saved_model"
         write_saved_model(model, path)

@@ -168,6 +168,7 @@ class Comparison:
             keras.config.dtype_policy().name,
             *(shared if self._shared is not None else ()),
             halves_words(options),
+            direction=task.metric.direction,
         )
 
 

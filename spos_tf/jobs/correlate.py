@@ -12,9 +12,9 @@ import numpy as np
 
 from spos_tf.analysis.benchmark_table import COST_COLUMNS, read_table
 from spos_tf.analysis.correlation import Correlation, top_count
-from spos_tf.analysis.reliability import Reliability, reliability
+from spos_tf.analysis.reliability import Reliability
 from spos_tf.analysis.table_architectures import sub_table
-from spos_tf.analysis.trust import MEANING, repeatability
+from spos_tf.analysis.trust import Trust
 from spos_tf.cost.counting import counts
 from spos_tf.cost.table import cost_table
 from spos_tf.data.splits import scored_subset
@@ -32,7 +32,7 @@ from spos_tf.jobs.trained import (
     TrainedSupernet,
     check_supernet,
 )
-from spos_tf.jobs.trust import images_per_option
+from spos_tf.jobs.trust import images_per_option, trust_of_scores
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
     CorrelationOptions,
@@ -60,14 +60,19 @@ class CorrelationResult:
         correlation: By the weights of the last checkpoint.
         by_step: Of every checkpoint, by its training steps, ascending.
         folder: Where the files are.
-        reliability: How well the scores repeat on other images, by the
-            weights of the last checkpoint.
+        trust: How far the scores can be trusted, by the weights of the last
+            checkpoint.
     """
 
     correlation: Correlation
     by_step: Mapping[int, Correlation]
     folder: pathlib.Path
-    reliability: Reliability
+    trust: Trust
+
+    @property
+    def reliability(self) -> Reliability:
+        """How well these scores repeat on other images."""
+        return self.trust.reliability
 
 
 def correlate_supernet(
@@ -102,13 +107,13 @@ def correlate_supernet(
         options: Which architectures and checkpoints, and how they are scored.
         work_dir: Folder of all results; that of the supernet if None.
         name: Name of this comparison.
-        train: The data set that the supernet was trained on, which is split
-            as in the training. Needed only if the supernet was loaded and the
-            data set has moved.
-        validation: Images that the training held out, where they were arrays
-            or a `tf.data.Dataset` and the supernet was loaded.
-        recalibration: Training images that batch norm is recalibrated on;
-            given together with `validation`.
+        train: The images that the supernet was trained on, which are split as
+            in the training. Needed only if the supernet was loaded, for a
+            data set that has moved and for arrays.
+        validation: Images that the training was given to score on, where they
+            were arrays or a `tf.data.Dataset` and the supernet was loaded.
+        recalibration: Training images that batch norm is recalibrated on, the
+            same as in the training; given together with `validation`.
         metric: Keras metric that paths are scored by; accuracy if None.
         labels: "sparse" or "one_hot": what the metric takes, where the name
             of its class does not say so.
@@ -186,30 +191,33 @@ def correlate_supernet(
             ),
         )
         comparison = Comparison(task, compared, run.folder, options)
+        run.check_inputs(table=compared.fingerprint, **images.inputs)
         by_step = comparison.scores(
             [functools.partial(_at_step, supernet, step) for step in steps]
         )
-        reliabilities = {
-            step: reliability(comparison.halves(step)) for step in by_step
+        trusts = {
+            step: trust_of_scores(
+                task,
+                scores.tolist(),
+                comparison.halves(step),
+                seen=images_per_option(
+                    dataclasses.replace(supernet, step=step)
+                ),
+            )
+            for step, scores in by_step.items()
         }
         found = write_results(
             run.folder,
             compared,
             by_step,
-            reliabilities,
+            trusts,
             Facts.of(supernet, options, score_metric, accuracy_column),
         )
     tell(f"See {run.folder / 'correlation.json'}.")
     last = max(found)
-    repeats = repeatability(
-        reliabilities[last],
-        images=len(task.validation),
-        seen=images_per_option(dataclasses.replace(supernet, step=last)),
-    )
-    tell(f"{repeats} {MEANING}")
-    return CorrelationResult(
-        found[last], found, run.folder, reliabilities[last]
-    )
+    for line in trusts[last].lines:
+        tell(line)
+    return CorrelationResult(found[last], found, run.folder, trusts[last])
 
 
 def _steps(supernet: TrainedSupernet, asked: Sequence[str]) -> list[int | None]:

@@ -13,8 +13,8 @@ from spos_tf.analysis.correlation import (
     correlate,
     kendall_interval,
 )
-from spos_tf.analysis.reliability import Reliability
 from spos_tf.analysis.stored_scores import StoredScores
+from spos_tf.analysis.trust import Trust
 from spos_tf.atomic_write import write_json
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
@@ -128,7 +128,7 @@ def write_results(
     folder: pathlib.Path,
     compared: Compared,
     by_step: dict[int, np.ndarray],
-    reliabilities: Mapping[int, Reliability],
+    trusts: Mapping[int, Trust],
     facts: Facts,
 ) -> dict[int, Correlation]:
     """Writes and draws all results.
@@ -137,7 +137,7 @@ def write_results(
         folder: The comparison's.
         compared: The architectures.
         by_step: Scores by training steps, ascending.
-        reliabilities: Of these scores.
+        trusts: How far these scores can be trusted.
         facts: What the comparison is of.
 
     Returns:
@@ -154,10 +154,13 @@ def write_results(
             "step": step,
             "images": None if size is None else step * size,
             **one.to_dict(),
-            "reliability": dataclasses.asdict(reliabilities[step]),
+            **trusts[step].to_dict(),
         }
         for step, one in found.items()
     ]
+    for one in entries:
+        # A comparison has no winner.
+        del one["confirmed"]
     of_run = {
         "search_space": facts.search_space,
         "supernet": facts.supernet,

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from spos_tf.data.dataset_images import STREAMED
 from spos_tf.data.inputs import Images, SplitImages, images_of
 from spos_tf.data.pipeline import TrainingData
 from spos_tf.data.preprocessing import (
@@ -16,6 +17,7 @@ from spos_tf.data.sources import DataSource
 from spos_tf.data.splits import MOST_HELD_OUT
 from spos_tf.errors import UserError
 from spos_tf.jobs.notes import tell
+from spos_tf.jobs.run_folder import inputs_of_run
 from spos_tf.jobs.trained import SearchData, TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import ImageOptions, Options
@@ -294,6 +296,7 @@ def search_data(
             "validation": scored.fingerprint(),
             "recalibration": trained.fingerprint(),
         }
+        _check_recalibration(supernet, inputs["recalibration"])
     else:
         source = source or supernet.source
         count = _holdout(supernet, options)
@@ -325,6 +328,25 @@ def search_data(
         inputs,
         _names(blueprint, trained),
     )
+
+
+def _check_recalibration(supernet: TrainedSupernet, given: str) -> None:
+    """Refuses other arrays than the training recalibrated batch norm on.
+
+    Where the training held images back itself, nobody but it knows those that
+    were left; and of a tf.data.Dataset only the form is known.
+    """
+    inputs = {} if supernet.folder is None else inputs_of_run(supernet.folder)
+    if "validation" not in inputs or supernet.source is not None:
+        return
+    then = str(inputs.get("recalibration", inputs.get("train")))
+    streamed = any(one.startswith(STREAMED) for one in (then, given))
+    if then != given and not streamed:
+        raise UserError(
+            "Batch norm is recalibrated on the images that the training of "
+            f"{supernet.words()} was given; these are others. Give them as "
+            "`recalibration`; `recalibration_images` says how many are taken."
+        )
 
 
 def _holdout(supernet: TrainedSupernet, options: ImageOptions) -> int | None:

@@ -118,9 +118,10 @@ def export_subnet(
     )
     preprocessing = preprocessing_of(network.blueprint, options)
     images, labels = _compared(compared, preprocessing, options)
+    inputs = {"compare_on": compared.fingerprint()}
     shown = None
     if _REPRESENTED in names and not is_int8(model):
-        shown = _representative(
+        shown, inputs["representative"] = _representative(
             compare_on if representative is None else representative,
             network.blueprint,
             preprocessing,
@@ -152,6 +153,7 @@ def export_subnet(
         options,
     )
     with open_run(work_dir, place.name, plan) as run:
+        run.note_inputs(**inputs)
         others = _other_files(run.folder, names)
         manifest = export_model(
             model,
@@ -272,21 +274,22 @@ def _representative(
     preprocessing: PreprocessingOptions,
     options: ExportOptions,
     outputs: Sequence[str] | None,
-) -> np.ndarray:
-    """Training images, float32 `[n, height, width, 3]`."""
+) -> tuple[np.ndarray, str]:
+    """Training images, float32 `[n, height, width, 3]`; their fingerprint."""
     images = images_of(
         given,
         argument="representative",
         num_classes=blueprint.num_classes,
         outputs=outputs,
     )
+    fingerprint = images.fingerprint()
     if options.holdout_per_class:
         images, _ = images.hold_out(options.holdout_per_class)
     split = images.subset(
         preprocessing, options.num_representative_images, options.seed
     )
     arrays, _ = evaluation_arrays(split, preprocessing)
-    return arrays
+    return arrays, fingerprint
 
 
 def _warn_of_dimensions(manifest: Mapping[str, Any]) -> None:

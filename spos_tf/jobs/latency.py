@@ -17,10 +17,10 @@ from spos_tf.export import part_timing
 from spos_tf.export.part_files import export_parts as write_parts
 from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
+    check_tensorflow_threads,
     describe_machine,
     interleaved,
     open_session,
-    set_tensorflow_threads,
 )
 from spos_tf.jobs.latency_import import import_measurements as import_table
 from spos_tf.jobs.latency_result import (
@@ -334,7 +334,7 @@ def _measured_here(
     blueprint: Blueprint, output: pathlib.Path, options: LatencyOptions
 ) -> MeasuredTable:
     if options.runtime == "tensorflow":
-        set_tensorflow_threads(options.threads)
+        check_tensorflow_threads(options.threads)
     settings = _settings(blueprint, options)
     partial_path = output.with_name(f"{output.name}.partial.json")
     if output.exists():

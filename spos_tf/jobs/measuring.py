@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.export.timing import describe_machine, measure_network
+from spos_tf.export.timing import (
+    check_tensorflow_threads,
+    describe_machine,
+    measure_network,
+)
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import precision
 from spos_tf.networks.blueprint import Blueprint
@@ -32,6 +36,8 @@ def check(options: MeasuringOptions, threads: int | None) -> None:
             f"`latency_threads={wanted}` and `threads={threads}`. Use the "
             "same number for both, or `runtime=tflite` or onnxruntime."
         )
+    if asked:
+        check_tensorflow_threads(wanted)
 
 
 def measure(

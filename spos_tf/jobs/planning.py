@@ -412,7 +412,7 @@ class _Pace(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of a whole step."""
+        """What a whole step takes."""
         if self.shares_device:
             return self.network + self.reading
         return max(self.network, self.reading)

@@ -167,6 +167,10 @@ class Run:
         if not inputs.keys() <= then.keys():
             self.write()
 
+    def note_inputs(self, **inputs: str) -> None:
+        """Keeps fingerprints of a run that makes all anew; none is refused."""
+        self._inputs = inputs
+
     def keep_steps(self, steps: int) -> None:
         """Keeps how many steps the `epochs` of the options are.
 
@@ -274,10 +278,11 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
     """A `run.json`; None where there is none.
 
     Raises:
-        UserError: It is damaged.
+        UserError: It is damaged, or of another version.
     """
     try:
         data = parse_json(path.read_bytes())
+        schema = data["schema"]
         if not (
             isinstance(data["tool"], str)
             and isinstance(data["options"], dict)
@@ -291,6 +296,11 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
             f"{str(path)!r} is damaged: it does not say which run is in its "
             "folder. Restore it, or choose another `name`."
         ) from None
+    if schema != _SCHEMA:
+        raise UserError(
+            f"This version reads runs of schema {_SCHEMA}; {str(path)!r} has "
+            f"schema {_shown(schema)}. Choose another `name`."
+        )
     found: dict[str, Any] = data
     return found
 
@@ -305,6 +315,11 @@ def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
         By name; nothing where there is no such file, or a damaged one.
     """
     return _part(folder, "options")
+
+
+def inputs_of_run(folder: pathlib.Path) -> dict[str, Any]:
+    """Fingerprints of what a run read, by the argument's name; see above."""
+    return _part(folder, "inputs")
 
 
 def recipe_name_of_run(folder: pathlib.Path) -> str | None:

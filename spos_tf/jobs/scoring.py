@@ -137,7 +137,7 @@ class ScoringTask:
 
     @property
     def blueprint(self) -> Blueprint:
-        """Of the supernet."""
+        """The networks of the supernet."""
         return self.supernet.blueprint
 
     @property

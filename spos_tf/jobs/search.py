@@ -105,13 +105,13 @@ def search_supernet(
         work_dir: Folder of all results; that of the supernet if None. Where
             the supernet has none either, the search stays in memory.
         name: Name of this search.
-        train: The data set that the supernet was trained on, which is split
-            as in the training. Needed only if the supernet was loaded and the
-            data set has moved.
-        validation: Images that the training held out, where they were arrays
-            or a `tf.data.Dataset` and the supernet was loaded.
-        recalibration: Training images that batch norm is recalibrated on;
-            given together with `validation`.
+        train: The images that the supernet was trained on, which are split as
+            in the training. Needed only if the supernet was loaded, for a
+            data set that has moved and for arrays.
+        validation: Images that the training was given to score on, where they
+            were arrays or a `tf.data.Dataset` and the supernet was loaded.
+        recalibration: Training images that batch norm is recalibrated on, the
+            same as in the training; given together with `validation`.
         metric: Keras metric that paths are scored by; accuracy if None.
         labels: "sparse" or "one_hot": what the metric takes, where the name
             of its class does not say so.
@@ -331,6 +331,7 @@ class Search:
             self._options.width_mode,
             keras.config.dtype_policy().name,
             halves_words(self._options),
+            direction=self._subject.metric.direction,
         )
 
     def _searched(

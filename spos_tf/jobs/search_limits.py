@@ -19,7 +19,7 @@ from spos_tf.jobs.limits import Limit, known_costs, latency_cost
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings
-from spos_tf.jobs.run_folder import RunPlan, open_run
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.search import Search
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
@@ -150,9 +150,12 @@ def search_limits(
     threads = next(iter(searches.values())).threads
     found: dict[str, SearchResult] = {}
 
-    def search_all() -> None:
+    def search_all(table_run: Run | None) -> None:
         images = subject.images(options, validation, recalibration)
         task = scoring.ScoringTask.of(supernet, images, measure, options)
+        if table_run is not None:
+            weights = task.scored_with["supernet"]
+            table_run.check_inputs(supernet=weights, **images.inputs)
         with scoring.open_scorer(task, options, threads) as scorer:
             for limit, search in searches.items():
                 tell(f"Searching under {limit}.")
@@ -173,7 +176,7 @@ def search_limits(
         deterministic=True, dtype_policy=options.dtype_policy
     ):
         if place is None:
-            search_all()
+            search_all(None)
             return result(None)
         plan = RunPlan.of(
             LIMITS_STAGE,
@@ -185,7 +188,7 @@ def search_limits(
             **subject.metric_words(),
         )
         with open_run(place, name, plan) as run:
-            search_all()
+            search_all(run)
             made = result(run.folder)
             write_json(run.folder / "table.json", made.rows)
             write_text(run.folder / "table.md", made.table)
@@ -260,13 +263,15 @@ def _test_accuracy(
     encoding: list[int] | None,
     work_dir: pathlib.Path | None,
 ) -> float | None:
-    """Of the retrained network of this name, None if there is none."""
+    """That of the retrained network of this name; None if it is not known."""
     if work_dir is None:
         return None
     path = work_dir / "subnet" / name / "metrics.json"
     try:
         metrics = parse_json(path.read_bytes())
-        trained, accuracy = metrics["encoding"], metrics["test_accuracy"]
+        # Of a network that was measured by another metric, or on nothing.
+        trained, accuracy = metrics["encoding"], metrics.get("test_accuracy")
+        accuracy = None if accuracy is None else float(accuracy)
     except OSError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -275,7 +280,7 @@ def _test_accuracy(
     if trained != encoding:
         warn(f"{path} is of another network; it is left out.")
         return None
-    return float(accuracy)
+    return accuracy
 
 
 def _baseline(
@@ -310,6 +315,8 @@ def _baseline(
             for cost, function in costs.items()
         },
         "score": None,
+        "metric": None,
+        "direction": None,
         "test_accuracy": _test_accuracy(name, shown, work_dir),
     }
 

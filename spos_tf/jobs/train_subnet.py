@@ -648,10 +648,9 @@ def _inherit(
     supernet = Supernet(trained.blueprint)
     with said_of(trained.work_dir or "the supernet"):
         load_weights(supernet, weights)
-    split = images.images.subset(
-        images.preprocessing, job.options.recalibration_images, job.options.seed
-    )
-    tell_of_fewer(len(split), job.options.recalibration_images)
+    count = job.options.recalibration_images or trained.recalibration_images
+    split = images.images.subset(images.preprocessing, count, job.options.seed)
+    tell_of_fewer(len(split), count)
     batches = evaluation_batches(split, images.preprocessing, batch_size=_BATCH)
     statistics = Evaluator(supernet, batches, []).recalibrate(job.encoding)
     inherit_weights(model, job.blueprint, job.encoding, weights, statistics)

@@ -236,16 +236,16 @@ def objective_words(
     labels: str | None,
     direction: str,
 ) -> dict[str, Any]:
-    """What `run.json` says of a loss and a metric that no flag can name."""
-    words: dict[str, Any] = {}
-    for name, given in (("loss", loss), ("metric", metric)):
-        if given is not None:
-            words[name] = _described_object(given)
-    if labels is not None:
-        words["labels"] = labels
-    if direction != "max":
-        words["direction"] = direction
-    return words
+    """What `run.json` says of a loss and a metric that no flag can name.
+
+    Nulls too: a run with a metric is not resumed without it.
+    """
+    return {
+        "loss": None if loss is None else _described_object(loss),
+        "metric": None if metric is None else _described_object(metric),
+        "labels": labels,
+        "direction": None if direction == "max" else direction,
+    }
 
 
 def _described_object(given: Any) -> Any:
@@ -276,16 +276,19 @@ def compile_model(
         model: Gives logits.
         options: Of its training.
         objective: Likewise; its metric is `metric`.
-        metric: The caller's; left out where it needs probabilities, which
-            Keras would give it logits for.
+        metric: The caller's; left out where Keras, which gives loss and
+            metrics the same, would give it logits for probabilities or
+            another form of labels.
     """
-    loss = objective.loss
+    loss, labels = objective.loss, objective.labels
     if loss is None:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        labels = "sparse"
     metrics: list[Any] = []
-    if metric is None:
+    if metric is None or objective.metric.is_accuracy:
+        # Keras sees which form of labels it is given.
         metrics = ["accuracy"]
-    elif not needs_probabilities(metric):
+    elif not needs_probabilities(metric) and objective.metric.labels == labels:
         metrics = [type(metric).from_config(metric.get_config())]
     model.compile(
         optimizer=make_optimizer(

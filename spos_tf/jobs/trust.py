@@ -1,6 +1,7 @@
 """How far a search can be trusted: its figures and a confirmation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from spos_tf.analysis.reliability import (
     Confirmed,
@@ -51,24 +52,16 @@ class TrustOf:
             confirmed: The winner's confirmation, if there is one.
             is_over: Whether the search is, so that there would be one.
         """
-        metric = self._task.metric
-        images = len(self._task.validation)
         # What a search chooses is no random sample, and lies closer together.
         random = [
             one
             for one in candidates
             if one.generation == 0 or self._options.strategy == "random"
         ]
-        halves = [one.halves or () for one in random]
-        hits = metric.counts_hits
-        return Trust.of(
-            metric.name,
-            spread_of(
-                [one.score for one in random], halves, images if hits else None
-            ),
-            reliability(halves),
-            images=images,
-            chance=1 / metric.num_classes if hits else None,
+        return trust_of_scores(
+            self._task,
+            [one.score for one in random],
+            [one.halves or () for one in random],
             seen=self._seen,
             confirmed=confirmed,
             unconfirmed=self._unconfirmed() if is_over else "",
@@ -82,6 +75,32 @@ class TrustOf:
         elif kept:
             why = "its scores are not of the supernet's images"
         return f"The winner is not confirmed: {why} (`confirm_per_class`)."
+
+
+def trust_of_scores(
+    task: ScoringTask,
+    scores: Sequence[float],
+    halves: Sequence[Sequence[float]],
+    **known: Any,
+) -> Trust:
+    """How far scores of random networks can be trusted.
+
+    Args:
+        task: How they are scored.
+        scores: One a network.
+        halves: The scores on both halves of the images, likewise.
+        **known: What else `Trust.of` takes.
+    """
+    metric, images = task.metric, len(task.validation)
+    hits = metric.counts_hits
+    return Trust.of(
+        metric.name,
+        spread_of(scores, halves, images if hits else None),
+        reliability(halves),
+        images=images,
+        chance=1 / metric.num_classes if hits else None,
+        **known,
+    )
 
 
 def images_per_option(supernet: TrainedSupernet) -> int | None:

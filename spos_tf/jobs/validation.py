@@ -30,7 +30,7 @@ class ScoreAndLoss:
 
     @property
     def name(self) -> str:
-        """Of the metric."""
+        """What the metric is called."""
         return self._metric.name
 
     @property

@@ -73,7 +73,7 @@ class Conv(_OneSource):
 
     @property
     def bits(self) -> int | None:
-        """Of its weights; None for a kernel in float."""
+        """How many its weights have; None for a kernel in float."""
         if isinstance(self.layer, QuantizedKernel):
             return self.layer.quantizer.bits
         return None
@@ -108,7 +108,7 @@ class MaxPool(_OneSource):
 
     @property
     def grid(self) -> Any:
-        """Of the result."""
+        """The grid of the result."""
         return self.source.grid
 
 

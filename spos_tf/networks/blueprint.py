@@ -98,9 +98,10 @@ class Blueprint:
     Raises:
         UserError: A segment takes one that does not stand before it or reads
             a choice that there is not, a legal option has no block, two
-            segments share some of their choices but not all, branches
-            disagree on the output, outputs that are summed differ in their
-            shapes, or two layers of a block have one name.
+            segments have one name or share some of their choices but not all,
+            branches disagree on the output, outputs that are summed differ in
+            their shapes, the last is not one number a class, or two layers of
+            a block have one name.
 
     Example:
         >>> import spos_tf
@@ -119,9 +120,21 @@ class Blueprint:
     further_costs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        names = collections.Counter(one.name for one in self.segments)
+        if not names or max(names.values()) > 1:
+            raise UserError(
+                "A network has at least one segment, each with a name of its "
+                f"own; got {', '.join(map(repr, names.elements())) or 'none'}."
+            )
         # Every block is run on shapes here, so that what is wrong is told
         # where it was written: 1 to 25 ms for the spaces of this package.
-        assert self._shapes
+        output = self.output_shapes[-1]
+        if output != (self.num_classes,):
+            raise UserError(
+                "The last segment gives one number for each of the "
+                f"{self.num_classes} classes; {self.segments[-1].name!r} gives "
+                f"the shape {list(output)}."
+            )
         groups = [frozenset(reads) for reads in self.reads if reads]
         for one in groups:
             if any(one != other and one & other for other in groups):

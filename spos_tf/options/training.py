@@ -489,11 +489,12 @@ class SubnetOptions(TrainingOptions):
         " the batch norm statistics of start_from. A tenth of the usual "
         "learning rate is enough.",
     )
-    recalibration_images: int = option(
-        20_000,
-        "Number of training images that batch norm is recalibrated on, as in "
-        "the search, if the network starts with a supernet's weights; all of "
-        "them where there are fewer.",
+    recalibration_images: int | None = option(
+        None,
+        "Number of training images that batch norm is recalibrated on if the "
+        "network starts with a supernet's weights; all of them where there are "
+        "fewer. If unset, as many as the training of the supernet used in its "
+        "validations, as in the search.",
         least=1,
     )
 

@@ -157,17 +157,20 @@ def measured_rows(run: Run) -> list[dict[str, Any]]:
     costs: dict[object, Mapping[str, float]] = {
         one.i: one.costs for one in run.record
     }
-    _, metric = best_score(run.best)
+    scored = [
+        (one, *best_score(one))
+        for one in run.best.fields("measured").rows("candidates")
+    ]
     return [
         {
             "encoding": encoding_text(one),
-            "score": metric.text(one.number("accuracy")),
+            "score": metric.text(score),
             "predicted_ms": costs.get(one.number("i"), {}).get("latency_ms"),
             "median_ms": one.number("median_ms"),
             "low_ms": one.number("low_ms"),
             "high_ms": one.number("high_ms"),
         }
-        for one in run.best.fields("measured").rows("candidates")
+        for one, score, metric in scored
         if one.number("median_ms") is not None
     ]
 

@@ -87,7 +87,7 @@ def _contents(work_dir: WorkDir) -> dict[str, Any]:
         "training": [
             one
             for one in trainings
-            if one["charts"] or one["test_accuracy"] is not None
+            if one["charts"] or one["tested"] is not None
         ],
         "correlation": [results.correlation(run) for run in correlations],
         "latency": [one for one in (*latencies, *tables) if one],

@@ -11,6 +11,7 @@ from spos_tf.report.drawing import SMALL_SIZE, draw_svg
 from spos_tf.report.files import Fields
 from spos_tf.report.found import encoding_text, measured_rows, plain_settings
 from spos_tf.report.plots import draw_latency
+from spos_tf.report.scores import Metric, best_score
 from spos_tf.report.training_curves import draw_curves
 from spos_tf.report.work_dir import LatencyTable, Run
 
@@ -23,6 +24,13 @@ _CURVES = {
 _PATH = re.compile(r"path\d+")
 # Given in words, or of no interest to a reader of results.
 _NO_CURVES = ("images_per_second", "sampler_fallbacks")
+# What a comparison says of its scores.
+_SCORES = {
+    "chance": "accuracy of guessing",
+    "mean": "mean of the scores",
+    "spread": "spread of the scores",
+    "standard_error": "standard error of one score",
+}
 _SPLITS = {"train": "training", "validation": "validation"}
 
 
@@ -44,30 +52,47 @@ def training_curves(run: Run) -> dict[str, Any]:
     speed = figures.get("images_per_second", {}).get("training", {})
     names = [name for name in _CURVES if name in figures]
     names += [name for name in figures if name not in (*_CURVES, *_NO_CURVES)]
+    # Paths are scored by the metric of the training.
+    shares = ("accuracy", "paths") if "accuracy" in figures else ()
+    metric = Metric(run.metrics.text("metric") or "accuracy")
+    tested = run.metrics.number(
+        "test_score" if "test_score" in run.metrics.values else "test_accuracy"
+    )
+    form = run.metrics.number(f"deploy_form_{metric.name}")
     return {
         "name": f"{run.stage}/{run.name}",
-        "charts": [_curves(run, name, figures[name]) for name in names],
+        "charts": [
+            _curves(run, name, figures[name], name in shares) for name in names
+        ],
         "step": run.step,
         "steps": run.options.number("steps"),
         "images_per_second": float(np.median(list(speed.values())))
         if speed
         else None,
         "seconds": run.metrics.number("seconds"),
-        "test_accuracy": run.metrics.number("test_accuracy"),
-        "deploy_form": run.metrics.number("deploy_form_accuracy"),
+        "tested": None
+        if tested is None
+        else f"{metric.name} is {metric.text(tested)}",
+        "deploy_form": None if form is None else metric.text(form),
     }
 
 
 def _curves(
-    run: Run, name: str, series: Mapping[str, Mapping[int, float]]
+    run: Run,
+    name: str,
+    series: Mapping[str, Mapping[int, float]],
+    is_share: bool,
 ) -> str:
-    factor = 100 if name in ("accuracy", "paths") else 1
+    factor = 100 if is_share else 1
+    label = _CURVES.get(name, name)
+    if name == "paths" and not is_share:
+        label = "scores of fixed paths"
     curves = {
         split: [(step, factor * value) for step, value in values.items()]
         for split, values in series.items()
     }
     return draw_svg(
-        lambda figure: draw_curves(figure, curves, _CURVES.get(name, name)),
+        lambda figure: draw_curves(figure, curves, label),
         title=f"{name} of {run.stage}/{run.name} over training steps",
         size=SMALL_SIZE,
     )
@@ -95,6 +120,11 @@ def correlation(run: Run) -> dict[str, Any]:
                 str(Reliability(value, low, high, int(count or 0))),
             )
         )
+    metric = Metric(data.text("metric") or "accuracy")
+    for name, title in _SCORES.items():
+        value = data.number(name)
+        if value is not None:
+            rows.append((title, metric.text(value)))
     spearman = data.number("spearman")
     if spearman is not None:
         rows.append(("Spearman", f"{spearman:.3f}"))
@@ -211,6 +241,7 @@ def limits_table(run: Run) -> dict[str, Any]:
     costs = dict.fromkeys(
         name for row in run.table for name in row.numbers("costs")
     )
+    rows = [(row, *best_score(row)) for row in run.table]
     return {
         "name": run.name,
         "costs": list(costs),
@@ -219,10 +250,10 @@ def limits_table(run: Run) -> dict[str, Any]:
                 "limit": row.text("limit") or row.text("name") or "-",
                 "space": row.text("search_space"),
                 "costs": [row.numbers("costs").get(name) for name in costs],
-                "accuracy": row.number("accuracy"),
+                "score": metric.text(score),
                 "test_accuracy": row.number("test_accuracy"),
                 "encoding": encoding_text(row),
             }
-            for row in run.table
+            for row, score, metric in rows
         ],
     }

@@ -27,12 +27,14 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """The label of an axis, with the unit.
+        """The label of an axis, with the unit and the direction.
 
-        >>> Metric().label, Metric("auc").label
-        ('supernet accuracy [%]', 'supernet auc')
+        >>> Metric().label, Metric("loss", "min").label
+        ('supernet accuracy [%]', 'supernet loss (less is better)')
         """
-        return f"supernet {self.name}{' [%]' * self.is_share}"
+        unit = " [%]" * self.is_share
+        direction = " (less is better)" * (self.direction == "min")
+        return f"supernet {self.name}{unit}{direction}"
 
     def on_axis(self, score: float) -> float:
         """The value that is drawn."""

@@ -26,8 +26,8 @@ TOOLS = {
     "export": "export",
     "correlate": "correlate",
 }
-# Of the run.json that this version reads.
-_SCHEMA = 1
+# What says which run a folder holds, and its version.
+_RUN, _SCHEMA = "run.json", 1
 _PICTURES = {
     "scatter.png": "Score beside the benchmark's accuracy",
     "over_training.png": "Rank correlation over training",
@@ -126,12 +126,16 @@ def read_work_dir(folder: pathlib.Path) -> WorkDir:
 def _folders(stage: pathlib.Path) -> list[pathlib.Path]:
     if not stage.is_dir():
         return []
-    return sorted(
+    folders = sorted(
         path
         for path in stage.iterdir()
         # Hidden ones are unfinished.
         if path.is_dir() and not path.name.startswith(".")
     )
+    if not (stage / _RUN).is_file():
+        return folders
+    # `export_subnet(model, "runs/x/export")`: a folder in it is a SavedModel.
+    return [stage, *(one for one in folders if (one / _RUN).is_file())]
 
 
 def _changed(path: pathlib.Path) -> float:
@@ -168,7 +172,7 @@ def _read_run(stage: str, tool: str, folder: pathlib.Path) -> Run:
         name=folder.name,
         tool=tool,
         flags_file=flags_file if flags_file.is_file() else None,
-        options=_read_options(folder / "run.json", problems),
+        options=_read_options(folder / _RUN, problems),
         newest=max(map(_changed, folder.iterdir()), default=0.0),
         problems=problems,
         step=max(map(int, filter(str.isdecimal, steps)), default=None),

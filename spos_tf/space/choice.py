@@ -17,7 +17,7 @@ class Choice:
             Their order is the encoding.
 
     Raises:
-        ValueError: There is no option, or one is repeated.
+        UserError: There is no option, or one is repeated.
 
     Example:
         >>> Choice("stage1.block1.op", ("3x3", "5x5")).index("5x5")
@@ -29,10 +29,13 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not self.options:
-            raise ValueError(f"Choice {self.name!r} has no options.")
+            raise UserError(
+                f"A choice has at least one option; {self.name!r} has none."
+            )
         if len(set(self.options)) != len(self.options):
-            raise ValueError(
-                f"Choice {self.name!r} repeats an option: {self.options}."
+            raise UserError(
+                "Options of a choice are distinct; those of "
+                f"{self.name!r} are {self.options}."
             )
 
     def __len__(self) -> int:

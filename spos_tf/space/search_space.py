@@ -29,7 +29,7 @@ class SearchSpace:
             larger one: the same length, the same indices.
 
     Raises:
-        ValueError: Two choices have one name, or a choice has no legal
+        UserError: Two choices have one name, or a choice has no legal
             option.
 
     Example:
@@ -53,12 +53,15 @@ class SearchSpace:
     def __post_init__(self) -> None:
         names = [choice.name for choice in self.choices]
         if len(set(names)) != len(names):
-            raise ValueError(f"Space {self.name!r} repeats a choice name.")
+            raise UserError(
+                "Choices of a space have distinct names; those of "
+                f"{self.name!r} are {', '.join(map(repr, names))}."
+            )
         if self.legal is None:
             return
         for choice, legal in zip(self.choices, self.legal, strict=True):
             if not legal or not {*legal} <= {*range(len(choice))}:
-                raise ValueError(
+                raise UserError(
                     f"Choice {choice.name!r} has at least one legal option of "
                     f"0 to {len(choice) - 1}; got {legal}."
                 )
@@ -85,7 +88,7 @@ class SearchSpace:
 
     @functools.cached_property
     def legal_options(self) -> tuple[tuple[int, ...], ...]:
-        """Of every choice the option indices that may be taken, ascending."""
+        """The option indices that may be taken, ascending, by choice."""
         if self.legal is not None:
             return self.legal
         return tuple(tuple(range(len(choice))) for choice in self.choices)

@@ -10,6 +10,14 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import LabelForm, ScoreMetric, label_form
 
+# Keras's losses that take probabilities and have no `from_logits`.
+_OF_PROBABILITIES = (
+    keras.losses.Dice,
+    keras.losses.KLDivergence,
+    keras.losses.Poisson,
+    keras.losses.Tversky,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
@@ -129,8 +137,15 @@ def _check_loss(loss: Any, label_smoothing: float) -> None:
             f"`label_smoothing={label_smoothing}` with a "
             f"{type(loss).__name__}. Set it to 0 and give the loss its own."
         )
+    name = type(loss).__name__
+    if type(loss) in _OF_PROBABILITIES:
+        raise UserError(
+            "Networks give logits, not probabilities; `loss` is a "
+            f"{name}, which takes probabilities. Give a loss that has "
+            "from_logits=True, or a class of your own that calls it on the "
+            "softmax of the logits."
+        )
     if _from_logits(loss) is False:
-        name = type(loss).__name__
         raise UserError(
             "Networks give logits, not probabilities; `loss` is a "
             f"{name} with from_logits=False. Make it by "

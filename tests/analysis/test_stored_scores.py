@@ -1,10 +1,16 @@
+import re
+
 import numpy as np
 import pytest
 
 from mean_interval import mean_interval
+from source_tree import REPO
 from spos_tf.analysis.stored_scores import StoredScores, read_scores
 from spos_tf.errors import UserError
 
+COMMITTED = sorted((REPO / "docs" / "results").glob("*.npz"))
+# Tables whose licence allows to show what is in them.
+SHOWN = ("nas_bench_macro", "nasbench201")
 STORED = StoredScores(
     np.array([[0, 1], [2, 0]], np.int32),
     np.array([0.5, 0.25]),
@@ -81,3 +87,19 @@ def test_the_interval_of_a_mean():
     assert (alone.mean, alone.low, alone.high, alone.spread) == (7, 7, 7, 0)
     with pytest.raises(ValueError, match="repetitions"):
         mean_interval([])
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_scores_behind_the_results_say_what_they_are(path):
+    assert path.stat().st_size <= 300_000
+    with np.load(path) as arrays:
+        assert {*arrays.files} - {"truth"} == {
+            *("encodings", "scores", "settings")
+        }
+    found = read_scores(path)
+    assert re.fullmatch("[0-9a-f]{64}", found.settings["table"])
+    assert found.truth is None or path.stem.startswith(SHOWN)
+
+
+def test_there_are_scores_behind_the_results():
+    assert COMMITTED

@@ -201,3 +201,25 @@ def test_a_command_is_well_described(name):
     assert {*command.required} <= {one.name for one in options}
     for one in options:
         assert one.full_help().rstrip(")").endswith("."), one.name
+
+
+@pytest.mark.parametrize(
+    ("flag", "commands"),
+    {
+        "weights": "search search_limits correlate train_subnet",
+        "dtype_policy": "search search_limits correlate evaluate "
+        "train_supernet train_subnet",
+        "confirm_per_class": "train_supernet",
+        "final_learning_rate": "train_supernet train_subnet",
+        "cache_memory": "search search_limits correlate",
+        "cache_dir": "search search_limits correlate clear_cache",
+    }.items(),
+)
+def test_an_option_is_a_flag_wherever_it_counts(flag, commands):
+    found = {
+        name
+        for name in COMMANDS
+        for one in our_flags.described(find_command(name).kinds)
+        if one.name == flag
+    }
+    assert found == {*commands.split()}

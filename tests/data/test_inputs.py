@@ -199,12 +199,17 @@ def test_workers_share_a_batch(arrays):
 
 
 def test_kept_images_do_not_depend_on_how_they_were_shuffled(arrays):
-    first, second = (
-        given(in_batches(arrays, shuffled=seed)).everything(AS_THEY_ARE)
-        for seed in (1, 2)
-    )
-    np.testing.assert_array_equal(first.items, second.items)
-    np.testing.assert_array_equal(first.labels, second.labels)
+    one, other = (given(in_batches(arrays, shuffled=seed)) for seed in (1, 2))
+    pairs = [
+        (one.everything(AS_THEY_ARE), other.everything(AS_THEY_ARE)),
+        # More than there are: a search is resumed with the same images.
+        (one.subset(AS_THEY_ARE, 99, 0), other.subset(AS_THEY_ARE, 99, 0)),
+    ]
+    for first, second in pairs:
+        np.testing.assert_array_equal(first.items, second.items)
+        np.testing.assert_array_equal(first.labels, second.labels)
+    # Batches that recalibrate have images of all classes.
+    assert len({*pairs[1][0].labels[:8].tolist()}) > 1
 
 
 def test_an_endless_dataset_ends_at_the_steps(arrays):

@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -84,3 +85,18 @@ def test_halves_are_kept_and_scores_without_them_are_not_used(tmp_path):
         other = ScoreMemo(path, "accuracy", "w")
         assert other.get((1,)) is None and len(other) == 1
         assert other.outdated == (halves == "")
+
+
+def test_a_line_says_what_its_score_is(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    memo = ScoreMemo(path, "loss", "w", direction="min")
+    memo.put((1, 2), Measured(2.5, (2.0, 3.0)))
+    line = json.loads(path.read_text())
+    assert line.pop("key")
+    assert line == {
+        "encoding": [1, 2],
+        "score": 2.5,
+        "metric": "loss",
+        "direction": "min",
+        "halves": [2.0, 3.0],
+    }

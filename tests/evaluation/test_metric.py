@@ -85,6 +85,9 @@ def test_keras_accuracies_are_the_same_score(given):
         (keras.metrics.AUC(), True, True),
         (keras.metrics.Precision(), True, True),
         (keras.metrics.F1Score(average="macro"), True, True),
+        (keras.metrics.R2Score(), True, True),
+        (keras.metrics.BinaryIoU(), True, True),
+        (keras.metrics.MeanSquaredLogarithmicError(), True, True),
         (keras.metrics.CategoricalCrossentropy(), True, True),
         (keras.metrics.CategoricalCrossentropy(from_logits=True), True, False),
         (keras.metrics.SparseCategoricalCrossentropy(), False, True),
@@ -175,6 +178,7 @@ def test_it_travels_to_other_processes():
     ("arguments", "message"),
     [
         ({"metric": "auc"}, "`metric` is a Keras metric"),
+        ({"metric": keras.metrics.Accuracy()}, "compares numbers of classes"),
         ({"direction": "down"}, "`direction` is max or min; got 'down'"),
         ({"direction": "min"}, "Accuracy is better when it is larger"),
         ({"metric": Forgetful(2.0)}, r"Forgetful cannot be made from its get_"),

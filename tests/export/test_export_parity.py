@@ -124,3 +124,4 @@ def test_mismatch_is_told_in_one_line(logits):
     with pytest.raises(ExportMismatch) as caught:
         check(parity, FORMATS["tflite_int8"])
     assert "\n" not in str(caught.value)
+    assert "by `min_agreement=tflite_int8=SHARE`." in str(caught.value)

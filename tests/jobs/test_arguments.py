@@ -1,11 +1,15 @@
 """Arguments of another kind are refused by their names, before any work."""
 
+import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import spos_tf
+from source_tree import REPO
 
 BLUEPRINT = "what spos_tf.build_blueprint"
 IMAGES = np.zeros((10, 8, 8, 3), np.uint8), np.arange(10)
@@ -80,3 +84,33 @@ def test_options_of_another_job(tmp_path):
         spos_tf.export_subnet(
             None, tmp_path, compare_on=None, options=spos_tf.SearchOptions()
         )
+
+
+TIMED = """
+import spos_tf, tensorflow as tf
+options = spos_tf.LatencyOptions(runtime="tensorflow")
+blueprint = spos_tf.build_blueprint("shufflenet_blocks", preset="demo")
+try:
+    spos_tf.build_latency_table(blueprint, "table.yaml", options=options)
+except spos_tf.UserError as error:
+    print(error)
+settings = tf.config.threading
+print(settings.get_intra_op_parallelism_threads())
+print(settings.get_inter_op_parallelism_threads())
+"""
+
+
+def test_a_library_call_sets_no_threads(tmp_path):
+    """Those of TensorFlow belong to the process, which is a fresh one here."""
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    error, *threads = done.stdout.splitlines()
+    assert "got `threads=1` where it has all within an operation" in error
+    assert threads == ["0", "0"]
+    assert not any(tmp_path.iterdir())

@@ -105,6 +105,7 @@ def test_the_run_says_its_options(exported):
     folder, _ = exported
     run = json.loads((folder / "run.json").read_text())
     assert run["tool"] == "export"
+    assert run["inputs"].keys() == {"compare_on"}
     assert run["options"]["formats"] == ["tflite", "onnx"]
     assert "--formats=tflite,onnx" in (folder / "export.flags").read_text()
 

@@ -137,7 +137,12 @@ def test_the_winner_may_be_that_of_the_additive_fit(
 def test_run_json_has_all_options_and_what_was_read(whole, supernet):
     _, found = whole
     run = json.loads((found.folder / "run.json").read_text())
-    assert run["tool"] == "search"
+    assert [*run] == [
+        *("schema", "tool", "version", "options", "recipe", "inputs"),
+        "versions",
+    ]
+    assert (run["schema"], run["tool"]) == (1, "search")
+    assert run["versions"].keys() == {"tensorflow", "keras", "numpy"}
     assert run["options"]["max_macs"] == 90e3
     assert run["options"]["population"] == 4
     assert run["options"]["supernet_name"] == "default"
@@ -341,6 +346,11 @@ def test_less_is_better_where_the_metric_says_so(supernet, tmp_path):
     assert found.best.metric == "sparse_categorical_crossentropy"
     best = json.loads((found.folder / "best.json").read_text())
     assert "accuracy" not in best and best["direction"] == "min"
+    for path in ("record.jsonl", "../scores.jsonl"):
+        for line in filter(None, (found.folder / path).read_text().split("\n")):
+            said = json.loads(line)
+            assert (said["metric"], said["direction"]) == (LOSS.name, "min")
+            assert "accuracy" not in said
     run = json.loads((found.folder / "run.json").read_text())
     described = run["options"]["metric"]["metric"]
     assert described["class_name"] == "SparseCategoricalCrossentropy"
@@ -647,3 +657,56 @@ def test_a_second_search_of_a_supernet_traces_nothing_again(
     again = search(fresh)
     assert len(made) == 1
     assert same_record(first.candidates, again.candidates)
+
+
+@pytest.mark.parametrize("name", ["train", "recalibration"])
+def test_the_arrays_to_recalibrate_on_are_those_of_the_training(
+    quick, supernet, tmp_path, name
+):
+    given = images_of(RECALIBRATION, argument="train", num_classes=10)
+    inputs = {"train": "t", "validation": "v", name: given.fingerprint()}
+    folder = tmp_path / "supernet" / "default"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"inputs": inputs}))
+    placed = dataclasses.replace(supernet, work_dir=tmp_path)
+    assert len(search(placed).candidates) == 12
+    with pytest.raises(UserError, match="are others. .* as `recalibration`"):
+        search(placed, name="other", recalibration=images(40, 4))
+    assert not (tmp_path / "search" / "other").exists()
+    # A stream is known by its form alone.
+    other = {"recalibration": images(40, 4), "name": "other"}
+    inputs[name] = "tf.data:abc"
+    (folder / "run.json").write_text(json.dumps({"inputs": inputs}))
+    assert len(search(placed, **other).candidates) == 12
+
+
+def test_a_table_over_limits_says_what_is_not_known(
+    quick, supernet, tmp_path, caplog
+):
+    """Of networks without a test accuracy, and of baselines."""
+
+    def search_all():
+        found = search_limits(
+            supernet,
+            ["macs<=90e3"],
+            ["fbnet_a"],
+            options=OPTIONS,
+            work_dir=tmp_path,
+            **GIVEN,
+        )
+        run = json.loads((found.folder / "run.json").read_text())
+        assert run["inputs"].keys() == {
+            *("supernet", "validation", "recalibration")
+        }
+        return found.rows
+
+    row, baseline = search_all()
+    assert (row["metric"], row["direction"]) == ("accuracy", "max")
+    for name in ("score", "metric", "direction", "test_accuracy"):
+        assert baseline[name] is None
+    metrics = tmp_path / "subnet" / row["name"] / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    for of_test in ({"test_accuracy": None}, {"test_score": 2.5}):
+        metrics.write_text(json.dumps({"encoding": row["encoding"], **of_test}))
+        assert search_all()[0]["test_accuracy"] is None
+    assert "cannot be read" not in caplog.text

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import random
+import signal
 import subprocess
 import sys
 
@@ -9,9 +11,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import config as framework_config
 
 import spos_tf
 from source_tree import REPO
+from spos_tf.data import inputs
 from spos_tf.data.sources import DataSource, tfds
 from spos_tf.jobs.trained import subnet_of
 
@@ -76,6 +80,11 @@ def plain(folder):
             continue
         if path.suffix == ".npz":
             found[name] = arrays(folder, int(path.stem.removeprefix("step-")))
+        elif path.suffix in (".png", ".tflite"):
+            found[name] = path.stat().st_size > 1000
+        elif path.suffix == ".jsonl":
+            lines = map(json.loads, path.read_text("utf-8").splitlines())
+            found[name] = [{**one, "seconds": 0, "time": 0} for one in lines]
         elif path.suffix == ".keras":
             found[name] = [
                 np.asarray(variable).tobytes()
@@ -84,6 +93,12 @@ def plain(folder):
         else:
             text = path.read_text("utf-8")
             found[name] = text.replace(str(folder.parent.parent), "WORK_DIR")
+    if "manifest.json" in found:
+        manifest = json.loads(found["manifest.json"])
+        # What a converter calls things is a matter of the process.
+        for one in manifest["files"].values():
+            del one["sha256"], one["bytes"]
+        found["manifest.json"] = manifest
     if "metrics.json" in found:
         metrics = json.loads(found["metrics.json"])
         assert metrics.pop("seconds") > 0
@@ -92,10 +107,11 @@ def plain(folder):
 
 
 def run(command, work_dir, *flags):
+    numbers = NUMBERS if command.startswith("train") else {}
     done = subprocess.run(
         [
             *(sys.executable, "-m", "spos_tf", command),
-            *(f"--{key}={value}" for key, value in NUMBERS.items()),
+            *(f"--{key}={value}" for key, value in numbers.items()),
             f"--work_dir={work_dir}",
             "--dataset=digits",
             *flags,
@@ -144,6 +160,24 @@ def test_python_and_the_command_leave_equal_files(
     )
     ours = supernet.work_dir / "subnet" / "default"
     assert plain(ours) == plain(tmp_path / "subnet" / "default")
+    small = {"population": 2, "generations": 1, "recalibration_images": 50}
+    found = spos_tf.search_supernet(
+        supernet, options=spos_tf.SearchOptions(**small), max_macs=1e6
+    )
+    flags = [f"--{name}={value}" for name, value in small.items()]
+    run("search", tmp_path, *flags, "--max_macs=1e6")
+    assert plain(found.folder) == plain(tmp_path / "search" / "default")
+    spos_tf.export_subnet(
+        model,
+        supernet.work_dir / "export" / "default",
+        formats=("tflite",),
+        compare_on=tfds("digits"),
+    )
+    run("export", tmp_path, "--formats=tflite")
+    exports = [
+        one / "export" / "default" for one in (supernet.work_dir, tmp_path)
+    ]
+    assert plain(exports[0]) == plain(exports[1])
     # Ready to be used, and loaded as the same network.
     images, labels = (
         DataSource("digits").load().test.items,
@@ -160,6 +194,25 @@ def test_python_and_the_command_leave_equal_files(
     np.testing.assert_array_equal(
         again.predict(images, verbose=0), model.predict(images, verbose=0)
     )
+
+
+def test_a_checkpoint_names_what_it_holds(supernet):
+    names = arrays(supernet.folder, NUMBERS["steps"]).keys()
+    kernel = "stage1.block1.op.5x5.conv1.kernel"
+    assert {
+        f"weights/{kernel}",
+        f"average/{kernel}",
+        f"optimizer/{kernel}/momentum",
+        "optimizer/iterations",
+        "description.json",
+    } <= names
+    for group in ("weights", "average", "optimizer"):
+        trained = {
+            name.removeprefix(f"{group}/").removesuffix("/momentum")
+            for name in names
+            if name.startswith(f"{group}/")
+        }
+        assert trained - {"iterations", "learning_rate"} == {*supernet.weights}
 
 
 def test_a_supernet_is_loaded_as_it_was(supernet):
@@ -181,8 +234,19 @@ def test_a_supernet_is_loaded_as_it_was(supernet):
         spos_tf.load_supernet(supernet.work_dir, name="other")
 
 
-def test_averaged_weights_are_kept_and_read(blueprint, digits, tmp_path):
+def test_averaged_weights_are_kept_and_read(
+    blueprint, digits, tmp_path, monkeypatch
+):
     """By `load_supernet` and by a network that starts with them."""
+    drawn = []
+    plain_subset = inputs.random_subset
+    monkeypatch.setattr(
+        inputs,
+        "random_subset",
+        lambda split, count, seed: (
+            drawn.append(count) or plain_subset(split, count, seed)
+        ),
+    )
 
     def train(name, every):
         return spos_tf.train_supernet(
@@ -190,7 +254,9 @@ def test_averaged_weights_are_kept_and_read(blueprint, digits, tmp_path):
             digits[0],
             work_dir=tmp_path,
             name=name,
-            options=spos_tf.SupernetOptions(**NUMBERS, average_every=every),
+            options=spos_tf.SupernetOptions(
+                **NUMBERS, average_every=every, recalibration_images=123
+            ),
         )
 
     kept, plain_ = train("kept", 2), train("plain", 0)
@@ -205,6 +271,7 @@ def test_averaged_weights_are_kept_and_read(blueprint, digits, tmp_path):
     assert asked.chosen() == "averaged"
     option = blueprint.search_space.choices[0].options.index("5x5")
     found = {}
+    drawn.clear()
     for name, given in {
         "last": {"inherit_from": tmp_path},
         "averaged": {"inherit_from": kept, "weights": "averaged"},
@@ -224,6 +291,8 @@ def test_averaged_weights_are_kept_and_read(blueprint, digits, tmp_path):
             np.asarray(model.weights[0]),
             run["inputs"]["inherit_from"],
         )
+    # As many as in the training, and so in a search.
+    assert drawn == [123, 123]
     stem = next(name for name in kept.weights if name.startswith("stem"))
     for name, (kernel, fingerprint) in found.items():
         assert fingerprint == kept.fingerprint(name)
@@ -283,7 +352,8 @@ def test_a_resumed_run_ends_in_the_same_bits(blueprint, digits, tmp_path, form):
         train("whole")
 
 
-def test_a_supernet_is_trained_on_a_stream(blueprint, digits, tmp_path):
+def test_a_supernet_is_trained_on_a_stream(blueprint, digits, tmp_path, caplog):
+    caplog.set_level("INFO", "spos_tf")
     images, labels = digits[0]
     metric = keras.metrics.SparseTopKCategoricalAccuracy(3, name="top3")
     supernet = spos_tf.train_supernet(
@@ -302,6 +372,8 @@ def test_a_supernet_is_trained_on_a_stream(blueprint, digits, tmp_path):
     assert set(run_file["inputs"]) == {"train", "validation"}
     assert run_file["options"]["label_smoothing"] == 0
     assert "Focal" in run_file["options"]["loss"]["class"]
+    said = [one for one in caplog.messages if "is not augmented" in one]
+    assert len(said) == 1 and "tf.data.Dataset" in said[0]
     names = json.loads((folder / "labels.json").read_text("utf-8"))
     assert names[3] == "digit 3"
     assert len(supernet.holdout.validation) == 50
@@ -338,20 +410,54 @@ def test_how_many_images_are_held_out_where_nobody_says(
     assert caplog.text.count(f"holdout_per_class={expected}: a fifth") == 1
 
 
-def test_a_call_leaves_the_process_as_it_was(blueprint, digits, tmp_path):
-    before = keras.config.dtype_policy()
+def state():
+    """What a call of the library leaves as it found it."""
+    settings = tf.config.threading
+    return (
+        keras.config.dtype_policy().name,
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        framework_config.is_op_determinism_enabled(),
+        signal.getsignal(signal.SIGINT),
+        signal.getsignal(signal.SIGTERM),
+        settings.get_intra_op_parallelism_threads(),
+        settings.get_inter_op_parallelism_threads(),
+    )
+
+
+def test_calls_leave_the_process_as_it_was(
+    blueprint, digits, tmp_path, usual_ctrl_c
+):
     tf.random.set_seed(1)
     expected = tf.random.uniform([3]).numpy()
     tf.random.set_seed(1)
-    spos_tf.train_subnet(
-        (blueprint, [0]),
+    before = state()
+    half = {"dtype_policy": "mixed_bfloat16"}
+    numbers = {"steps": 2, "validate_every": 0, **half}
+    supernet = spos_tf.train_supernet(
+        blueprint, digits[0], work_dir=tmp_path, options=options(**numbers)
+    )
+    assert state() == before
+    found = spos_tf.search_supernet(
+        supernet,
+        options=spos_tf.SearchOptions(population=2, generations=1, **half),
+    )
+    assert state() == before
+    model = spos_tf.train_subnet(
+        found.best,
         digits[0],
         work_dir=tmp_path,
-        options=options(
-            steps=2, dtype_policy="mixed_bfloat16", holdout_per_class=None
-        ),
+        options=options(**numbers, holdout_per_class=None),
     )
-    assert keras.config.dtype_policy() == before
+    assert state() == before
+    spos_tf.export_subnet(
+        model,
+        tmp_path / "export" / "a",
+        formats=("saved_model",),
+        compare_on=digits[1],
+    )
+    spos_tf.load_subnet(tmp_path / "subnet" / "default")
+    assert state() == before
     np.testing.assert_array_equal(tf.random.uniform([3]).numpy(), expected)
     metrics = tmp_path / "subnet/default/metrics.json"
     assert json.loads(metrics.read_text("utf-8"))["test_score"] is None
@@ -380,7 +486,7 @@ def test_a_blueprint_of_ones_own_is_given_again(blueprint, digits, tmp_path):
     )
     with pytest.raises(spos_tf.UserError, match="with the choices"):
         spos_tf.load_supernet(tmp_path, fewer)
-    pretended = dataclasses.replace(blueprint, num_classes=7)
+    pretended = dataclasses.replace(blueprint, image_size=16)
     with pytest.raises(spos_tf.UserError, match="a name of its own"):
         spos_tf.load_supernet(tmp_path, pretended)
 
@@ -438,3 +544,56 @@ def test_a_stream_needs_images_to_validate_on(blueprint, digits, tmp_path):
         spos_tf.train_supernet(
             blueprint, dataset, work_dir=tmp_path, options=options()
         )
+
+
+def test_a_loaded_supernet_is_searched_on_the_arrays_of_its_training(
+    blueprint, digits, tmp_path
+):
+    (images, labels), _ = digits
+    train, validation, other = (
+        (images[some], labels[some])
+        for some in (slice(200), slice(200, 300), slice(300, 400))
+    )
+    spos_tf.train_supernet(
+        blueprint,
+        train,
+        validation=validation,
+        work_dir=tmp_path,
+        options=options(steps=2, validate_every=0, holdout_per_class=None),
+    )
+    given = {"validation": validation, "recalibration": train}
+
+    def search(**changed):
+        return spos_tf.search_supernet(
+            spos_tf.load_supernet(tmp_path),
+            options=spos_tf.SearchOptions(population=2, generations=1),
+            **{**given, **changed},
+        )
+
+    assert len(search().candidates) == 2
+    for name in given:
+        with pytest.raises(spos_tf.UserError, match=f"others.*`{name}`"):
+            search(**{name: other}, name="other")
+
+
+def test_a_search_on_a_stream_is_resumed(blueprint, digits, tmp_path):
+    """The script is started again, and the stream shuffles otherwise."""
+    images, labels = digits[0]
+
+    def stream(some):
+        pairs = tf.data.Dataset.from_tensor_slices((images[some], labels[some]))
+        return pairs.shuffle(200, seed=3).batch(16)
+
+    def script():
+        supernet = spos_tf.train_supernet(
+            blueprint,
+            stream(slice(200)),
+            validation=stream(slice(200, 300)),
+            work_dir=tmp_path,
+            options=options(steps=2, validate_every=0, holdout_per_class=None),
+        )
+        small = spos_tf.SearchOptions(population=2, generations=1)
+        return spos_tf.search_supernet(supernet, options=small).candidates
+
+    first = script()
+    assert script() == first

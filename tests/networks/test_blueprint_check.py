@@ -45,6 +45,21 @@ def test_a_choice_that_the_space_has_not(blueprint):
         _with(blueprint, 1, choice="colour")
 
 
+def test_segments_of_one_name(blueprint):
+    with pytest.raises(UserError, match="name of its own; got 'stem', 'stem'"):
+        _with(blueprint, 1, name="stem")
+    with pytest.raises(UserError, match="at least one segment.*; got none"):
+        dataclasses.replace(blueprint, segments=())
+
+
+def test_an_output_that_is_no_number_a_class(blueprint):
+    with pytest.raises(UserError, match=r"the 7 classes; 'head' .* \[10\]"):
+        dataclasses.replace(blueprint, num_classes=7)
+    segments = blueprint.segments[:-1]
+    with pytest.raises(UserError, match="the 10 classes; 'stage"):
+        dataclasses.replace(blueprint, segments=segments)
+
+
 @dataclasses.dataclass(frozen=True)
 class Twice:
     """Two layers of one name."""

@@ -13,6 +13,7 @@ from page_reader import Page
 from spos_tf.report import page as page_module
 from spos_tf.report.page import report_page
 from spos_tf.report.work_dir import read_work_dir
+from spos_tf.training.callbacks import EventWriter
 from unwritten_charts import leave_unwritten
 
 SECTIONS = {
@@ -100,6 +101,8 @@ def test_everything_is_shown(full, full_page):
         # Training, correlation, latency, export.
         "accuracy of fixed paths [%]",
         "0.625 (0.500 to 0.750)",
+        "standard error of one score",
+        "6.25 %",
         "40% (by chance 20%)",
         "3.12 to 3.5",
         "61,928",
@@ -446,3 +449,43 @@ def test_flags_are_not_read(work_dir, unwritten):
         path.write_bytes(b"--supernet_name=other\n--strategy=nsga2\n\xff")
         os.utime(path, (time, time))
     assert source(work_dir) == before
+
+
+def test_scores_of_another_metric_are_no_accuracies(work_dir):
+    loss = {"metric": "loss", "direction": "min"}
+    metrics = work_dir / "subnet/winner/metrics.json"
+    of_test = {"macs": 7, "test_score": 1.25, "deploy_form_loss": 1.375, **loss}
+    metrics.write_text(json.dumps(of_test), "utf-8")
+    rows = [{"limit": "macs<=9", "costs": {}, "score": 2.625, **loss}]
+    table = work_dir / "search_limits/default/table.json"
+    table.write_text(json.dumps(rows), "utf-8")
+    best = work_dir / "search/evolution/best.json"
+    data = json.loads(best.read_text("utf-8"))
+    for one in data["measured"]["candidates"]:
+        del one["accuracy"]
+        one |= {"score": 3.875, **loss}
+    best.write_text(json.dumps(data), "utf-8")
+    events = work_dir / "supernet/default/events"
+    shutil.rmtree(events)
+    writer = EventWriter(events, start_step=0)
+    writer.on_train_batch_end(9, {"loss": 1.0, "images_per_second": 7.0})
+    writer.on_test_end({"loss": 1.0, "path0": 0.5})
+    writer.close()
+    text = page(work_dir).text
+    assert "The test loss is 1.25." in text
+    assert "as the exported files compute, it is 1.375." in text
+    assert "2.625" in text and "3.875" in text
+    assert "scores of fixed paths" in text
+    assert "accuracy of fixed paths" not in text
+
+
+def test_an_export_right_in_its_folder_is_shown(work_dir, unwritten):
+    """As `export_subnet(model, "runs/x/export")` leaves it."""
+    exports = work_dir / "export"
+    for path in (exports / "winner").iterdir():
+        path.rename(exports / path.name)
+    (exports / "winner").rmdir()
+    (exports / "saved_model").mkdir()
+    text = page(work_dir).text
+    assert "61,928" in text and "ab12ab12ab12" in text
+    assert "export/export" in text and "export/saved_model" not in text

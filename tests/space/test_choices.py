@@ -155,3 +155,22 @@ def test_position_finds_a_choice(space):
     assert space.position("stage1.block2.op") == 1
     with pytest.raises(KeyError):
         space.position("stage1.block3.op")
+
+
+A = Choice("a", (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Choice("a", ()), "at least one option; 'a' has none"),
+        (lambda: Choice("a", (1, 1)), r"those of 'a' are \(1, 1\)"),
+        (lambda: SearchSpace("s", (A, A)), "those of 's' are 'a', 'a'"),
+        (lambda: SearchSpace("s", (A,), ((),)), "at least one legal option"),
+        (lambda: SearchSpace("s", (A,), ((2,),)), "legal option of 0 to 1"),
+    ],
+)
+def test_what_is_no_space_is_one_line(make, message):
+    with pytest.raises(UserError, match=message) as refused:
+        make()
+    assert "\n" not in str(refused.value)

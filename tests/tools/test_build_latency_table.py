@@ -58,6 +58,16 @@ def test_a_table_is_built_and_checked(run_tool, folder):
     assert "| 2 uniform |" in result.stdout
 
 
+def test_tensorflow_is_timed_with_the_threads_that_are_asked_for(
+    run_tool, folder
+):
+    """The command sets those of its process."""
+    path = folder / "tensorflow.yaml"
+    build(run_tool, path, "--runtime=tensorflow", "--threads=2", "--passes=1")
+    table = read_latency_table(path)
+    assert (table.runtime, table.threads) == ("tensorflow", 2)
+
+
 def test_a_table_that_is_there_is_not_measured_again(run_tool, folder):
     path = folder / "made" / "table.yaml"
     before = path.read_bytes()

@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import json
+import math
 import random
+import statistics
 
 import pytest
 
@@ -119,6 +121,17 @@ def test_checkpoints_are_compared_and_a_killed_run_ends_the_same(
         dataclasses.asdict(repeats)
     )
     assert repeats.candidates == 16
+    last = [found[3, *one]["score"] for one in ALL]
+    assert correlation["chance"] == 0.1
+    assert correlation["mean"] == pytest.approx(statistics.fmean(last))
+    assert correlation["spread"] == pytest.approx(statistics.stdev(last))
+    # 200 images.
+    error = math.sqrt(correlation["mean"] * (1 - correlation["mean"]) / 200)
+    assert correlation["standard_error"] == pytest.approx(error)
+    assert "Random networks score" in done.stderr
+    assert "where chance is 10.00 %" in done.stderr
+    run = json.loads((folder / "run.json").read_text())
+    assert run["inputs"].keys() == {"table", "train"}
     assert done.stdout.endswith(f", reliability {repeats}\n")
     over = json.loads((folder / "over_training.json").read_text())
     assert [one["step"] for one in over["checkpoints"]] == [1, 2, 3]

@@ -265,3 +265,22 @@ def test_a_shim_is_its_command():
         text = (REPO / "tools" / f"{name}.py").read_text("utf-8")
         assert f'    run("{name}")\n' in text
         assert len(text.splitlines()) < 8
+
+
+HELP = """
+import sys
+from absl import flags
+from spos_tf.cli import flags as our_flags
+from spos_tf.cli.program import COMMANDS, find_command
+for name in COMMANDS:
+    our_flags.define(find_command(name).kinds, flags.FlagValues())
+    print(name, *{"tensorflow", "keras", "matplotlib"} & {*sys.modules})
+"""
+
+
+def test_no_help_waits_for_tensorflow():
+    result = subprocess.run(
+        [sys.executable, "-c", HELP], cwd=REPO, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [*COMMANDS]

@@ -72,6 +72,7 @@ def test_labels_can_be_said():
             "give logits, not probabilities",
         ),
         ({"loss": keras.losses.BinaryFocalCrossentropy()}, "from_logits=False"),
+        ({"loss": keras.losses.KLDivergence()}, "which takes probabilities"),
         ({"loss": "mse"}, "`loss` is a Keras loss such as"),
         (
             {"loss": keras.losses.CategoricalHinge(), "label_smoothing": 0.1},
@@ -84,6 +85,7 @@ def test_labels_can_be_said():
         "categorical",
         "sparse",
         "focal",
+        "divergence",
         "text",
         "smoothing",
         "labels",
