@@ -46,11 +46,7 @@ from spos_tf.data.cache_folder import (
     size_words,
 )
 from spos_tf.data.examples import AnySplit, Split, StreamSplit
-from spos_tf.data.pipeline import (
-    accelerator,
-    ahead_on,
-    evaluation_batches,
-)
+from spos_tf.data.pipeline import accelerator, ahead_on, evaluation_batches
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
 from spos_tf.data.reading import as_inputs
 from spos_tf.data.splits import fingerprint, unreadable

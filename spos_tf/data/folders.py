@@ -92,11 +92,7 @@ def load_folder_source(path: str, names: SplitNames) -> Source:
 
 
 def _split_by_folder(
-    root: pathlib.Path,
-    train: str,
-    test: str,
-    unread: list[str],
-    strict: bool,
+    root: pathlib.Path, train: str, test: str, unread: list[str], strict: bool
 ) -> Source:
     trained = _classes(root / train)
     tested = _classes(root / test)

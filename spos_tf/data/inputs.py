@@ -12,11 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.class_names import (
-    are_named,
-    outputs_of_classes,
-    relabelled,
-)
+from spos_tf.data.class_names import are_named, outputs_of_classes, relabelled
 from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import TrainingData, split_data

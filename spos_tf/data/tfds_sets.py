@@ -47,10 +47,7 @@ class _Slice(NamedTuple):
 
 
 def load_tfds_source(
-    name: str,
-    data_dir: str | None,
-    names: SplitNames,
-    memory_limit_bytes: int,
+    name: str, data_dir: str | None, names: SplitNames, memory_limit_bytes: int
 ) -> Source:
     """Loads the TFDS set `name`, with features `image` and `label`.
 
@@ -340,10 +337,7 @@ def _read(builder: Any, spec: str) -> tf.data.Dataset:
         ),
     )
     return examples.map(
-        lambda example: (
-            example["image"],
-            tf.cast(example["label"], tf.int32),
-        )
+        lambda example: (example["image"], tf.cast(example["label"], tf.int32))
     )
 
 

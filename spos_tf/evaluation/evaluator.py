@@ -9,11 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import (
-    Accumulator,
-    Result,
-    ScoreMetric,
-)
+from spos_tf.evaluation.metric import Accumulator, Result, ScoreMetric
 from spos_tf.networks.supernet import PathMoments, Supernet
 from spos_tf.ops.dispatch import on_host
 
@@ -236,10 +232,7 @@ class Evaluator(Generic[Result]):
         return self._graph_moments(images, path)
 
     def _logits(
-        self,
-        images: tf.Tensor,
-        path: tf.Tensor,
-        statistics: list[tf.Tensor],
+        self, images: tf.Tensor, path: tf.Tensor, statistics: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits, float32 `[batch, classes]`, and whether all are finite."""
         if self._goes_by_branch():
@@ -248,10 +241,7 @@ class Evaluator(Generic[Result]):
         return self._graph_logits(images, path, statistics)
 
     def _checked_logits(
-        self,
-        images: tf.Tensor,
-        path: tf.Tensor,
-        statistics: list[tf.Tensor],
+        self, images: tf.Tensor, path: tf.Tensor, statistics: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._supernet(images, path, statistics=statistics)
         return _checked(images, logits)

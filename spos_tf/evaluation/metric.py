@@ -167,10 +167,7 @@ class ScoreMetric:
     def fresh(self) -> "ScoreMetric":
         """The same metric with a state of its own, which is empty."""
         return ScoreMetric(
-            _again(self._metric),
-            self._labels,
-            self.direction,
-            self.num_classes,
+            _again(self._metric), self._labels, self.direction, self.num_classes
         )
 
     def update(
@@ -284,9 +281,7 @@ def _name(metric: keras.metrics.Metric) -> str:
     return name if own and number.isdecimal() else str(metric.name)
 
 
-def _again(
-    metric: keras.metrics.Metric | None,
-) -> keras.metrics.Metric | None:
+def _again(metric: keras.metrics.Metric | None) -> keras.metrics.Metric | None:
     if metric is None:
         return None
     return _made(type(metric), _config(metric))

@@ -268,11 +268,7 @@ class RayScorer(Scorer):
         )
         return [
             Score.of(
-                key,
-                score,
-                seconds / len(scores),
-                worker=worker,
-                computed=share,
+                key, score, seconds / len(scores), worker=worker, computed=share
             )
             for key, score in zip(chunk.keys, scores, strict=True)
         ]

@@ -21,11 +21,7 @@ from spos_tf.export.formats import (
     formats_of,
 )
 from spos_tf.export.labels import put_labels
-from spos_tf.export.manifest import (
-    FILE_NAME,
-    build_manifest,
-    file_entry,
-)
+from spos_tf.export.manifest import FILE_NAME, build_manifest, file_entry
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
 from spos_tf.export.tflite_operations import most_dimensions

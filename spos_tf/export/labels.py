@@ -32,10 +32,7 @@ def _into_onnx(path: pathlib.Path, text: str) -> None:
     model = onnx.load(path)
     onnx.helper.set_model_props(
         model,
-        {
-            **{one.key: one.value for one in model.metadata_props},
-            LABELS: text,
-        },
+        {**{one.key: one.value for one in model.metadata_props}, LABELS: text},
     )
     onnx.save(model, path)
 

@@ -664,8 +664,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            f"{_program()}: Stopped. Start it again to resume.",
-            file=sys.stderr,
+            f"{_program()}: Stopped. Start it again to resume.", file=sys.stderr
         )
         return 130
     return 0

@@ -105,10 +105,7 @@ def check_builtin(content: bytes) -> None:
 
 
 def check_integer(
-    content: bytes,
-    name: str = "tflite_int8",
-    *,
-    float_classifier: bool = False,
+    content: bytes, name: str = "tflite_int8", *, float_classifier: bool = False
 ) -> None:
     """Refuses a file in which anything but the two ends touches a float.
 

@@ -53,11 +53,7 @@ class Timing(NamedTuple):
 
 
 def measure_network(
-    model: keras.Model,
-    runtime: str,
-    threads: int,
-    batch: int,
-    rounds: int = 50,
+    model: keras.Model, runtime: str, threads: int, batch: int, rounds: int = 50
 ) -> Timing:
     """Exports one network and times it end to end.
 

@@ -124,9 +124,7 @@ class TensorOps(Ops[tf.Tensor]):
         if kernel.shape[0] != 1 or strides != 1:
             return self._convolved(
                 _Convolution(
-                    kernel,
-                    [-1],
-                    lambda k: tf.nn.conv2d(x, k, strides, "SAME"),
+                    kernel, [-1], lambda k: tf.nn.conv2d(x, k, strides, "SAME")
                 ),
                 most,
             )
@@ -156,9 +154,7 @@ class TensorOps(Ops[tf.Tensor]):
             kernel = kernel[:, :, : tf.shape(x)[-1]]
         return self._convolved(
             _Convolution(
-                kernel,
-                [-1, 1],
-                lambda k: depthwise_conv2d(x, k, strides, zero),
+                kernel, [-1, 1], lambda k: depthwise_conv2d(x, k, strides, zero)
             ),
             most,
         )

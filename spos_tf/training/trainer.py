@@ -17,12 +17,7 @@ from spos_tf.stop_signal import StopSignal
 from spos_tf.stop_signal import stop as process_stop
 from spos_tf.training.architecture_learner import Learner
 from spos_tf.training.averaging import AveragedWeights, averaging
-from spos_tf.training.callbacks import (
-    EventWriter,
-    ProgressBar,
-    RunModel,
-    Watch,
-)
+from spos_tf.training.callbacks import EventWriter, ProgressBar, RunModel, Watch
 from spos_tf.training.checkpoints import (
     Checkpoint,
     checkpoint_path,
