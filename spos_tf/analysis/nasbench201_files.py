@@ -8,6 +8,7 @@ and a run's accuracies `eval_acc1es` are by `"set@epoch"`, in percent.
 """
 
 import bz2
+import collections
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -103,10 +104,7 @@ def convert(
             rows.append(row)
     if not rows:
         raise UserError(f"{str(path)!r} has no results of any architecture.")
-    counts: dict[str, int] = {}
-    for row in rows:
-        for name in row:
-            counts[name] = counts.get(name, 0) + 1
+    counts = collections.Counter(name for row in rows for name in row)
     whole = [name for name, count in counts.items() if count == len(rows)]
     columns: dict[str, npt.NDArray[Any]] = {"arch_str": np.array(names)}
     for name in whole:

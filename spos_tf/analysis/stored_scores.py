@@ -43,11 +43,8 @@ class StoredScores:
     @property
     def merits(self) -> npt.NDArray[np.float64]:
         """Scores turned so that more is better."""
-        return (
-            -self.scores
-            if self.settings["direction"] == "min"
-            else (self.scores)
-        )
+        sign = -1 if self.settings["direction"] == "min" else 1
+        return sign * self.scores
 
     def write(self, path: str | pathlib.Path) -> None:
         """Writes the file; it appears whole or not at all.

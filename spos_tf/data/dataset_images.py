@@ -25,7 +25,7 @@ _FAULT = re.compile(r"(?:Labels|Images) of `\w+` are [^{]*?(?=\]|$)")
 
 
 class DatasetImages:
-    """Batches of (images, labels) of the user's own; see `inputs.Images`.
+    """Batches of (images, labels) of the user's own; see `inputs.SplitImages`.
 
     A finite set is iterated again and again, as `keras.Model.fit` does. It is
     not augmented. Images that are scored on are read once and kept as uint8.
@@ -67,7 +67,7 @@ class DatasetImages:
 
     @property
     def count(self) -> int | None:
-        """See `inputs.Images`; up to a last batch that is not full."""
+        """None where that is not known; as if the last batch were full."""
         batches = int(self._dataset.cardinality())
         # Unknown and infinite are negative.
         return batches * self._batch if batches >= 0 else None
@@ -146,7 +146,6 @@ class DatasetImages:
         share: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """See `training_batches`; the set shuffles itself."""
-        del seed
         index, count = share
         own = own_batch(batch_size, count)
 
@@ -239,7 +238,6 @@ class DatasetImages:
         self, preprocessing: PreprocessingOptions, count: int, seed: int
     ) -> Split:
         """The first images of a pass: it is for the set to shuffle them."""
-        del seed
         return self._kept(preprocessing.evaluation_short_side, count)
 
     def _kept(self, side: int, count: int | None) -> Split:
@@ -302,7 +300,6 @@ class DatasetImages:
 
     def confirmation_count(self, holdout_per_class: int) -> int:
         """None: nothing can be kept back."""
-        del holdout_per_class
         return 0
 
     def hold_out(
@@ -313,7 +310,6 @@ class DatasetImages:
         Raises:
             UserError: Always.
         """
-        del count, argument
         raise UserError(
             f"From a tf.data.Dataset as `{self._argument}` no images can be "
             "kept back to score paths on, since it may change its order. Give "

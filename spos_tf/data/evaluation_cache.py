@@ -290,10 +290,7 @@ class EvaluationCache:
     ) -> bool:
         """Writes a file unless it is there; False where that is impossible.
 
-        Args:
-            file: The file.
-            source: Gives the batches from one on.
-            damaged: What was found damaged, and is not to be taken again.
+        What was found `damaged` is not to be taken again.
         """
         if file.is_whole(damaged):
             return True
@@ -420,14 +417,11 @@ def _ahead(
 
 
 class _State(NamedTuple):
-    """What tells whether files have changed, without reading them.
+    """What tells whether files have changed, without reading them."""
 
-    Attributes:
-        digest: Of their names, sizes and times; empty where there are none.
-        changed: The latest time of change.
-    """
-
+    # Of their names, sizes and times; empty where there are none.
     digest: str
+    # The latest time of change.
     changed: float
 
 
@@ -475,14 +469,7 @@ _Signature = tuple[int, int, int]
 
 
 class _ImageFile:
-    """A file of images: pixels, labels, and a checksum of each of both.
-
-    Args:
-        folder: Of all such files.
-        split: What it holds.
-        preprocessing: How images were made.
-        key: Of the content.
-    """
+    """A file of images: pixels, labels, and a checksum of each of both."""
 
     def __init__(
         self,
@@ -523,11 +510,7 @@ class _ImageFile:
         return found is not None and found != damaged and found[1] == self.size
 
     def write(self, batches: Iterator[Batch]) -> None:
-        """Writes all images under a temporary name, then renames.
-
-        Raises:
-            OSError: There is no room.
-        """
+        """Writes all images under a temporary name, then renames."""
         labels, checksums = [], []
         with unfinished(self.path) as temporary:
             with temporary.open("wb") as file:
@@ -544,11 +527,7 @@ class _ImageFile:
                 )
 
     def read(self, batch_size: int, start: int) -> Iterator[Batch]:
-        """Batches from one on.
-
-        Raises:
-            OSError: The file is not there, or it is damaged.
-        """
+        """Batches from one on; an OSError where the file is damaged or gone."""
         # Its time of use alone: nobody removes it meanwhile.
         found = os.stat(self.path)
         with contextlib.suppress(OSError):

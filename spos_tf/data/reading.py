@@ -158,7 +158,7 @@ def looked_at(
         return found, len(split)
     started = time.monotonic()
     stop = 0
-    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, len(split), _SEARCHED_AT_ONCE):
             stop = min(start + _SEARCHED_AT_ONCE, len(split))
             indices = range(start, stop)
@@ -254,7 +254,3 @@ def read_fault(error: tf.errors.OpError | ValueError) -> str:
     if found is None:
         message = re.sub(r"{{.*?}}\s*", "", message)
     return (message if found is None else found[0].strip())[:120]
-
-
-def _threads() -> int:
-    return os.cpu_count() or 1

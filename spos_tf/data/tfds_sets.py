@@ -33,13 +33,7 @@ _CHANNELS = (1, 3, 4)
 
 
 class _Slice(NamedTuple):
-    """Records of a split of a set.
-
-    Attributes:
-        split: Its name in the set.
-        start: The first record.
-        stop: The record after the last.
-    """
+    """The records `start` to `stop - 1` of a split of a set."""
 
     split: str
     start: int
@@ -200,11 +194,7 @@ def _split_names(
 
 
 def _slices(name: str, builder: Any, split: str) -> list[_Slice]:
-    """The records that a split's name or a slice such as train[:80%] means.
-
-    Raises:
-        UserError: There is no such split, or it is empty.
-    """
+    """The records that a split's name or a slice such as train[:80%] means."""
     import tensorflow_datasets as tfds
 
     splits = builder.info.splits

@@ -117,7 +117,6 @@ def load(
 
 def load_saved_model(path: str, threads: int) -> Predictor:
     """Loads a SavedModel into TensorFlow."""
-    del threads
     with readable_place(path) as place:
         loaded = tf.saved_model.load(place)
     signature = loaded.signatures["serving_default"]

@@ -7,29 +7,18 @@ is given is folded into kernels (`tensor_ops.FoldedOps`).
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import tensorflow as tf
 
 from spos_tf.ops.replica_sum import mean_over_replicas
 
-
-class PathNorm(Protocol):
-    """Normalises feature maps over batch, height and width."""
-
-    def __call__(
-        self,
-        x: tf.Tensor,
-        epsilon: float,
-        place: Callable[[], tf.Tensor],
-        most: int | None = None,
-    ) -> tf.Tensor:
-        """Normalises `x`, `[batch, height, width, channels]`.
-
-        `place()` is an int32 scalar, another one for each batch norm of the
-        network, made where it is asked for; `most` is how many channels
-        there are with all of an elastic width.
-        """
+# Normalises x, [batch, height, width, channels], over batch, height and width,
+# with an epsilon. `place()` is an int32 scalar, another one for each batch norm
+# of the network, made where it is asked for; `most` is how many channels there
+# are with all of an elastic width.
+PathNorm = Callable[
+    [tf.Tensor, float, Callable[[], tf.Tensor], int | None], tf.Tensor
+]
 
 
 class BatchNorm:
@@ -42,7 +31,6 @@ class BatchNorm:
         place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
-        del place, most
         return _fused(x, epsilon)[0]
 
 
@@ -97,7 +85,6 @@ class CollectingBatchNorm:
         place: Callable[[], tf.Tensor],
         most: int | None = None,
     ) -> tf.Tensor:
-        del place
         y, mean, variance = fused_batch_norm(x, epsilon)
         self._moments.append(padded(tf.stack([mean, variance]), most))
         return y

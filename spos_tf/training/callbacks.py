@@ -191,7 +191,6 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(batch + 1 - self._bar.n)
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        del logs
         self._bar.set_postfix_str("scoring images that were not trained on")
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:

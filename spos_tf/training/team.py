@@ -134,7 +134,7 @@ class Team:
     def stops_together(self, stop: StopSignal) -> Stop:
         """A signal that came to one process ends all, after the same step."""
         if self.task.total == 1:
-            return _OwnStop(stop)
+            return Stop(stop)
         return _TogetherStop(self.strategy, stop)
 
     @contextlib.contextmanager
@@ -153,21 +153,7 @@ class Team:
             ) from None
 
 
-class _OwnStop:
-    """Asks this process."""
-
-    def __init__(self, stop: StopSignal) -> None:
-        self._stop = stop
-
-    def __call__(self, stopped: bool) -> Ending:
-        return Ending(self._stop(), stopped)
-
-    def at_once(self) -> contextlib.AbstractContextManager[None]:
-        """See `loop.Stop`."""
-        return self._stop.at_once()
-
-
-class _TogetherStop(_OwnStop):
+class _TogetherStop(Stop):
     """Asks all processes; they hear the answer a step later.
 
     Each question takes the sum of who was told to stop along with the next
@@ -189,7 +175,7 @@ class _TogetherStop(_OwnStop):
         self._total = total
 
     def __call__(self, stopped: bool) -> Ending:
-        before, told = self._told, [float(self._stop()), float(stopped)]
+        before, told = self._told, [float(self._signal()), float(stopped)]
         self._told = self._total(tf.constant(told))
         if before is None:
             return Ending(False, False)
