@@ -125,11 +125,7 @@ def _program() -> str:
 
 
 def _object(path: pathlib.Path, kind: str, way_out: str) -> dict[str, Any]:
-    """A JSON object of a kind.
-
-    Raises:
-        UserError: It is none.
-    """
+    """A JSON object of a kind."""
     try:
         data = parse_json(path.read_bytes())
     except OSError as error:
