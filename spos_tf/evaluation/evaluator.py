@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,45 @@ from spos_tf.networks.supernet import PathMoments, Supernet
 from spos_tf.ops.dispatch import on_host
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
-Other = TypeVar("Other", covariant=True)
 
 
-class Evaluator(Generic[Result]):
+class PathEvaluator(Generic[Result]):
+    """What scores paths of a supernet: its weights, images and a metric.
+
+    Args:
+        supernet: Trained supernet.
+        recalibration: Batches (images, labels) of the training split.
+        scoring: Batches of the search split.
+        metric: What is scored; accuracy if None.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        recalibration: Batches,
+        scoring: Batches,
+        metric: Accumulator[Result] | None = None,
+    ) -> None:
+        self._supernet = supernet
+        self._metric = metric or cast(
+            Accumulator[Result], accuracy_of(supernet)
+        )
+        self._recalibration = recalibration
+        self._scoring = scoring
+
+    def scoring_on(self, scoring: Batches, metric: Accumulator[Any]) -> Self:
+        """The same on other images; what was traced is shared.
+
+        Args:
+            scoring: Batches that paths are scored on.
+            metric: What is scored.
+        """
+        other = copy.copy(self)
+        other._scoring, other._metric = scoring, metric
+        return other
+
+
+class Evaluator(PathEvaluator[Result]):
     """Recalibrates batch norm for a path, then scores it (section 3.4).
 
     A score is a function of the weights, the images and the path: nothing is
@@ -49,12 +84,7 @@ class Evaluator(Generic[Result]):
         scoring: Batches,
         metric: Accumulator[Result] | None = None,
     ) -> None:
-        self._supernet = supernet
-        self._metric = metric or cast(
-            Accumulator[Result], accuracy_of(supernet)
-        )
-        self._recalibration = recalibration
-        self._scoring = scoring
+        super().__init__(supernet, recalibration, scoring, metric)
         image = tf.TensorSpec(
             [None, *supernet.blueprint.input_shape], tf.float32
         )
@@ -76,19 +106,6 @@ class Evaluator(Generic[Result]):
     def batches(self) -> tuple[Batches, Batches]:
         """Those that recalibrate, and those that are scored on."""
         return self._recalibration, self._scoring
-
-    def scoring_on(
-        self, scoring: Batches, metric: Accumulator[Other]
-    ) -> "Evaluator[Other]":
-        """The same on other images; what was traced is shared.
-
-        Args:
-            scoring: Batches that paths are scored on.
-            metric: What is scored.
-        """
-        other: Evaluator[Other] = copy.copy(cast("Evaluator[Other]", self))
-        other._scoring, other._metric = scoring, metric
-        return other
 
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
         """Population statistics of every batch norm on the path.
