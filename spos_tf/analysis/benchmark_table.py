@@ -152,11 +152,7 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
 
 
 def _as_text(columns: Mapping[str, Column], path: pathlib.Path) -> Column:
-    """The architectures of a table without a text, from their encodings.
-
-    Raises:
-        UserError: There are none either.
-    """
+    """The architectures of a table without a text, from their encodings."""
     encodings = columns.get(_ENCODINGS)
     if encodings is None:
         raise UserError(

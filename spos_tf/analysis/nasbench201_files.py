@@ -219,16 +219,15 @@ def _costs(results: Mapping[str, Any]) -> dict[str, int]:
         runs = _runs(results, data_set)
         if not runs:
             continue
-        # Both are given in millions.
-        counted = {
-            (round(1e6 * run["flop"]), round(1e6 * run["params"]))
-            for run in runs
-        }
+        counted = {*map(_counted, runs)}
         if len(counted) > 1:
             run = results["all_results"][data_set, _COST_SEED]
-            flops = round(1e6 * run["flop"])
-            params = round(1e6 * run["params"])
-        else:
-            ((flops, params),) = counted
+            counted = {_counted(run)}
+        ((flops, params),) = counted
         return {"macs": flops - _BIAS_ADDITIONS, "params": params}
     return {}
+
+
+def _counted(run: Mapping[str, Any]) -> tuple[int, int]:
+    # Both are given in millions.
+    return round(1e6 * run["flop"]), round(1e6 * run["params"])

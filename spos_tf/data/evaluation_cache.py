@@ -438,7 +438,13 @@ def state_of(split: AnySplit) -> _State:
     """
     if not len(split.files):
         return _State("", 0.0)
-    digest = hashlib.sha256(_not_in_files(split))
+    # What no file says: the numbers of records, or labels.
+    own = (
+        split.positions.astype("<i8")
+        if isinstance(split, StreamSplit)
+        else split.labels.astype("<i4")
+    )
+    digest = hashlib.sha256(own.tobytes())
     changed = 0.0
     for file in split.files:
         path = os.fsdecode(file)
@@ -451,13 +457,6 @@ def state_of(split: AnySplit) -> _State:
         digest.update(repr(times).encode())
         changed = max(changed, found.st_mtime, found.st_ctime)
     return _State(digest.hexdigest(), changed)
-
-
-def _not_in_files(split: AnySplit) -> bytes:
-    """What of a split no file says: labels, or the numbers of records."""
-    if isinstance(split, StreamSplit):
-        return split.positions.astype("<i8").tobytes()
-    return split.labels.astype("<i4").tobytes()
 
 
 def _check_digits(state: str, found: str) -> str:

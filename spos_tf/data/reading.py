@@ -102,7 +102,7 @@ def as_inputs(pixels: tf.Tensor) -> tf.Tensor:
 
 def _fault(split: AnySplit, error: tf.errors.OpError) -> str | None:
     if isinstance(split, Split):
-        faults = unreadable(split, seconds=_SEARCH_SECONDS)
+        faults, _ = looked_at(split, seconds=_SEARCH_SECONDS, until_found=True)
         return unreadable_words(faults) if faults else None
     if (
         not isinstance(error, tf.errors.DataLossError)
@@ -129,25 +129,14 @@ class Fault(NamedTuple):
     reason: str
 
 
-def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
-    """All images that cannot be read and decoded.
-
-    Args:
-        split: The images.
-        seconds: After so long the search ends, once it has found one; None to
-            look at all.
-    """
-    return looked_at(split, seconds=seconds, until_found=True)[0]
-
-
 def looked_at(
-    split: Split, *, seconds: float | None, until_found: bool = False
+    split: Split, *, seconds: float, until_found: bool = False
 ) -> tuple[list[Fault], int]:
     """Images that cannot be decoded, among as many as there is time for.
 
     Args:
         split: The images.
-        seconds: After so long it ends; None to look at all.
+        seconds: After so long it ends.
         until_found: Whether it goes on where nothing was found by then.
 
     Returns:
@@ -164,9 +153,7 @@ def looked_at(
             indices = range(start, stop)
             looked = pool.map(lambda index: _fault_at(split, index), indices)
             found += [one for one in looked if one is not None]
-            late = seconds is not None and (
-                time.monotonic() - started > seconds
-            )
+            late = time.monotonic() - started > seconds
             if late and (found or not until_found):
                 break
     return found, stop

@@ -355,12 +355,8 @@ def _one_line(error: Exception) -> str:
 class _Measured:
     """What is measured so far; the file holds it at any time.
 
-    Args:
-        path: The file. One that is there is gone on with.
-        header: Everything in it but the times and what is known of delegates.
-
-    Raises:
-        Refused: The file is of something else.
+    One that is there is gone on with. The header is everything in it but the
+    times and what is known of delegates.
     """
 
     def __init__(self, path: pathlib.Path, header: dict[str, Any]) -> None:
@@ -628,11 +624,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
 
 
 class _Clock:
-    """Says how long it still takes.
-
-    Args:
-        work: Of every step, in any unit.
-    """
+    """Says how long it still takes, by every step's work in any unit."""
 
     def __init__(self, work: list[int]) -> None:
         self._work = work

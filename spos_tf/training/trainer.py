@@ -219,9 +219,16 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             callbacks: list[Any] = []
             if self._team.is_chief:
-                callbacks = [*self._reporters(start), *self._callbacks]
-                for reporter in callbacks[:2]:
+                bar = ProgressBar(
+                    start_step=start,
+                    steps=self._steps,
+                    title=self._folder.parent.name,
+                    metric=self._metric.name,
+                )
+                events = EventWriter(self._folder / "events", start_step=start)
+                for reporter in (bar, events):
                     stack.callback(reporter.close)
+                callbacks = [bar, events, *self._callbacks]
             watch = Watch(
                 callbacks,
                 self._model,
@@ -256,17 +263,6 @@ class Trainer:
                 done,
                 self._steps,
             )
-
-    def _reporters(self, start: int) -> list[Any]:
-        return [
-            ProgressBar(
-                start_step=start,
-                steps=self._steps,
-                title=self._folder.parent.name,
-                metric=self._metric.name,
-            ),
-            EventWriter(self._folder / "events", start_step=start),
-        ]
 
     def _is_between(self) -> bool:
         """Whether what was found goes when the next checkpoint is there.
