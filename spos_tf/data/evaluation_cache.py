@@ -48,7 +48,6 @@ from spos_tf.data.cache_folder import (
 from spos_tf.data.examples import AnySplit, Split, StreamSplit
 from spos_tf.data.pipeline import accelerator, ahead_on, evaluation_batches
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
-from spos_tf.data.reading import as_inputs
 from spos_tf.data.splits import fingerprint, unreadable
 from spos_tf.errors import UserError
 from spos_tf.options import CacheOptions
@@ -384,7 +383,7 @@ class KeptBatches:
         if device is not None:
             batches = _ahead(self._batches, device)
         for images, labels in batches:
-            yield as_inputs(images), labels
+            yield tf.cast(images, tf.float32), labels
 
 
 def _ahead(

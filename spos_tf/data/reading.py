@@ -81,7 +81,8 @@ class ReadBatches:
     def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """(float32 images, int32 labels), batch by batch."""
         for images, labels in self.pixels():
-            yield as_inputs(images), labels
+            # Cast where the network is: bytes go there.
+            yield tf.cast(images, tf.float32), labels
 
     def pixels(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """The same with uint8 images, a quarter of the bytes."""
@@ -93,11 +94,6 @@ class ReadBatches:
         with reading_errors(self._split):
             for images, labels in self._batches.as_numpy_iterator():
                 yield images.astype(np.float32), labels
-
-
-def as_inputs(pixels: tf.Tensor) -> tf.Tensor:
-    """float32 of uint8 images, where the network is: bytes go there."""
-    return tf.cast(pixels, tf.float32)
 
 
 def _fault(split: AnySplit, error: tf.errors.OpError) -> str | None:

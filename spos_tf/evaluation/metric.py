@@ -12,6 +12,8 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.space.candidate import ACCURACY, Direction
 
+# Of images, int32 [n].
+Labels = npt.ArrayLike | tf.Tensor
 LabelForm = Literal["sparse", "one_hot"]
 _LOSS = "loss"
 
@@ -170,9 +172,7 @@ class ScoreMetric:
             _again(self._metric), self._labels, self.direction, self.num_classes
         )
 
-    def update(
-        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> None:
+    def update(self, labels: Labels, logits: tf.Tensor) -> None:
         """Takes a batch in.
 
         Args:
@@ -189,9 +189,7 @@ class ScoreMetric:
         self._metric.update_state(labels, logits)
 
     @staticmethod
-    def hits(
-        labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> npt.NDArray[np.bool_]:
+    def hits(labels: Labels, logits: tf.Tensor) -> npt.NDArray[np.bool_]:
         """Which images are classified correctly, bool `[n]`.
 
         Args:

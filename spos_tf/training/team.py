@@ -7,7 +7,6 @@ same files, which images are whose, and what happens when one is gone.
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from spos_tf.data.pipeline import TrainingData, accelerator, ahead_on
 from spos_tf.errors import UserError
 from spos_tf.options import TrainingOptions
+from spos_tf.plain_arrays import digest_of
 from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import Ending, Stop
 from spos_tf.training.task import Task
@@ -92,9 +92,10 @@ class Team:
             UserError: They have not, or one is gone.
         """
         if self.task.total > 1:
+            digest = digest_of(arrays)[:8]
             self.agree(
                 "weights (by their fingerprints)",
-                _fingerprint(arrays),
+                int.from_bytes(digest, "big", signed=True),
                 "Start the job again: it goes on from the last checkpoint.",
             )
 
@@ -180,11 +181,3 @@ class _TogetherStop(Stop):
         if before is None:
             return Ending(False, False)
         return Ending(*(before.numpy() > 0).tolist())
-
-
-def _fingerprint(arrays: Mapping[str, np.ndarray]) -> int:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return int.from_bytes(digest.digest()[:8], "big", signed=True)

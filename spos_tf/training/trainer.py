@@ -105,6 +105,7 @@ class Trainer:
         self._steps = options.steps or 0
         self._data = data
         self._folder = folder
+        self._checkpoints = folder / "checkpoints"
         self._team = team
         self._callbacks = callbacks
         self._stop = stop
@@ -180,10 +181,6 @@ class Trainer:
             with said_of(self._checkpoints):
                 self._state.restore(self._found)
                 self.path_counts += _counts(self._found, self.path_counts)
-
-    @property
-    def _checkpoints(self) -> pathlib.Path:
-        return self._folder / "checkpoints"
 
     def train(self) -> None:
         """Trains to the end.
