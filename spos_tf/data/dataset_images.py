@@ -195,30 +195,20 @@ class DatasetImages:
             f"Labels of `{self._argument}` are classes in [0, "
             f"{self._num_classes})"
         )
-        checks = []
         if labels.shape.rank == 2 and labels.shape[1] > 1:
             values = tf.cast(labels, tf.float32)
-            one_hot = tf.reduce_all(
-                (tf.reduce_max(values, 1) == 1)
-                & (tf.reduce_sum(values, 1) == 1)
-            )
-            checks.append(
-                tf.debugging.Assert(
-                    one_hot, [rule + ", or one-hot; some are mixed"]
-                )
-            )
+            legal = tf.reduce_max(values, 1) == 1
+            legal &= tf.reduce_sum(values, 1) == 1
+            rule += ", or one-hot; some are mixed"
             found = tf.argmax(values, 1, tf.int32)
         else:
             values = tf.reshape(labels, [-1])
             found = tf.cast(values, tf.int32)
             legal = (found >= 0) & (found < self._num_classes)
             legal &= tf.cast(found, values.dtype) == values
-            checks.append(
-                tf.debugging.Assert(
-                    tf.reduce_all(legal), [rule + "; some are not"]
-                )
-            )
-        with tf.control_dependencies(checks):
+            rule += "; some are not"
+        check = tf.debugging.Assert(tf.reduce_all(legal), [rule])
+        with tf.control_dependencies([check]):
             found = tf.identity(found)
         return (
             found if self._outputs is None else tf.gather(self._outputs, found)
