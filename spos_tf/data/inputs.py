@@ -201,18 +201,15 @@ def images_of(
         order = aligned.order(names, f"`{argument}`")
         split = arrays if order is None else relabelled(arrays, order)
         return SplitImages(split, num_classes, aligned.names(names), argument)
+    meant = ""
+    if isinstance(given, str | os.PathLike):
+        # People give a path as they are used to.
+        meant = f" Give spos_tf.folder({os.fspath(given)!r})."
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
-        f"{type(given).__name__}.{_folder_meant(given)}"
+        f"{type(given).__name__}.{meant}"
     )
-
-
-def _folder_meant(given: Any) -> str:
-    """What to write for a path, which people give as they are used to."""
-    if isinstance(given, str | os.PathLike):
-        return f" Give spos_tf.folder({os.fspath(given)!r})."
-    return ""
 
 
 class _Aligned(NamedTuple):

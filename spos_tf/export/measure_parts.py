@@ -30,7 +30,7 @@ import platform
 import sys
 import time
 from importlib import metadata
-from typing import Any, Callable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
@@ -136,6 +136,12 @@ def interleaved(
         if progress is not None:
             progress()
     return times[warmup:]
+
+
+def by_key(keys: Iterable[str], times: np.ndarray) -> dict[str, list[float]]:
+    """Milliseconds `[rounds, sessions]` by the sessions' keys."""
+    columns = zip(keys, times.T.tolist())
+    return {key: [round(ms, 6) for ms in column] for key, column in columns}
 
 
 def input_values(shape: Sequence[int]) -> np.ndarray:
@@ -602,12 +608,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
             warmup=rounds["warmup"],
             seed=step.number,
         )
-        columns = zip(sessions, times.T.tolist())
-        measured.add(
-            step,
-            {key: [round(ms, 6) for ms in column] for key, column in columns},
-            opener.undelegated,
-        )
+        measured.add(step, by_key(sessions, times), opener.undelegated)
         say(f"{step.section} {step.number + 1}: {clock.after_step()}")
     undelegated = measured.data["undelegated"]
     if undelegated:

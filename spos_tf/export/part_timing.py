@@ -33,6 +33,7 @@ import numpy as np
 
 from spos_tf.cost.latency_entries import LatencyEntry
 from spos_tf.cost.table import CostTable, SlotOption, slot_options, tabulate
+from spos_tf.export import measure_parts
 from spos_tf.export.timing import Session, Timing, interleaved, timing_of
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_part
@@ -127,10 +128,7 @@ def measure(
     """
     both = {**sessions, **companions}
     times = interleaved([*both.values()], rounds, warmup=warmup, seed=seed)
-    return {
-        key: [round(ms, 6) for ms in column]
-        for key, column in zip(both, times.T.tolist(), strict=True)
-    }
+    return measure_parts.by_key(both, times)
 
 
 def entries(

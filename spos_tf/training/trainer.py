@@ -201,7 +201,10 @@ class Trainer:
             "`work_dir` is a folder that all of them share.",
         )
         self._team.check_same(self._state.capture(start, {}).arrays)
-        self._clear_up()
+        if self._found is not None and self._team.is_chief:
+            # The run may have been killed between writing and pruning.
+            keep = self._options.keep_checkpoints + self._is_between()
+            prune(self._checkpoints, start, keep=keep)
         if self._found and self._found.description.get(_STOPPED):
             _LOGGER.info(
                 "A callback ended this run after step %s; it is over.", start
@@ -268,12 +271,6 @@ class Trainer:
         """
         found = self._found
         return bool(found and found.description.get(_BETWEEN, False))
-
-    def _clear_up(self) -> None:
-        if self._found is not None and self._team.is_chief:
-            # The run may have been killed between writing and pruning.
-            keep = self._options.keep_checkpoints + self._is_between()
-            prune(self._checkpoints, self._found.step, keep=keep)
 
     def _save(self, step: int, *, stopped: bool = False) -> None:
         checkpoint = self._state.capture(step, {_COUNTS: self.path_counts})
