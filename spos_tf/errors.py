@@ -61,10 +61,10 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
 def system_errors(
     verb: str, path: str | os.PathLike[str], way_out: str = ""
 ) -> Iterator[None]:
-    """Says of which file it is what the system does not do.
+    """Turns what the system refuses to do with a file into a UserError.
 
     Args:
-        verb: What is to be done, for example `"write scores"`.
+        verb: What was to be done, for example `"write scores"`.
         path: The file.
         way_out: Further sentences.
 

@@ -146,8 +146,7 @@ class Evaluator(PathEvaluator[Result]):
 
     def __call__(self, encoding: npt.ArrayLike) -> Result:
         """Recalibrates, then scores."""
-        (score,) = self.together([encoding])
-        return score
+        return self.together([encoding])[0]
 
     def together(self, encodings: Sequence[npt.ArrayLike]) -> list[Result]:
         """What the metric gives for the search split, of several candidates.

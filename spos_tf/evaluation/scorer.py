@@ -57,8 +57,7 @@ class Score(NamedTuple):
             seconds: That it took.
             **more: Further fields.
         """
-        measured = Measured.of(value)
-        score, halves, parts = measured
+        score, halves, parts = Measured.of(value)
         return cls(position, score, seconds, halves=halves, parts=parts, **more)
 
     @property

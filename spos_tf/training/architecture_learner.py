@@ -84,7 +84,8 @@ def make_learner(
     Raises:
         UserError: A number is out of its range, or nothing is to be chosen.
     """
-    weight, factor = options.architecture_cost_weight or 0.0, None
+    weight = options.architecture_cost_weight or 0.0
+    factor = None
     if not weight:
         cost = None
     if cost is not None:
