@@ -33,7 +33,7 @@ def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     final = pathlib.Path(path)
     # Beside it, so that moving it is a rename on one file system.
     temporary = final.with_name(f".unfinished-{final.name}")
-    _remove(temporary)
+    remove(temporary)
     try:
         yield temporary
         put_in_place(temporary, final)
@@ -43,7 +43,7 @@ def unfinished(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
             error.filename = str(final)
         raise
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -56,7 +56,7 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
     old = target.with_name(f".unfinished-old-{target.name}")
     if old.exists() and not target.exists():
         os.replace(old, target)
-    _remove(old)
+    remove(old)
     for path in (*source.rglob("*"), source):
         _sync(path)
     try:
@@ -68,7 +68,7 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
             os.replace(old, target)
         raise
     _sync(target.parent)
-    _remove(old)
+    remove(old)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -128,7 +128,8 @@ def _sync(path: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
-def _remove(path: pathlib.Path) -> None:
+def remove(path: pathlib.Path) -> None:
+    """Removes a file or folder where there is one."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -57,6 +57,27 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
         raise UserError(f"{os.fspath(path)!r}: {error}") from None
 
 
+@contextlib.contextmanager
+def system_errors(
+    verb: str, path: str | os.PathLike[str], way_out: str = ""
+) -> Iterator[None]:
+    """Turns what the system refuses to do with a file into a UserError.
+
+    Args:
+        verb: What was to be done, for example `"write scores"`.
+        path: The file.
+        way_out: Further sentences.
+
+    Raises:
+        UserError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = f"Cannot {verb} {os.fspath(path)!r}: {error.strerror}."
+        raise UserError(f"{said}{way_out and ' '}{way_out}") from None
+
+
 def check_kind(
     value: object, kind: type, parameter: str, expected: str
 ) -> None:

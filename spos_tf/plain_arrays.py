@@ -1,11 +1,13 @@
 """NPZ files of plain arrays: no pickle, and no more memory than they take."""
 
+import hashlib
 import os
 import pathlib
 import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -25,6 +27,15 @@ _HEADERS = {
 
 class NotPlainError(ValueError):
     """The file holds Python objects, which only pickle could read."""
+
+
+def digest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """SHA-256 of arrays by name, in whatever order they come."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(arrays[name].tobytes())
+    return digest.digest()
 
 
 def read_arrays(path: pathlib.Path) -> dict[str, npt.NDArray[Any]]:

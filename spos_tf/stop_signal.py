@@ -37,7 +37,6 @@ class StopSignal:
         Raises:
             Preempted: Nobody asks.
         """
-        del number, frame
         self._came = True
         if not self._asked:
             self._raise()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.plain_arrays import NotPlainError, read_arrays
 from spos_tf.space.search_space import format_encoding
 
@@ -123,14 +123,9 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
         raise UserError(
             f"A benchmark table is a .npz or a .csv file; got {str(path)!r}."
         )
-    try:
+    with system_errors("read table", path, "Check its path."):
         content = path.read_bytes()
         columns = kinds[path.suffix](path)
-    except OSError as error:
-        raise UserError(
-            f"Cannot read table {str(path)!r}: {error.strerror}. Check its "
-            "path."
-        ) from None
     named = [name for name in ARCHITECTURE_COLUMNS if name in columns]
     if not named:
         columns["arch"] = _as_text(columns, path)
@@ -158,11 +153,7 @@ def read_table(path: str | pathlib.Path) -> BenchmarkTable:
 
 
 def _as_text(columns: Mapping[str, Column], path: pathlib.Path) -> Column:
-    """The architectures of a table without a text, from their encodings.
-
-    Raises:
-        UserError: There are none either.
-    """
+    """The architectures of a table without a text, from their encodings."""
     encodings = columns.get(_ENCODINGS)
     if encodings is None:
         raise UserError(

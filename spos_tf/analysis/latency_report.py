@@ -1,13 +1,11 @@
 """How well predicted latencies agree with networks measured end to end."""
 
-import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spos_tf.analysis.correlation import kendall_tau
-from spos_tf.atomic_write import write_json, write_text
 
 # For architectures spread over the whole range.
 MOST_ERROR_PERCENT = 5.0
@@ -127,14 +125,6 @@ def report_text(report: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def write_report(
-    report: Mapping[str, Any], json_path: pathlib.Path, text_path: pathlib.Path
-) -> None:
-    """Writes both forms; each file is whole or not there."""
-    write_json(json_path, report, indent=1, allow_nan=False)
-    write_text(text_path, report_text(report))
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@ and a run's accuracies `eval_acc1es` are by `"set@epoch"`, in percent.
 """
 
 import bz2
+import collections
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -107,10 +108,7 @@ def convert(
             f"{str(path)!r} has no results of any architecture. Give the "
             "files as they were published."
         )
-    counts: dict[str, int] = {}
-    for row in rows:
-        for name in row:
-            counts[name] = counts.get(name, 0) + 1
+    counts = collections.Counter(name for row in rows for name in row)
     whole = [name for name, count in counts.items() if count == len(rows)]
     columns: dict[str, npt.NDArray[Any]] = {"arch_str": np.array(names)}
     for name in whole:
@@ -225,16 +223,15 @@ def _costs(results: Mapping[str, Any]) -> dict[str, int]:
         runs = _runs(results, data_set)
         if not runs:
             continue
-        # Both are given in millions.
-        counted = {
-            (round(1e6 * run["flop"]), round(1e6 * run["params"]))
-            for run in runs
-        }
+        counted = {*map(_counted, runs)}
         if len(counted) > 1:
             run = results["all_results"][data_set, _COST_SEED]
-            flops = round(1e6 * run["flop"])
-            params = round(1e6 * run["params"])
-        else:
-            ((flops, params),) = counted
+            counted = {_counted(run)}
+        ((flops, params),) = counted
         return {"macs": flops - _BIAS_ADDITIONS, "params": params}
     return {}
+
+
+def _counted(run: Mapping[str, Any]) -> tuple[int, int]:
+    # Both are given in millions.
+    return round(1e6 * run["flop"]), round(1e6 * run["params"])

@@ -56,19 +56,6 @@ class _DType:
         return struct.unpack(self._order + _FORMATS[self._name], data)[0]
 
 
-def _scalar(dtype: _DType, data: bytes) -> Any:
-    if not isinstance(dtype, _DType) or not isinstance(data, bytes):
-        raise UserError("It holds a NumPy value that is no number.")
-    return dtype.read(data)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Stands for `codecs.encode`: how bytes look in old protocols."""
-    if encoding not in ("latin1", "latin-1"):
-        raise UserError(f"It asks for the codec {encoding!r}.")
-    return text.encode("latin-1")
-
-
 def _allowed() -> dict[tuple[str, str], Any]:
     """What a pickle may name.
 
@@ -80,10 +67,15 @@ def _allowed() -> dict[tuple[str, str], Any]:
         pass
 
     def scalar(dtype: _DType, data: bytes) -> Any:
-        return _scalar(dtype, data)
+        if not isinstance(dtype, _DType) or not isinstance(data, bytes):
+            raise UserError("It holds a NumPy value that is no number.")
+        return dtype.read(data)
 
     def encode(text: str, encoding: str) -> bytes:
-        return _encode(text, encoding)
+        """Stands for `codecs.encode`: how bytes look in old protocols."""
+        if encoding not in ("latin1", "latin-1"):
+            raise UserError(f"It asks for the codec {encoding!r}.")
+        return text.encode("latin-1")
 
     return {
         ("collections", "OrderedDict"): collections.OrderedDict,

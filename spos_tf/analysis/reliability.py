@@ -15,15 +15,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import scipy.stats
 
-from spos_tf.analysis.correlation import CONFIDENCE, interval
+from spos_tf.analysis.correlation import CONFIDENCE, Values, interval
 
 # Fisher's z has the standard error 1 / sqrt(n - 3).
 _LEAST = 4
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spos_tf.atomic_write import append_line
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.space.candidate import ACCURACY, is_encoding, is_halves, is_score
 from spos_tf.strict_json import is_number, parse_json
 
@@ -107,7 +107,7 @@ class ScoreFile:
         self._scored: dict[tuple[int, Encoding], Scored] = {}
         if not path.exists():
             return
-        try:
+        with system_errors("read scores", path):
             text = path.read_bytes()
             whole = text[: text.rfind(b"\n") + 1]
             rest = text[len(whole) :]
@@ -115,8 +115,6 @@ class ScoreFile:
                 raise self._no_line("the last", "it has no end")
             if rest:
                 os.truncate(path, len(whole))
-        except OSError as error:
-            raise self._cannot("read", error) from None
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 one = Scored.from_json(line.decode(), metric)
@@ -152,16 +150,9 @@ class ScoreFile:
         Raises:
             UserError: The file cannot be written.
         """
-        try:
+        with system_errors("write scores", self._path):
             append_line(self._path, scored.to_json(), "scores")
-        except OSError as error:
-            raise self._cannot("write", error) from None
         self._scored[scored.step, scored.encoding] = scored
-
-    def _cannot(self, verb: str, error: OSError) -> UserError:
-        return UserError(
-            f"Cannot {verb} scores {str(self._path)!r}: {error.strerror}."
-        )
 
     def _no_line(self, which: str, why: str) -> UserError:
         return UserError(

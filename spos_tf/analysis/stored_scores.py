@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.plain_arrays import read_arrays
 from spos_tf.strict_json import parse_json
 
@@ -43,11 +43,8 @@ class StoredScores:
     @property
     def merits(self) -> npt.NDArray[np.float64]:
         """Scores turned so that more is better."""
-        return (
-            -self.scores
-            if self.settings["direction"] == "min"
-            else (self.scores)
-        )
+        sign = -1 if self.settings["direction"] == "min" else 1
+        return sign * self.scores
 
     def write(self, path: str | pathlib.Path) -> None:
         """Writes the file; it appears whole or not at all.
@@ -63,13 +60,12 @@ class StoredScores:
         }
         if self.truth is not None:
             arrays["truth"] = self.truth
-        try:
-            with unfinished(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-        except OSError as error:
-            raise UserError(
-                f"Cannot write {str(path)!r}: {error.strerror}."
-            ) from None
+        with (
+            system_errors("write", path),
+            unfinished(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.savez_compressed(file, **arrays)
 
 
 def read_scores(path: str | pathlib.Path) -> StoredScores:

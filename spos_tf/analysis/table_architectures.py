@@ -115,10 +115,7 @@ def sub_table(
     # Ascending by encoding.
     kept, first = np.unique(forms[order], axis=0, return_index=True)
     return SubTable(
-        kept,
-        rows[order[first]],
-        len(found) - len(rows),
-        len(rows) - len(kept),
+        kept, rows[order[first]], len(found) - len(rows), len(rows) - len(kept)
     )
 
 

@@ -2,11 +2,8 @@
 
 import dataclasses
 import math
-from typing import TypeVar
 
-from spos_tf.ops.protocol import Ops
-
-T = TypeVar("T")
+from spos_tf.ops.protocol import Ops, T
 
 
 @dataclasses.dataclass(frozen=True)

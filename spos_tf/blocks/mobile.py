@@ -5,11 +5,8 @@ block; what a released network does is said by the space that names it.
 """
 
 import dataclasses
-from typing import TypeVar
 
-from spos_tf.ops.protocol import ElasticWidth, Ops, Width
-
-T = TypeVar("T")
+from spos_tf.ops.protocol import ElasticWidth, Ops, T, Width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +164,6 @@ class Identity:
     """A skipped block: the input, at no cost."""
 
     def __call__(self, ops: Ops[T], x: T) -> T:
-        del ops
         return x
 
 

@@ -6,17 +6,15 @@ end of a block is then in more than a few bits.
 """
 
 import dataclasses
-from typing import TypeVar
 
 from spos_tf.ops.protocol import (
     Bits,
     ElasticPrecision,
     ElasticWidth,
     Ops,
+    T,
     Width,
 )
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,30 +75,6 @@ class ResidualBlock:
         if isinstance(bits, ElasticPrecision):
             bits = bits.options[options[bits.choice]]
         return dataclasses.replace(self, mid_channels=width, bits=bits)
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualStem:
-    """The float start: convolution, batch norm, ReLU, perhaps a 3x3 pool."""
-
-    filters: int
-    kernel_size: int
-    strides: int
-    pools: bool
-    input_kind: str
-
-    def __call__(self, ops: Ops[T], x: T) -> T:
-        x = ops.normalize(x, self.input_kind, name="input")
-        x = ops.conv(
-            x,
-            self.filters,
-            self.kernel_size,
-            strides=self.strides,
-            stddev=0.01,
-            name="conv",
-        )
-        x = ops.relu(ops.batch_norm(x, name="bn"))
-        return ops.max_pool(x, 3, strides=2) if self.pools else x
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,8 @@ depthwise convolution, no bias.
 """
 
 import dataclasses
-from typing import TypeVar
 
-from spos_tf.ops.protocol import ElasticWidth, Ops, Width
-
-T = TypeVar("T")
+from spos_tf.ops.protocol import ElasticWidth, Ops, T, Width
 
 
 def _conv_bn_relu(ops: Ops[T], x: T, filters: Width, name: str) -> T:
@@ -95,18 +92,34 @@ class ShuffleBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Stem:
-    """Input normalisation, then a 3x3 convolution, batch norm and ReLU."""
+    """Input normalisation, convolution, batch norm, ReLU; perhaps a 3x3 pool.
+
+    Args:
+        filters: Channels after the stem.
+        strides: Of the convolution.
+        input_kind: See `INPUT_KINDS`.
+        kernel_size: Of the convolution.
+        pools: Whether a pool of stride 2 follows.
+    """
 
     filters: int
     strides: int
     input_kind: str
+    kernel_size: int = 3
+    pools: bool = False
 
     def __call__(self, ops: Ops[T], x: T) -> T:
         x = ops.normalize(x, self.input_kind, name="input")
         x = ops.conv(
-            x, self.filters, 3, strides=self.strides, stddev=0.01, name="conv"
+            x,
+            self.filters,
+            self.kernel_size,
+            strides=self.strides,
+            stddev=0.01,
+            name="conv",
         )
-        return ops.relu(ops.batch_norm(x, name="bn"))
+        x = ops.relu(ops.batch_norm(x, name="bn"))
+        return ops.max_pool(x, 3, strides=2) if self.pools else x
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import filelock
 
-from spos_tf.errors import UserError
+from spos_tf.errors import system_errors
 
 Inform = Callable[[str], None]
 
@@ -72,7 +72,8 @@ def clear_folder(folder: pathlib.Path, inform: Inform) -> int:
         UserError: A file cannot be removed.
     """
     freed = 0
-    try:
+    way_out = "Remove it yourself, or choose another `cache_dir`."
+    with system_errors("clear", folder, way_out):
         files = {
             path.with_suffix(IMAGES)
             for pattern in (IMAGES, LOCK)
@@ -92,11 +93,6 @@ def clear_folder(folder: pathlib.Path, inform: Inform) -> int:
                 path.with_suffix(LOCK).unlink(missing_ok=True)
         for path in folder.glob(f"*{FINGERPRINT}"):
             path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"Cannot clear {str(folder)!r}: {error.strerror}. Remove it "
-            "yourself, or choose another `cache_dir`."
-        ) from None
     with contextlib.suppress(OSError):
         folder.rmdir()
     return freed

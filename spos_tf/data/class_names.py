@@ -24,10 +24,7 @@ def are_named(names: Sequence[str] | None) -> bool:
 
 
 def outputs_of_classes(
-    names: Sequence[str],
-    outputs: Sequence[str],
-    data: str,
-    way_out: str = "",
+    names: Sequence[str], outputs: Sequence[str], data: str, way_out: str = ""
 ) -> np.ndarray | None:
     """Which output of a network belongs to which class of some data.
 

@@ -28,7 +28,7 @@ _FAULT = re.compile(r"(?:Labels|Images) of `\w+` are [^{]*?(?=\]|$)")
 
 
 class DatasetImages:
-    """Batches of (images, labels) of the user's own; see `inputs.Images`.
+    """Batches of (images, labels) of the user's own; see `inputs.SplitImages`.
 
     A finite set is iterated again and again, as `keras.Model.fit` does. It is
     not augmented. Images that are scored on are read once and kept as uint8.
@@ -70,7 +70,7 @@ class DatasetImages:
 
     @property
     def count(self) -> int | None:
-        """See `inputs.Images`; up to a last batch that is not full."""
+        """None where that is not known; as if the last batch were full."""
         batches = int(self._dataset.cardinality())
         # Unknown and infinite are negative.
         return batches * self._batch if batches >= 0 else None
@@ -152,7 +152,6 @@ class DatasetImages:
         share: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """See `training_batches`; the set shuffles itself."""
-        del seed
         index, count = share
         own = own_batch(batch_size, count)
 
@@ -202,30 +201,20 @@ class DatasetImages:
             f"Labels of `{self._argument}` are classes in [0, "
             f"{self._num_classes})"
         )
-        checks = []
         if labels.shape.rank == 2 and labels.shape[1] > 1:
             values = tf.cast(labels, tf.float32)
-            one_hot = tf.reduce_all(
-                (tf.reduce_max(values, 1) == 1)
-                & (tf.reduce_sum(values, 1) == 1)
-            )
-            checks.append(
-                tf.debugging.Assert(
-                    one_hot, [rule + ", or one-hot; some are mixed"]
-                )
-            )
+            legal = tf.reduce_max(values, 1) == 1
+            legal &= tf.reduce_sum(values, 1) == 1
+            rule += ", or one-hot; some are mixed"
             found = tf.argmax(values, 1, tf.int32)
         else:
             values = tf.reshape(labels, [-1])
             found = tf.cast(values, tf.int32)
             legal = (found >= 0) & (found < self._num_classes)
             legal &= tf.cast(found, values.dtype) == values
-            checks.append(
-                tf.debugging.Assert(
-                    tf.reduce_all(legal), [rule + "; some are not"]
-                )
-            )
-        with tf.control_dependencies(checks):
+            rule += "; some are not"
+        check = tf.debugging.Assert(tf.reduce_all(legal), [rule])
+        with tf.control_dependencies([check]):
             found = tf.identity(found)
         return (
             found if self._outputs is None else tf.gather(self._outputs, found)
@@ -248,7 +237,6 @@ class DatasetImages:
 
         Where there are fewer, it is all of them, in an order of their own.
         """
-        del seed
         return self._kept(preprocessing.evaluation_short_side, count)
 
     def _kept(self, side: int, count: int | None) -> Split:
@@ -310,7 +298,6 @@ class DatasetImages:
 
     def confirmation_count(self, holdout_per_class: int) -> int:
         """None: nothing can be kept back."""
-        del holdout_per_class
         return 0
 
     def hold_out(
@@ -321,7 +308,6 @@ class DatasetImages:
         Raises:
             UserError: Always.
         """
-        del count, argument
         raise UserError(
             f"From a tf.data.Dataset as `{self._argument}` no images can be "
             "kept back to score paths on, since it may change its order. Give "

@@ -51,7 +51,7 @@ def is_plain(encoded: tf.Tensor) -> tf.Tensor:
         )
         return tf.cond(
             tf.strings.regex_full_match(searched, _METADATA),
-            lambda: ~_scalar(is_turned, encoded, tf.bool),
+            lambda: ~tf.ensure_shape(_called(is_turned, encoded, tf.bool), []),
             lambda: tf.constant(True),
         )
 
@@ -81,12 +81,6 @@ def decode(encoded: tf.Tensor, plain: tf.Tensor | None = None) -> tf.Tensor:
         lambda: _called(upright_pixels, encoded, tf.uint8),
     )
     return tf.ensure_shape(image, [None, None, 3])
-
-
-def _scalar(
-    function: Callable[[bytes], np.generic], encoded: tf.Tensor, dtype: tf.DType
-) -> tf.Tensor:
-    return tf.ensure_shape(_called(function, encoded, dtype), [])
 
 
 def _called(

@@ -46,13 +46,8 @@ from spos_tf.data.cache_folder import (
     size_words,
 )
 from spos_tf.data.examples import AnySplit, Split, StreamSplit
-from spos_tf.data.pipeline import (
-    accelerator,
-    ahead_on,
-    evaluation_batches,
-)
+from spos_tf.data.pipeline import accelerator, ahead_on, evaluation_batches
 from spos_tf.data.preprocessing import EVALUATION_PIXELS, PreprocessingOptions
-from spos_tf.data.reading import as_inputs
 from spos_tf.data.splits import fingerprint, unreadable
 from spos_tf.errors import UserError
 from spos_tf.options import CacheOptions
@@ -294,10 +289,7 @@ class EvaluationCache:
     ) -> bool:
         """Writes a file unless it is there; False where that is impossible.
 
-        Args:
-            file: The file.
-            source: Gives the batches from one on.
-            damaged: What was found damaged, and is not to be taken again.
+        What was found `damaged` is not to be taken again.
         """
         if file.is_whole(damaged):
             return True
@@ -391,7 +383,7 @@ class KeptBatches:
         if device is not None:
             batches = _ahead(self._batches, device)
         for images, labels in batches:
-            yield as_inputs(images), labels
+            yield tf.cast(images, tf.float32), labels
 
 
 def _ahead(
@@ -424,14 +416,11 @@ def _ahead(
 
 
 class _State(NamedTuple):
-    """What tells whether files have changed, without reading them.
+    """What tells whether files have changed, without reading them."""
 
-    Attributes:
-        digest: Of their names, sizes and times; empty where there are none.
-        changed: The latest time of change.
-    """
-
+    # Of their names, sizes and times; empty where there are none.
     digest: str
+    # The latest time of change.
     changed: float
 
 
@@ -448,7 +437,13 @@ def state_of(split: AnySplit) -> _State:
     """
     if not len(split.files):
         return _State("", 0.0)
-    digest = hashlib.sha256(_not_in_files(split))
+    # What no file says: the numbers of records, or labels.
+    own = (
+        split.positions.astype("<i8")
+        if isinstance(split, StreamSplit)
+        else split.labels.astype("<i4")
+    )
+    digest = hashlib.sha256(own.tobytes())
     changed = 0.0
     for file in split.files:
         path = os.fsdecode(file)
@@ -463,13 +458,6 @@ def state_of(split: AnySplit) -> _State:
     return _State(digest.hexdigest(), changed)
 
 
-def _not_in_files(split: AnySplit) -> bytes:
-    """What of a split no file says: labels, or the numbers of records."""
-    if isinstance(split, StreamSplit):
-        return split.positions.astype("<i8").tobytes()
-    return split.labels.astype("<i4").tobytes()
-
-
 def _check_digits(state: str, found: str) -> str:
     return hashlib.sha256(f"{state} {found}".encode()).hexdigest()[:16]
 
@@ -479,14 +467,7 @@ _Signature = tuple[int, int, int]
 
 
 class _ImageFile:
-    """A file of images: pixels, labels, and a checksum of each of both.
-
-    Args:
-        folder: Of all such files.
-        split: What it holds.
-        preprocessing: How images were made.
-        key: Of the content.
-    """
+    """A file of images: pixels, labels, and a checksum of each of both."""
 
     def __init__(
         self,
@@ -527,11 +508,7 @@ class _ImageFile:
         return found is not None and found != damaged and found[1] == self.size
 
     def write(self, batches: Iterator[Batch]) -> None:
-        """Writes all images under a temporary name, then renames.
-
-        Raises:
-            OSError: There is no room.
-        """
+        """Writes all images under a temporary name, then renames."""
         labels, checksums = [], []
         with unfinished(self.path) as temporary:
             with temporary.open("wb") as file:
@@ -548,11 +525,7 @@ class _ImageFile:
                 )
 
     def read(self, batch_size: int, start: int) -> Iterator[Batch]:
-        """Batches from one on.
-
-        Raises:
-            OSError: The file is not there, or it is damaged.
-        """
+        """Batches from one on; an OSError where the file is damaged or gone."""
         # Its time of use alone: nobody removes it meanwhile.
         found = os.stat(self.path)
         with contextlib.suppress(OSError):

@@ -23,16 +23,11 @@ _LAYOUTS = "PATH/{train,test}/<class>/* or PATH/<class>/*"
 
 
 class _Class(NamedTuple):
-    """What lies in the folder of a class.
-
-    Attributes:
-        name: The folder's.
-        images: Files that are read, in a fixed order.
-        left_out: How many others there are, by ending.
-    """
+    """What lies in the folder of a class."""
 
     name: str
     images: list[pathlib.Path]
+    # How many other files there are, by ending.
     left_out: collections.Counter[str]
 
 
@@ -92,11 +87,7 @@ def load_folder_source(path: str, names: SplitNames) -> Source:
 
 
 def _split_by_folder(
-    root: pathlib.Path,
-    train: str,
-    test: str,
-    unread: list[str],
-    strict: bool,
+    root: pathlib.Path, train: str, test: str, unread: list[str], strict: bool
 ) -> Source:
     trained = _classes(root / train)
     tested = _classes(root / test)
@@ -202,13 +193,9 @@ def _class(folder: pathlib.Path) -> _Class:
 
 
 def _files(folder: str, above: tuple[str, ...]) -> Iterator[pathlib.Path]:
-    """All files below a folder, in any order.
-
-    Args:
-        folder: Where they are.
-        above: The real places of the folders that it is in: a link back to
-            one of them would never end.
-    """
+    """All files below a folder, in any order."""
+    # The real places of all folders that it is in: a link back to one of them
+    # would never end.
     here = (*above, os.path.realpath(folder))
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -7,16 +7,12 @@ import functools
 import logging
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.class_names import (
-    are_named,
-    outputs_of_classes,
-    relabelled,
-)
+from spos_tf.data.class_names import are_named, outputs_of_classes, relabelled
 from spos_tf.data.dataset_images import DatasetImages
 from spos_tf.data.examples import AnySplit, Split, check_labels
 from spos_tf.data.pipeline import TrainingData, split_data
@@ -38,63 +34,8 @@ _LOGGER = logging.getLogger("spos_tf")
 _OF_TEST = ("test", "compare_on")
 
 
-class Images(Protocol):
-    """Labelled images that a job was given.
-
-    Attributes:
-        class_names: In the order of the outputs; None where nobody said.
-    """
-
-    class_names: tuple[str, ...] | None
-
-    @property
-    def count(self) -> int | None:
-        """How many images; None where that is not known."""
-        ...
-
-    def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
-        """Batches to train on."""
-        ...
-
-    def everything(self, preprocessing: PreprocessingOptions) -> AnySplit:
-        """All images, to be scored on."""
-        ...
-
-    def subset(
-        self, preprocessing: PreprocessingOptions, count: int, seed: int
-    ) -> AnySplit:
-        """A random subset; all images where there are fewer."""
-        ...
-
-    def hold_out(
-        self, count: int, argument: str = "holdout_per_class"
-    ) -> "tuple[Images, Images]":
-        """The images without `count` of every class, and these.
-
-        Args:
-            count: Images of a class.
-            argument: What messages call the count.
-
-        Raises:
-            UserError: A class has not so many, or nothing can be kept back.
-        """
-        ...
-
-    def holdout_count(self) -> int:
-        """Images of a class that paths are scored on; see `splits`."""
-        ...
-
-    def confirmation_count(self, holdout_per_class: int) -> int:
-        """Images of a class to confirm a winner on; see `splits`."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Tells these images from others, as `run.json` keeps it."""
-        ...
-
-
 class SplitImages:
-    """Images with an order of their own; see `Images`.
+    """Images with an order of their own.
 
     Args:
         split: The images.
@@ -152,31 +93,29 @@ class SplitImages:
 
     @property
     def count(self) -> int:
-        """See `Images`."""
+        """How many images."""
         return len(self.split)
 
     def training(self, preprocessing: PreprocessingOptions) -> TrainingData:
-        """See `Images`."""
+        """Batches to train on."""
         return split_data(self.split, preprocessing)
 
     def everything(self, preprocessing: PreprocessingOptions) -> AnySplit:
-        """See `Images`."""
-        del preprocessing
+        """All images, to be scored on."""
         return self.split
 
     def subset(
         self, preprocessing: PreprocessingOptions, count: int, seed: int
     ) -> AnySplit:
-        """See `Images`."""
-        del preprocessing
+        """A random subset; all images where there are fewer."""
         return random_subset(self.split, min(count, len(self.split)), seed)
 
     def holdout_count(self) -> int:
-        """See `Images`."""
+        """Images of a class that paths are scored on; see `splits`."""
         return holdout_count(self.split, self._num_classes)
 
     def confirmation_count(self, holdout_per_class: int) -> int:
-        """See `Images`."""
+        """Images of a class to confirm a winner on; see `splits`."""
         return confirmation_count(
             self.split, self._num_classes, holdout_per_class
         )
@@ -184,7 +123,15 @@ class SplitImages:
     def hold_out(
         self, count: int, argument: str = "holdout_per_class"
     ) -> "tuple[SplitImages, SplitImages]":
-        """See `Images`."""
+        """The images without `count` of every class, and these.
+
+        Args:
+            count: Images of a class.
+            argument: What messages call the count.
+
+        Raises:
+            UserError: A class has not so many.
+        """
         names = self.class_names or [*map(str, range(self._num_classes))]
         left, held = (
             SplitImages(part, self._num_classes, self.class_names, self._name)
@@ -193,8 +140,12 @@ class SplitImages:
         return left, held
 
     def fingerprint(self) -> str:
-        """See `Images`."""
+        """Tells these images from others, as `run.json` keeps it."""
         return input_fingerprint(self.split)
+
+
+# Labelled images that a job was given.
+Images = SplitImages | DatasetImages
 
 
 def images_of(
@@ -250,18 +201,15 @@ def images_of(
         order = aligned.order(names, f"`{argument}`")
         split = arrays if order is None else relabelled(arrays, order)
         return SplitImages(split, num_classes, aligned.names(names), argument)
+    meant = ""
+    if isinstance(given, str | os.PathLike):
+        # People give a path as they are used to.
+        meant = f" Give spos_tf.folder({os.fspath(given)!r})."
     raise UserError(
         f"`{argument}` is (images, labels), spos_tf.folder(...), "
         "spos_tf.tfds(...) or a tf.data.Dataset of batches; got "
-        f"{type(given).__name__}.{_folder_meant(given)}"
+        f"{type(given).__name__}.{meant}"
     )
-
-
-def _folder_meant(given: Any) -> str:
-    """What to write for a path, which people give as they are used to."""
-    if isinstance(given, str | os.PathLike):
-        return f" Give spos_tf.folder({os.fspath(given)!r})."
-    return ""
 
 
 class _Aligned(NamedTuple):

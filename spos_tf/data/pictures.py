@@ -54,13 +54,11 @@ class Looks(NamedTuple):
 
     Attributes:
         format: Pillow's name.
-        mode: Pillow's name of the kind of pixels.
         turned: Whether the metadata turn or mirror it.
         alpha: Whether it has transparency, which is not read.
     """
 
     format: str
-    mode: str
     turned: bool
     alpha: bool
 
@@ -126,7 +124,6 @@ def looks_of(data: bytes) -> Looks:
         with _opened(data) as image:
             return Looks(
                 str(image.format),
-                image.mode,
                 _orientation(image) in _TURNS,
                 image.has_transparency_data,
             )

@@ -174,11 +174,8 @@ def _sources(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """What the pixels `first` to `first + size - 1` of a resized line mix.
 
-    As `tf.image.resize` computes it.
-
-    Returns:
-        int32 `[size]`: a pixel of the line; int32 `[size]`: the one after it;
-        float32 `[size]`: the share of the latter.
+    As `tf.image.resize` computes it: int32 a pixel of the line, int32 the one
+    after it, float32 the share of the latter.
     """
     scale = tf.cast(length, tf.float32) / tf.cast(new_length, tf.float32)
     pixels = tf.cast(tf.range(size) + first, tf.float32)

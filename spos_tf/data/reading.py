@@ -81,7 +81,8 @@ class ReadBatches:
     def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """(float32 images, int32 labels), batch by batch."""
         for images, labels in self.pixels():
-            yield as_inputs(images), labels
+            # Cast where the network is: bytes go there.
+            yield tf.cast(images, tf.float32), labels
 
     def pixels(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """The same with uint8 images, a quarter of the bytes."""
@@ -95,14 +96,9 @@ class ReadBatches:
                 yield images.astype(np.float32), labels
 
 
-def as_inputs(pixels: tf.Tensor) -> tf.Tensor:
-    """float32 of uint8 images, where the network is: bytes go there."""
-    return tf.cast(pixels, tf.float32)
-
-
 def _fault(split: AnySplit, error: tf.errors.OpError) -> str | None:
     if isinstance(split, Split):
-        faults = unreadable(split, seconds=_SEARCH_SECONDS)
+        faults, _ = looked_at(split, seconds=_SEARCH_SECONDS, until_found=True)
         return unreadable_words(faults) if faults else None
     if (
         not isinstance(error, tf.errors.DataLossError)
@@ -129,25 +125,14 @@ class Fault(NamedTuple):
     reason: str
 
 
-def unreadable(split: Split, *, seconds: float | None = None) -> list[Fault]:
-    """All images that cannot be read and decoded.
-
-    Args:
-        split: The images.
-        seconds: After so long the search ends, once it has found one; None to
-            look at all.
-    """
-    return looked_at(split, seconds=seconds, until_found=True)[0]
-
-
 def looked_at(
-    split: Split, *, seconds: float | None, until_found: bool = False
+    split: Split, *, seconds: float, until_found: bool = False
 ) -> tuple[list[Fault], int]:
     """Images that cannot be decoded, among as many as there is time for.
 
     Args:
         split: The images.
-        seconds: After so long it ends; None to look at all.
+        seconds: After so long it ends.
         until_found: Whether it goes on where nothing was found by then.
 
     Returns:
@@ -158,15 +143,13 @@ def looked_at(
         return found, len(split)
     started = time.monotonic()
     stop = 0
-    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, len(split), _SEARCHED_AT_ONCE):
             stop = min(start + _SEARCHED_AT_ONCE, len(split))
             indices = range(start, stop)
             looked = pool.map(lambda index: _fault_at(split, index), indices)
             found += [one for one in looked if one is not None]
-            late = seconds is not None and (
-                time.monotonic() - started > seconds
-            )
+            late = time.monotonic() - started > seconds
             if late and (found or not until_found):
                 break
     return found, stop
@@ -254,7 +237,3 @@ def read_fault(error: tf.errors.OpError | ValueError) -> str:
     if found is None:
         message = re.sub(r"{{.*?}}\s*", "", message)
     return (message if found is None else found[0].strip())[:120]
-
-
-def _threads() -> int:
-    return os.cpu_count() or 1

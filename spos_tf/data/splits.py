@@ -7,12 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from spos_tf.data.examples import (
-    AnySplit,
-    Split,
-    StreamSplit,
-    check_labels,
-)
+from spos_tf.data.examples import AnySplit, Split, StreamSplit, check_labels
 from spos_tf.data.reading import reading_errors
 from spos_tf.errors import UserError
 

@@ -33,13 +33,7 @@ _CHANNELS = (1, 3, 4)
 
 
 class _Slice(NamedTuple):
-    """Records of a split of a set.
-
-    Attributes:
-        split: Its name in the set.
-        start: The first record.
-        stop: The record after the last.
-    """
+    """The records `start` to `stop - 1` of a split of a set."""
 
     split: str
     start: int
@@ -47,10 +41,7 @@ class _Slice(NamedTuple):
 
 
 def load_tfds_source(
-    name: str,
-    data_dir: str | None,
-    names: SplitNames,
-    memory_limit_bytes: int,
+    name: str, data_dir: str | None, names: SplitNames, memory_limit_bytes: int
 ) -> Source:
     """Loads the TFDS set `name`, with features `image` and `label`.
 
@@ -203,11 +194,7 @@ def _split_names(
 
 
 def _slices(name: str, builder: Any, split: str) -> list[_Slice]:
-    """The records that a split's name or a slice such as train[:80%] means.
-
-    Raises:
-        UserError: There is no such split, or it is empty.
-    """
+    """The records that a split's name or a slice such as train[:80%] means."""
     import tensorflow_datasets as tfds
 
     splits = builder.info.splits
@@ -340,10 +327,7 @@ def _read(builder: Any, spec: str) -> tf.data.Dataset:
         ),
     )
     return examples.map(
-        lambda example: (
-            example["image"],
-            tf.cast(example["label"], tf.int32),
-        )
+        lambda example: (example["image"], tf.cast(example["label"], tf.int32))
     )
 
 

@@ -2,26 +2,57 @@
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.errors import UserError
-from spos_tf.evaluation.metric import (
-    Accumulator,
-    Result,
-    ScoreMetric,
-)
+from spos_tf.evaluation.metric import Accumulator, Result, ScoreMetric
 from spos_tf.networks.supernet import PathMoments, Supernet
 from spos_tf.ops.dispatch import on_host
 
 Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
-Other = TypeVar("Other", covariant=True)
 
 
-class Evaluator(Generic[Result]):
+class PathEvaluator(Generic[Result]):
+    """What scores paths of a supernet: its weights, images and a metric.
+
+    Args:
+        supernet: Trained supernet.
+        recalibration: Batches (images, labels) of the training split.
+        scoring: Batches of the search split.
+        metric: What is scored; accuracy if None.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        recalibration: Batches,
+        scoring: Batches,
+        metric: Accumulator[Result] | None = None,
+    ) -> None:
+        self._supernet = supernet
+        self._metric = metric or cast(
+            Accumulator[Result], accuracy_of(supernet)
+        )
+        self._recalibration = recalibration
+        self._scoring = scoring
+
+    def scoring_on(self, scoring: Batches, metric: Accumulator[Any]) -> Self:
+        """The same on other images; what was traced is shared.
+
+        Args:
+            scoring: Batches that paths are scored on.
+            metric: What is scored.
+        """
+        other = copy.copy(self)
+        other._scoring, other._metric = scoring, metric
+        return other
+
+
+class Evaluator(PathEvaluator[Result]):
     """Recalibrates batch norm for a path, then scores it (section 3.4).
 
     A score is a function of the weights, the images and the path: nothing is
@@ -53,12 +84,7 @@ class Evaluator(Generic[Result]):
         scoring: Batches,
         metric: Accumulator[Result] | None = None,
     ) -> None:
-        self._supernet = supernet
-        self._metric = metric or cast(
-            Accumulator[Result], accuracy_of(supernet)
-        )
-        self._recalibration = recalibration
-        self._scoring = scoring
+        super().__init__(supernet, recalibration, scoring, metric)
         image = tf.TensorSpec(
             [None, *supernet.blueprint.input_shape], tf.float32
         )
@@ -80,19 +106,6 @@ class Evaluator(Generic[Result]):
     def batches(self) -> tuple[Batches, Batches]:
         """Those that recalibrate, and those that are scored on."""
         return self._recalibration, self._scoring
-
-    def scoring_on(
-        self, scoring: Batches, metric: Accumulator[Other]
-    ) -> "Evaluator[Other]":
-        """The same on other images; what was traced is shared.
-
-        Args:
-            scoring: Batches that paths are scored on.
-            metric: What is scored.
-        """
-        other: Evaluator[Other] = copy.copy(cast("Evaluator[Other]", self))
-        other._scoring, other._metric = scoring, metric
-        return other
 
     def recalibrate(self, encoding: npt.ArrayLike) -> list[tf.Tensor]:
         """Population statistics of every batch norm on the path.
@@ -133,8 +146,7 @@ class Evaluator(Generic[Result]):
 
     def __call__(self, encoding: npt.ArrayLike) -> Result:
         """Recalibrates, then scores."""
-        (score,) = self.together([encoding])
-        return score
+        return self.together([encoding])[0]
 
     def together(self, encodings: Sequence[npt.ArrayLike]) -> list[Result]:
         """What the metric gives for the search split, of several candidates.
@@ -236,10 +248,7 @@ class Evaluator(Generic[Result]):
         return self._graph_moments(images, path)
 
     def _logits(
-        self,
-        images: tf.Tensor,
-        path: tf.Tensor,
-        statistics: list[tf.Tensor],
+        self, images: tf.Tensor, path: tf.Tensor, statistics: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits, float32 `[batch, classes]`, and whether all are finite."""
         if self._goes_by_branch():
@@ -248,10 +257,7 @@ class Evaluator(Generic[Result]):
         return self._graph_logits(images, path, statistics)
 
     def _checked_logits(
-        self,
-        images: tf.Tensor,
-        path: tf.Tensor,
-        statistics: list[tf.Tensor],
+        self, images: tf.Tensor, path: tf.Tensor, statistics: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._supernet(images, path, statistics=statistics)
         return _checked(images, logits)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.evaluation.measured import Measured, finite_halves
-from spos_tf.evaluation.metric import ScoreMetric
+from spos_tf.evaluation.metric import Labels, ScoreMetric
 from spos_tf.randomness import Purpose, derive_seed
 
 # Parts of the images, where an image has no score by itself.
@@ -48,9 +48,7 @@ class HalvedMetric:
         for metric in (self._whole, *self._halves):
             metric.reset()
 
-    def update(
-        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> None:
+    def update(self, labels: Labels, logits: tf.Tensor) -> None:
         """Takes a batch in; batches come in the order of the images.
 
         Args:
@@ -112,9 +110,7 @@ class PartedMetric:
         self._whole.reset()
         self._hits, self._groups, self._images = [], {}, 0
 
-    def update(
-        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> None:
+    def update(self, labels: Labels, logits: tf.Tensor) -> None:
         """Takes a batch in; see `HalvedMetric.update`."""
         if self._whole.counts_hits:
             hits = self._whole.hits(labels, logits)

@@ -28,11 +28,6 @@ class Measured(NamedTuple):
             return value
         return cls(float(value))
 
-    @classmethod
-    def read(cls, score: float, halves: Sequence[float]) -> "Measured":
-        """From a file's values."""
-        return cls(float(score), tuple(map(float, halves)))
-
 
 def finite_halves(halves: Sequence[float]) -> tuple[float, ...]:
     """Both halves where both are finite numbers, else none.

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from spos_tf.atomic_write import append_line
-from spos_tf.errors import UserError
+from spos_tf.errors import system_errors
 from spos_tf.evaluation.measured import Measured
 from spos_tf.space.candidate import (
     Direction,
@@ -62,7 +62,8 @@ class ScoreMemo:
             halves = data["halves"]
             fits = fits and is_halves(halves, self._metric)
             if data["key"] == self._key and fits:
-                self._scores[tuple(encoding)] = Measured.read(score, halves)
+                both = tuple(map(float, halves))
+                self._scores[tuple(encoding)] = Measured(float(score), both)
         # A line cut off by a kill costs one evaluation, nothing else.
         except (ValueError, KeyError, TypeError):
             return
@@ -95,12 +96,11 @@ class ScoreMemo:
                 "halves": measured.halves,
             }
         )
-        try:
+        with system_errors(
+            "write scores",
+            self.path,
+            "Everything that was recorded is kept. Start the same command "
+            "again to resume.",
+        ):
             # Another process's line may have been cut off.
             append_line(self.path, f"\n{line}", "scores")
-        except OSError as error:
-            raise UserError(
-                f"Cannot write scores {str(self.path)!r}: {error.strerror}. "
-                "Everything that was recorded is kept. Start the same command "
-                "again to resume."
-            ) from None

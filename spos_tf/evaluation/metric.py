@@ -12,6 +12,8 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.space.candidate import ACCURACY, Direction
 
+# Of images, int32 [n].
+Labels = npt.ArrayLike | tf.Tensor
 LabelForm = Literal["sparse", "one_hot"]
 _LOSS = "loss"
 
@@ -187,15 +189,10 @@ class ScoreMetric:
     def fresh(self) -> "ScoreMetric":
         """The same metric with a state of its own, which is empty."""
         return ScoreMetric(
-            _again(self._metric),
-            self.labels,
-            self.direction,
-            self.num_classes,
+            _again(self._metric), self.labels, self.direction, self.num_classes
         )
 
-    def update(
-        self, labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> None:
+    def update(self, labels: Labels, logits: tf.Tensor) -> None:
         """Takes a batch in.
 
         Args:
@@ -212,9 +209,7 @@ class ScoreMetric:
         self._metric.update_state(labels, logits)
 
     @staticmethod
-    def hits(
-        labels: npt.ArrayLike | tf.Tensor, logits: tf.Tensor
-    ) -> npt.NDArray[np.bool_]:
+    def hits(labels: Labels, logits: tf.Tensor) -> npt.NDArray[np.bool_]:
         """Which images are classified correctly, bool `[n]`.
 
         Args:
@@ -304,9 +299,7 @@ def _name(metric: keras.metrics.Metric) -> str:
     return name if own and number.isdecimal() else str(metric.name)
 
 
-def _again(
-    metric: keras.metrics.Metric | None,
-) -> keras.metrics.Metric | None:
+def _again(metric: keras.metrics.Metric | None) -> keras.metrics.Metric | None:
     if metric is None:
         return None
     return _made(type(metric), _config(metric))

@@ -105,11 +105,7 @@ def _connect(ray: Any, options: PoolOptions) -> None:
 
 
 def _knock(address: str) -> None:
-    """Ray itself goes on trying for minutes where nobody answers.
-
-    Raises:
-        OSError: Nobody does.
-    """
+    """An OSError where nobody answers: Ray itself tries for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()

@@ -254,11 +254,7 @@ class RayPool:
 
 
 def _sent(ray: Any, arguments: Mapping[str, Any]) -> Any:
-    """The arguments in the object store, once for all workers.
-
-    Raises:
-        UserError: One of them cannot be sent to another process.
-    """
+    """The arguments in the object store, once for all workers."""
     pickled = {}
     for name, value in arguments.items():
         try:

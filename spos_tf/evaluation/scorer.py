@@ -57,8 +57,7 @@ class Score(NamedTuple):
             seconds: That it took.
             **more: Further fields.
         """
-        measured = Measured.of(value)
-        score, halves, parts = measured
+        score, halves, parts = Measured.of(value)
         return cls(position, score, seconds, halves=halves, parts=parts, **more)
 
     @property
@@ -268,11 +267,7 @@ class RayScorer(Scorer):
         )
         return [
             Score.of(
-                key,
-                score,
-                seconds / len(scores),
-                worker=worker,
-                computed=share,
+                key, score, seconds / len(scores), worker=worker, computed=share
             )
             for key, score in zip(chunk.keys, scores, strict=True)
         ]

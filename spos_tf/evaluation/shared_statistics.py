@@ -54,14 +54,7 @@ class SharedStatistics(Evaluator[Result]):
     def _recalibrated(
         self, encodings: Sequence[npt.ArrayLike]
     ) -> list[list[tf.Tensor]]:
-        """The shared statistics of the branches on every path.
-
-        They are collected at the first call, and kept.
-
-        Raises:
-            UserError: An encoding is not one of the space, there are no
-                images, or no path ran through one of the branches.
-        """
+        """Those of the branches on every path, collected at the first call."""
         settings = self._supernet.blueprint.settings
         paths = [settings(encoding) for encoding in encodings]
         if self._shared is None:

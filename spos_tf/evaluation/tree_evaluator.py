@@ -1,30 +1,29 @@
 """The scores of many paths, what they share computed once."""
 
-import copy
 from collections.abc import Mapping, Sequence
-from typing import Generic, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from spos_tf.evaluation.evaluator import (
-    Batches,
-    Other,
-    accuracy_of,
+    PathEvaluator,
     all_finite,
     no_images,
     not_finite,
 )
-from spos_tf.evaluation.metric import Accumulator, Result
+from spos_tf.evaluation.metric import Result
 from spos_tf.evaluation.tree import Path, Prefix, prefixes, walk
-from spos_tf.networks.supernet import PooledMoments, Supernet
+from spos_tf.networks.supernet import PooledMoments
 
 # Weights of a branch by "operation.weight"; by (segment, option).
 _Weights = Mapping[tuple[int, int], Mapping[str, tf.Tensor]]
 
 
-class TreeEvaluator(Generic[Result]):
+_all_finite = tf.function(all_finite, reduce_retracing=True, autograph=False)
+
+
+class TreeEvaluator(PathEvaluator[Result]):
     """Recalibrates and scores paths together; scores are those of `Evaluator`.
 
     Bit for bit: each node of the prefix tree runs the function that a single
@@ -39,23 +38,6 @@ class TreeEvaluator(Generic[Result]):
         scoring: Batches of the search split, likewise.
         metric: See `Evaluator`; every path gets a fresh one.
     """
-
-    def __init__(
-        self,
-        supernet: Supernet,
-        recalibration: Batches,
-        scoring: Batches,
-        metric: Accumulator[Result] | None = None,
-    ) -> None:
-        self._supernet = supernet
-        self._metric = metric or cast(
-            Accumulator[Result], accuracy_of(supernet)
-        )
-        self._recalibration = recalibration
-        self._scoring = scoring
-        self._all_finite = tf.function(
-            all_finite, reduce_retracing=True, autograph=False
-        )
 
     def __call__(self, encodings: Sequence[npt.ArrayLike]) -> list[Result]:
         """What the metric gives for the search split, of each.
@@ -96,16 +78,6 @@ class TreeEvaluator(Generic[Result]):
         if sound < len(paths):
             raise not_finite(encodings[sound])
         return scores
-
-    def scoring_on(
-        self, scoring: Batches, metric: Accumulator[Other]
-    ) -> "TreeEvaluator[Other]":
-        """See `Evaluator.scoring_on`."""
-        other: TreeEvaluator[Other] = copy.copy(
-            cast("TreeEvaluator[Other]", self)
-        )
-        other._scoring, other._metric = scoring, metric
-        return other
 
     def recalibrate(
         self, encodings: Sequence[npt.ArrayLike]
@@ -187,11 +159,11 @@ class TreeEvaluator(Generic[Result]):
         for images, labels in self._scoring:
             total += int(images.shape[0])
             # Of all paths, so the first is the one to name.
-            if not bool(self._all_finite(images)):
+            if not bool(_all_finite(images)):
                 raise not_finite(encodings[0])
             logits = self._leaf_logits(images, nodes, given, weights)
             for path, values in logits.items():
-                if bool(self._all_finite(values)):
+                if bool(_all_finite(values)):
                     metrics[path].update(labels, values)
                 else:
                     failed.add(path)

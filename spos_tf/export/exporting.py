@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spos_tf.atomic_write import put_in_place, write_json
+from spos_tf.atomic_write import put_in_place, remove, write_json
 from spos_tf.errors import UserError
 from spos_tf.export.formats import (
     DEPLOY_FORM,
@@ -21,11 +21,7 @@ from spos_tf.export.formats import (
     formats_of,
 )
 from spos_tf.export.labels import put_labels
-from spos_tf.export.manifest import (
-    FILE_NAME,
-    build_manifest,
-    file_entry,
-)
+from spos_tf.export.manifest import FILE_NAME, build_manifest, file_entry
 from spos_tf.export.parity import ExportMismatch, Parity, check, compare
 from spos_tf.export.runtimes import predict, predict_reference
 from spos_tf.export.tflite_operations import most_dimensions
@@ -152,7 +148,7 @@ def export_model(
         names = [target.name for target in targets]
         for other in FORMATS.values():
             if other.name not in names:
-                _remove(target_folder / other.file_name)
+                remove(target_folder / other.file_name)
         for target in targets:
             put_in_place(
                 scratch / target.file_name, target_folder / target.file_name
@@ -198,20 +194,12 @@ def default_formats(model: keras.Model) -> tuple[str, ...]:
     )
 
 
-def _remove(path: pathlib.Path) -> None:
-    """Removes a file or folder where there is one."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def _scratch_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """A folder within `folder`; what a killed run left is removed."""
     scratch = folder / ".unfinished"
     for left in folder.glob(f"{scratch.name}*"):
-        _remove(left)
+        remove(left)
     scratch.mkdir()
     try:
         yield scratch

@@ -4,9 +4,10 @@ import json
 import pathlib
 from collections.abc import Callable, Sequence
 
-import flatbuffers
 import onnx
 from ai_edge_litert import schema_py_generated as schema
+
+from spos_tf.export.tflite_operations import model_content, read_model
 
 # What the entry is called in both kinds of files.
 LABELS = "labels"
@@ -32,17 +33,13 @@ def _into_onnx(path: pathlib.Path, text: str) -> None:
     model = onnx.load(path)
     onnx.helper.set_model_props(
         model,
-        {
-            **{one.key: one.value for one in model.metadata_props},
-            LABELS: text,
-        },
+        {**{one.key: one.value for one in model.metadata_props}, LABELS: text},
     )
     onnx.save(model, path)
 
 
 def _into_tflite(path: pathlib.Path, text: str) -> None:
-    content = path.read_bytes()
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(path.read_bytes())
     entry = schema.MetadataT()
     entry.name = LABELS
     entry.buffer = len(model.buffers)
@@ -50,9 +47,7 @@ def _into_tflite(path: pathlib.Path, text: str) -> None:
     buffer.data = list(text.encode("utf-8"))
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
+    path.write_bytes(model_content(model))
 
 
 _WRITERS: dict[str, Callable[[pathlib.Path, str], None]] = {

@@ -30,7 +30,7 @@ import platform
 import sys
 import time
 from importlib import metadata
-from typing import Any, Callable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
@@ -136,6 +136,12 @@ def interleaved(
         if progress is not None:
             progress()
     return times[warmup:]
+
+
+def by_key(keys: Iterable[str], times: np.ndarray) -> dict[str, list[float]]:
+    """Milliseconds `[rounds, sessions]` by the sessions' keys."""
+    columns = zip(keys, times.T.tolist())
+    return {key: [round(ms, 6) for ms in column] for key, column in columns}
 
 
 def input_values(shape: Sequence[int]) -> np.ndarray:
@@ -355,12 +361,8 @@ def _one_line(error: Exception) -> str:
 class _Measured:
     """What is measured so far; the file holds it at any time.
 
-    Args:
-        path: The file. One that is there is gone on with.
-        header: Everything in it but the times and what is known of delegates.
-
-    Raises:
-        Refused: The file is of something else.
+    One that is there is gone on with. The header is everything in it but the
+    times and what is known of delegates.
     """
 
     def __init__(self, path: pathlib.Path, header: dict[str, Any]) -> None:
@@ -606,12 +608,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
             warmup=rounds["warmup"],
             seed=step.number,
         )
-        columns = zip(sessions, times.T.tolist())
-        measured.add(
-            step,
-            {key: [round(ms, 6) for ms in column] for key, column in columns},
-            opener.undelegated,
-        )
+        measured.add(step, by_key(sessions, times), opener.undelegated)
         say(f"{step.section} {step.number + 1}: {clock.after_step()}")
     undelegated = measured.data["undelegated"]
     if undelegated:
@@ -628,11 +625,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], Any]) -> None:
 
 
 class _Clock:
-    """Says how long it still takes.
-
-    Args:
-        work: Of every step, in any unit.
-    """
+    """Says how long it still takes, by every step's work in any unit."""
 
     def __init__(self, work: list[int]) -> None:
         self._work = work
@@ -664,8 +657,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            f"{_program()}: Stopped. Start it again to resume.",
-            file=sys.stderr,
+            f"{_program()}: Stopped. Start it again to resume.", file=sys.stderr
         )
         return 130
     return 0

@@ -87,10 +87,7 @@ def fingerprint(
 
 
 def export_parts(
-    blueprint: Blueprint,
-    folder: str | pathlib.Path,
-    *,
-    options: LatencyOptions,
+    blueprint: Blueprint, folder: str | pathlib.Path, *, options: LatencyOptions
 ) -> pathlib.Path:
     """Writes the parts, the networks, a manifest and `measure_parts.py`.
 

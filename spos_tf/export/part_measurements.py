@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.export import measure_parts
 from spos_tf.export.benchmark_model import read_benchmark
 from spos_tf.export.part_files import SUFFIXES
@@ -125,17 +125,11 @@ def _program() -> str:
 
 
 def _object(path: pathlib.Path, kind: str, way_out: str) -> dict[str, Any]:
-    """A JSON object of a kind.
-
-    Raises:
-        UserError: It is none.
-    """
+    """A JSON object of a kind."""
+    with system_errors("read", path, f"{way_out}."):
+        content = path.read_bytes()
     try:
-        data = parse_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"Cannot read {str(path)!r}: {error.strerror}. {way_out}."
-        ) from None
+        data = parse_json(content)
     except ValueError as error:
         raise UserError(
             f"Measurements are JSON; {str(path)!r} is not: {error}. {way_out}."

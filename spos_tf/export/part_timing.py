@@ -33,7 +33,8 @@ import numpy as np
 
 from spos_tf.cost.latency_entries import LatencyEntry
 from spos_tf.cost.table import CostTable, SlotOption, slot_options, tabulate
-from spos_tf.export.timing import Session, interleaved, timing_of
+from spos_tf.export import measure_parts
+from spos_tf.export.timing import Session, Timing, interleaved, timing_of
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.subnet import build_part
 
@@ -127,10 +128,7 @@ def measure(
     """
     both = {**sessions, **companions}
     times = interleaved([*both.values()], rounds, warmup=warmup, seed=seed)
-    return {
-        key: [round(ms, 6) for ms in column]
-        for key, column in zip(both, times.T.tolist(), strict=True)
-    }
+    return measure_parts.by_key(both, times)
 
 
 def entries(
@@ -144,11 +142,9 @@ def entries(
     """
     made = []
     for part in parts:
-        low = median = high = 0.0
-        repeats = 0
+        timing = Timing(0.0, 0.0, 0.0, 0)
         if part.does_something:
             timing = timing_of(np.array(samples[part.key]))
-            median, low, high, repeats = timing
         made.append(
             LatencyEntry(
                 slots=part.slots,
@@ -156,10 +152,7 @@ def entries(
                 input_shape=part.option.input_shape,
                 output_shape=part.option.output_shape,
                 macs=part.option.macs,
-                median_ms=median,
-                low_ms=low,
-                high_ms=high,
-                repeats=repeats,
+                **timing._asdict(),
             )
         )
     return tuple(made)

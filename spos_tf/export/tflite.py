@@ -138,11 +138,7 @@ def write_lowbit_tflite(
 
 
 def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
-    """Runs a converter.
-
-    Raises:
-        UserError: It refuses the network.
-    """
+    """Runs a converter, whose refusal of a network is a UserError."""
     try:
         return converter.convert()
     except Exception as error:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from spos_tf.errors import UserError
@@ -18,6 +19,27 @@ _TYPES = {
     if not name.startswith("_")
 }
 _FLOATS = {"float16", "float32", "float64", "bfloat16"}
+
+
+def read_model(content: bytes) -> schema.ModelT:
+    """The objects of a TFLite file's schema, which may be changed."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def model_content(model: schema.ModelT) -> bytes:
+    """The TFLite file of such objects."""
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def builtin_codes(model: schema.ModelT) -> list[int]:
+    """What the operations of a file are, by their `opcodeIndex`."""
+    # Files keep codes below 127 in a field of the schema's first version.
+    return [
+        max(code.builtinCode, code.deprecatedBuiltinCode)
+        for code in model.operatorCodes
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,29 +64,27 @@ class Operation:
 
 def operations(content: bytes) -> list[Operation]:
     """All operations of a TFLite file, in the order they run."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(content)
+    names = [_OPERATIONS[code] for code in builtin_codes(model)]
+    for index, code in enumerate(model.operatorCodes):
+        if names[index] == "CUSTOM":
+            names[index] = f"CUSTOM {code.customCode.decode()}"
     return [
         operation
         for graph in model.subgraphs
-        for operation in _graph_operations(graph, model.operatorCodes)
+        for operation in _graph_operations(graph, names)
     ]
 
 
 def _graph_operations(
-    graph: schema.SubGraphT, codes: list[schema.OperatorCodeT]
+    graph: schema.SubGraphT, names: list[str]
 ) -> Iterator[Operation]:
     def types(indices: list[int]) -> tuple[str, ...]:
         return tuple(_TYPES[graph.tensors[i].type] for i in indices if i >= 0)
 
     for operator in graph.operators:
-        code = codes[operator.opcodeIndex]
-        # Files keep codes below 127 in a field of the schema's first version.
-        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = _OPERATIONS[builtin]
-        if name == "CUSTOM":
-            name = f"CUSTOM {code.customCode.decode()}"
         yield Operation(
-            name,
+            names[operator.opcodeIndex],
             types(operator.inputs),
             types(operator.outputs),
             bool(set(operator.inputs) & set(graph.inputs)),
@@ -77,10 +97,9 @@ def most_dimensions(content: bytes) -> int:
 
     Delegates of GPUs and NPUs leave what has more than four to the CPU.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     return max(
         0 if tensor.shape is None else len(tensor.shape)
-        for graph in model.subgraphs
+        for graph in read_model(content).subgraphs
         for tensor in graph.tensors
     )
 
@@ -105,10 +124,7 @@ def check_builtin(content: bytes) -> None:
 
 
 def check_integer(
-    content: bytes,
-    name: str = "tflite_int8",
-    *,
-    float_classifier: bool = False,
+    content: bytes, name: str = "tflite_int8", *, float_classifier: bool = False
 ) -> None:
     """Refuses a file in which anything but the two ends touches a float.
 

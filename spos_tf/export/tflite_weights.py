@@ -1,19 +1,23 @@
 """Weights of a TFLite file: read as they are stored, or stored in int8."""
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from spos_tf.errors import UserError
+from spos_tf.export.tflite_operations import (
+    builtin_codes,
+    model_content,
+    read_model,
+)
 
 _OPERATION = schema.BuiltinOperator
 
 
 def convolution_kernels(content: bytes) -> list[np.ndarray]:
     """The int8 kernels of all convolutions, `[out, height, width, in]`."""
-    model = _model(content)
+    model = read_model(content)
     (graph,) = model.subgraphs
-    codes = _codes(model)
+    codes = builtin_codes(model)
     kernels = []
     for operator in graph.operators:
         if codes[operator.opcodeIndex] == _OPERATION.CONV_2D:
@@ -40,9 +44,9 @@ def with_int8_matrix(
     Raises:
         UserError: There is no such layer, or its weights are others.
     """
-    model = _model(content)
+    model = read_model(content)
     (graph,) = model.subgraphs
-    codes = _codes(model)
+    codes = builtin_codes(model)
     dense = [
         position
         for position, operator in enumerate(graph.operators)
@@ -78,9 +82,7 @@ def with_int8_matrix(
     dequantize.inputs = np.array([len(graph.tensors) - 1], np.int32)
     dequantize.outputs = np.array([operator.inputs[1]], np.int32)
     graph.operators.insert(position, dequantize)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return model_content(model)
 
 
 def _broken() -> UserError:
@@ -89,15 +91,3 @@ def _broken() -> UserError:
         "converter wrote another. Leave the format out of `formats`, and "
         "report a bug."
     )
-
-
-def _model(content: bytes) -> schema.ModelT:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-
-
-def _codes(model: schema.ModelT) -> list[int]:
-    """What the operations are, by their `opcodeIndex`."""
-    return [
-        max(code.builtinCode, code.deprecatedBuiltinCode)
-        for code in model.operatorCodes
-    ]

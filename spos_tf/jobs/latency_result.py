@@ -9,8 +9,9 @@ import numpy as np
 from spos_tf.analysis.latency_report import (
     Comparison,
     build_report,
-    write_report,
+    report_text,
 )
+from spos_tf.atomic_write import write_json, write_text
 from spos_tf.cost.latency import read_latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.errors import UserError
@@ -134,8 +135,8 @@ def write_comparison(
         spread,
         uniform,
     )
+    json_path = output.with_name(f"{output.name}.report.json")
     text_path = output.with_name(f"{output.name}.report.md")
-    write_report(
-        report, output.with_name(f"{output.name}.report.json"), text_path
-    )
+    write_json(json_path, report, indent=1, allow_nan=False)
+    write_text(text_path, report_text(report))
     return text_path

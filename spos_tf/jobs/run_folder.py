@@ -6,13 +6,12 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import spos_tf
-from spos_tf.atomic_write import write_json, write_text
+from spos_tf.atomic_write import remove, write_json, write_text
 from spos_tf.errors import UserError
 from spos_tf.options import (
     Option,
@@ -373,10 +372,7 @@ def _remove_traces(
     if set(folder.iterdir()) - own - set(present) - {lock}:
         return False
     for path in own:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
     return lock not in present
 
 

@@ -1,7 +1,6 @@
 """What trainings leave, taken up again: supernets and single networks."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from spos_tf.options import (
     WeightsOptions,
 )
 from spos_tf.paths import local_path
+from spos_tf.plain_arrays import digest_of
 from spos_tf.space import Architecture
 from spos_tf.spaces import at_its_place, build_blueprint, stored_blueprint
 from spos_tf.strict_json import parse_json
@@ -210,12 +210,7 @@ class TrainedSupernet:
 
     def fingerprint(self, asked: Weights | None = None) -> str:
         """SHA-256 of the weights that a job reads; see `chosen`."""
-        digest = hashlib.sha256()
-        arrays = self.arrays(asked)
-        for name in sorted(arrays):
-            digest.update(name.encode())
-            digest.update(arrays[name].tobytes())
-        return digest.hexdigest()
+        return digest_of(self.arrays(asked)).hex()
 
 
 def load_supernet(

@@ -6,6 +6,7 @@ it have the same results but for the rounding of ties. The gradients are those
 of the network it was made from: it can be trained.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import keras
@@ -92,19 +93,14 @@ class DeployForm(keras.layers.Layer):
         self._graph = graph
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        values: dict[int, tf.Tensor] = {}
-        for node in self._graph.nodes:
-            operands = [values[id(one)] for one in node.sources]
-            values[id(node)] = _RUN[type(node)](
-                node, *operands or [inputs], training=bool(training)
-            )
-        return values[id(node)]
+        conv = functools.partial(_conv, training=bool(training))
+        return self._graph.run({**_RUN, Conv: conv}, inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], self._graph.num_classes)
 
 
-def _image(node: Image, pixels: tf.Tensor, training: bool) -> tf.Tensor:
+def _image(node: Image, pixels: tf.Tensor) -> tf.Tensor:
     pixels = tf.clip_by_value(tf.round(pixels), 0.0, 255.0)
     return tf.gather(pixels, node.order, axis=-1) - tf.constant(node.mean)
 
@@ -139,21 +135,19 @@ def _on_grid(grid: Grid, x: tf.Tensor) -> tf.Tensor:
     return on_int8_grid(x, step, zero_point)
 
 
-def _add(
-    node: Add, left: tf.Tensor, right: tf.Tensor, training: bool
-) -> tf.Tensor:
+def _add(node: Add, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     return _on_grid(node.grid, tf.nn.relu(left + right))
 
 
-def _max_pool(node: MaxPool, x: tf.Tensor, training: bool) -> tf.Tensor:
+def _max_pool(node: MaxPool, x: tf.Tensor) -> tf.Tensor:
     return tf.nn.max_pool2d(x, node.size, node.strides, "SAME")
 
 
-def _mean(node: Mean, x: tf.Tensor, training: bool) -> tf.Tensor:
+def _mean(node: Mean, x: tf.Tensor) -> tf.Tensor:
     return _on_grid(node.grid, tf.reduce_mean(x, axis=(1, 2)))
 
 
-def _classifier(node: Classifier, x: tf.Tensor, training: bool) -> tf.Tensor:
+def _classifier(node: Classifier, x: tf.Tensor) -> tf.Tensor:
     kernel, step = classifier_weights(node)
     exact = tf.convert_to_tensor(node.layer.kernel)
     kernel = straight_through(exact, tf.stop_gradient(kernel * step))
@@ -162,7 +156,6 @@ def _classifier(node: Classifier, x: tf.Tensor, training: bool) -> tf.Tensor:
 
 _RUN: dict[type, Any] = {
     Image: _image,
-    Conv: _conv,
     Add: _add,
     MaxPool: _max_pool,
     Mean: _mean,

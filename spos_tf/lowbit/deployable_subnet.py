@@ -46,9 +46,7 @@ def build_deployable_subnet(
         UserError: The encoding is not one of this space.
     """
     return assemble(
-        blueprint,
-        encoding,
-        lambda name: _RoundingOps(name, seed, synchronized),
+        blueprint, encoding, lambda name: _RoundingOps(name, seed, synchronized)
     )
 
 

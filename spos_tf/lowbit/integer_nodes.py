@@ -1,6 +1,7 @@
 """The fused operations that a deploy form is made of."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -153,6 +154,14 @@ class IntegerGraph(NamedTuple):
     nodes: tuple[Node, ...]
     image_size: int
     num_classes: int
+
+    def run(self, functions: Mapping[type, Any], image: Any) -> Any:
+        """Computes the logits, by a function of node and operands a class."""
+        values: dict[int, Any] = {}
+        for node in self.nodes:
+            operands = [values[id(one)] for one in node.sources] or [image]
+            values[id(node)] = functions[type(node)](node, *operands)
+        return values[id(self.nodes[-1])]
 
     @property
     def classifier(self) -> Classifier:

@@ -41,16 +41,8 @@ def tflite_function(graph: IntegerGraph) -> Any:
     shape = (None, graph.image_size, graph.image_size, 3)
     spec = tf.TensorSpec(shape, tf.float32, "image")
     return tf.function(
-        lambda image: {"logits": _run(graph, image)}, input_signature=[spec]
+        lambda image: {"logits": graph.run(_RUN, image)}, input_signature=[spec]
     ).get_concrete_function()
-
-
-def _run(graph: IntegerGraph, image: tf.Tensor) -> tf.Tensor:
-    values: dict[int, tf.Tensor] = {}
-    for node in graph.nodes:
-        operands = [values[id(one)] for one in node.sources] or [image]
-        values[id(node)] = _RUN[type(node)](node, *operands)
-    return values[id(node)]
 
 
 def _on_grid(grid: Grid, x: tf.Tensor) -> tf.Tensor:

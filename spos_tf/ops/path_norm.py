@@ -7,42 +7,26 @@ is given is folded into kernels (`tensor_ops.FoldedOps`).
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import tensorflow as tf
 
 from spos_tf.ops.replica_sum import mean_over_replicas
 
-
-class PathNorm(Protocol):
-    """Normalises feature maps over batch, height and width."""
-
-    def __call__(
-        self,
-        x: tf.Tensor,
-        epsilon: float,
-        place: Callable[[], tf.Tensor],
-        most: int | None = None,
-    ) -> tf.Tensor:
-        """Normalises `x`, `[batch, height, width, channels]`.
-
-        `place()` is an int32 scalar, another one for each batch norm of the
-        network, made where it is asked for; `most` is how many channels
-        there are with all of an elastic width.
-        """
+# What pairs replicas: an int32 scalar, another one for each batch norm of the
+# network, made where it is asked for.
+Key = Callable[[], tf.Tensor]
+# Normalises x, [batch, height, width, channels], over batch, height and width,
+# with an epsilon; the last is how many channels there are with all of an
+# elastic width.
+PathNorm = Callable[[tf.Tensor, float, Key, int | None], tf.Tensor]
 
 
 class BatchNorm:
     """Normalises with the replica's own batch."""
 
     def __call__(
-        self,
-        x: tf.Tensor,
-        epsilon: float,
-        place: Callable[[], tf.Tensor],
-        most: int | None = None,
+        self, x: tf.Tensor, epsilon: float, key: Key, most: int | None = None
     ) -> tf.Tensor:
-        del place, most
         return _fused(x, epsilon)[0]
 
 
@@ -60,19 +44,15 @@ class SynchronizedBatchNorm:
         self._token = tf.Variable(0.0, trainable=False)
 
     def __call__(
-        self,
-        x: tf.Tensor,
-        epsilon: float,
-        place: Callable[[], tf.Tensor],
-        most: int | None = None,
+        self, x: tf.Tensor, epsilon: float, key: Key, most: int | None = None
     ) -> tf.Tensor:
         local = tf.cast(x, tf.float32)
-        key = 2 * place()
-        mean = self._mean(local, key, most)
+        number = 2 * key()
+        mean = self._mean(local, number, most)
         # Not E[x^2] - E[x]^2, which cancels: where the mean is large, it
         # would be noise, below zero too.
         centred = local - mean
-        variance = self._mean(tf.square(centred), key + 1, most)
+        variance = self._mean(tf.square(centred), number + 1, most)
         return tf.cast(centred * tf.math.rsqrt(variance + epsilon), x.dtype)
 
     def _mean(
@@ -91,13 +71,8 @@ class CollectingBatchNorm:
         self._moments: list[tf.Tensor] = []
 
     def __call__(
-        self,
-        x: tf.Tensor,
-        epsilon: float,
-        place: Callable[[], tf.Tensor],
-        most: int | None = None,
+        self, x: tf.Tensor, epsilon: float, key: Key, most: int | None = None
     ) -> tf.Tensor:
-        del place
         y, mean, variance = fused_batch_norm(x, epsilon)
         self._moments.append(padded(tf.stack([mean, variance]), most))
         return y

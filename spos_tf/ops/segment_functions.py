@@ -92,13 +92,8 @@ class SegmentFunctions:
     ) -> Any:
         """Calls the function of the option that is selected.
 
-        Args:
-            functions: One a legal option.
-            x: `[batch, height, width, channels]`.
-            selection: Of one choice. With branch weights the results, one
-                tensor each, are summed; what has weight 0 does not run.
-            weights: Of all options.
-            rest: More arguments of the functions.
+        With branch weights the results, one tensor each, are summed; what has
+        weight 0 does not run.
         """
         calls = [
             functools.partial(function, x, weights[option], *rest)
@@ -160,10 +155,9 @@ class SegmentFunctions:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As in training; gives the moments of the batch norms as well.
 
-        Returns:
-            The output, and float32 `[2, channels]`: mean and variance of all
-            channels in the order of the batch norms, padded to the length of
-            the widest option, since a Case gives one shape.
+        They are float32 `[2, channels]`: mean and variance of all channels in
+        the order of the batch norms, padded to the length of the widest
+        option, since a Case gives one shape.
         """
         norm = CollectingBatchNorm()
         widths = ChosenWidths(sizes, self._mode)

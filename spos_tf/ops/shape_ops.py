@@ -68,7 +68,6 @@ class ShapeOps(Ops[Shape]):
         bits: Bits | None = None,
         name: str,
     ) -> Shape:
-        del stddev
         height, width, channels = x
         filters = most_channels(filters)
         out = (*self._strided(height, width, strides), filters)
@@ -95,12 +94,10 @@ class ShapeOps(Ops[Shape]):
     def batch_norm(
         self, x: Shape, *, epsilon: float = 1e-5, name: str
     ) -> Shape:
-        del epsilon
         self.counts.append(Count(name, batch_norm_channels=x[-1]))
         return x
 
     def relu(self, x: Shape, *, maximum: float | None = None) -> Shape:
-        del maximum
         return x
 
     def clip(self, x: Shape, bits: Bits, *, name: str) -> Shape:
@@ -108,7 +105,6 @@ class ShapeOps(Ops[Shape]):
         return x
 
     def max_pool(self, x: Shape, size: int, *, strides: int) -> Shape:
-        del size
         return (*self._strided(x[0], x[1], strides), x[2])
 
     def avg_pool(self, x: Shape, size: int, *, strides: int) -> Shape:
@@ -144,20 +140,17 @@ class ShapeOps(Ops[Shape]):
         return (*xs[0][:-1], sum(x[-1] for x in xs))
 
     def normalize(self, x: Shape, kind: str, *, name: str) -> Shape:
-        del kind, name
         return x
 
     def global_average_pool(self, x: Shape) -> Shape:
         return x[-1:]
 
     def dropout(self, x: Shape, rate: float, *, name: str) -> Shape:
-        del rate, name
         return x
 
     def dense(
         self, x: Shape, units: int, *, use_bias: bool, stddev: float, name: str
     ) -> Shape:
-        del stddev
         kernel = x[-1] * units
         bias = units if use_bias else 0
         self.counts.append(Count(name, kernel, kernel + bias, bias_adds=bias))

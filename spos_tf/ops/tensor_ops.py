@@ -99,7 +99,6 @@ class TensorOps(Ops[tf.Tensor]):
         bits: Bits | None = None,
         name: str,
     ) -> tf.Tensor:
-        del kernel_size, stddev
         kernel = self._weights[f"{name}.kernel"]
         most = kernel.shape[-1]
         if x.shape[-1] is None:
@@ -124,9 +123,7 @@ class TensorOps(Ops[tf.Tensor]):
         if kernel.shape[0] != 1 or strides != 1:
             return self._convolved(
                 _Convolution(
-                    kernel,
-                    [-1],
-                    lambda k: tf.nn.conv2d(x, k, strides, "SAME"),
+                    kernel, [-1], lambda k: tf.nn.conv2d(x, k, strides, "SAME")
                 ),
                 most,
             )
@@ -147,7 +144,6 @@ class TensorOps(Ops[tf.Tensor]):
     def depthwise(
         self, x: tf.Tensor, kernel_size: int, *, strides: int = 1, name: str
     ) -> tf.Tensor:
-        del kernel_size
         with on_host():
             zero = tf.minimum(self._branch, 0)
         kernel = self._weights[f"{name}.kernel"]
@@ -156,9 +152,7 @@ class TensorOps(Ops[tf.Tensor]):
             kernel = kernel[:, :, : tf.shape(x)[-1]]
         return self._convolved(
             _Convolution(
-                kernel,
-                [-1, 1],
-                lambda k: depthwise_conv2d(x, k, strides, zero),
+                kernel, [-1, 1], lambda k: depthwise_conv2d(x, k, strides, zero)
             ),
             most,
         )
@@ -243,7 +237,6 @@ class TensorOps(Ops[tf.Tensor]):
     def batch_norm(
         self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
     ) -> tf.Tensor:
-        del name
         number = self._norms
         self._norms += 1
         if self._norms > _MOST_NORMS:
@@ -282,7 +275,6 @@ class TensorOps(Ops[tf.Tensor]):
         return concat_channels(xs)
 
     def normalize(self, x: tf.Tensor, kind: str, *, name: str) -> tf.Tensor:
-        del name
         if kind != "bgr":
             x = (x - tf.constant(RGB_MEAN)) / tf.constant(RGB_STD)
             return tf.cast(x, self._dtype)
@@ -299,9 +291,14 @@ class TensorOps(Ops[tf.Tensor]):
     def dropout(self, x: tf.Tensor, rate: float, *, name: str) -> tf.Tensor:
         if self._dropout_seed is None or math.isclose(rate, 0.0):
             return x
-        return own_dropout(
-            x, rate, self._dropout_seed, branch=self._branch, name=name
-        )
+        # Of its own: no two operations of a network share a mask.
+        first, second = tf.unstack(tf.cast(self._dropout_seed, tf.int64))
+        place = (tf.cast(self._branch, tf.int64) + 1) * _STREAM_OF_BRANCH
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        named = int.from_bytes(digest, "big") >> 1
+        place = tf.bitwise.bitwise_xor(place, named)
+        seed = tf.stack([tf.bitwise.bitwise_xor(first, place), second])
+        return tf.nn.experimental.stateless_dropout(x, rate, seed=seed)
 
     def dense(
         self,
@@ -312,7 +309,6 @@ class TensorOps(Ops[tf.Tensor]):
         stddev: float,
         name: str,
     ) -> tf.Tensor:
-        del units, stddev
         kernel = self._weights[f"{name}.kernel"]
         if x.shape[-1] is None:
             kernel = kernel[: tf.shape(x)[-1]]
@@ -362,7 +358,6 @@ class FoldedOps(TensorOps):
     def batch_norm(
         self, x: tf.Tensor, *, epsilon: float = 1e-5, name: str
     ) -> tf.Tensor:
-        del name
         channels = _size(x, -1)
         mean, variance = tf.unstack(
             self._statistics[:, self._used : self._used + channels]
@@ -408,30 +403,3 @@ class _Convolution(NamedTuple):
 def _size(x: tf.Tensor, axis: int) -> int | tf.Tensor:
     """The axis's size; a tensor where it is known only as it runs."""
     return tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
-
-
-def own_dropout(
-    x: tf.Tensor,
-    rate: float,
-    seed: tf.Tensor,
-    *,
-    branch: tf.Tensor | int,
-    name: str,
-) -> tf.Tensor:
-    """Drops values; no two operations of a network share a mask.
-
-    Args:
-        x: Any float tensor.
-        rate: Share that is set to 0; the rest is scaled up.
-        seed: Integers `[2]`, one for the network, the step and the replica.
-        branch: int32 scalar, distinct in the network.
-        name: Of the operation, distinct in its branch.
-    """
-    first, second = tf.unstack(tf.cast(seed, tf.int64))
-    place = (tf.cast(branch, tf.int64) + 1) * _STREAM_OF_BRANCH
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    named = int.from_bytes(digest, "big") >> 1
-    first = tf.bitwise.bitwise_xor(first, tf.bitwise.bitwise_xor(place, named))
-    return tf.nn.experimental.stateless_dropout(
-        x, rate, seed=tf.stack([first, second])
-    )

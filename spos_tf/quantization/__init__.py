@@ -4,11 +4,7 @@ Importing this package registers its layers and quantizers with Keras, which
 low-bit `.keras` files need to be loaded.
 """
 
-from spos_tf.quantization.layers import (
-    Pact,
-    QuantizedFeatures,
-    QuantizedKernel,
-)
+from spos_tf.quantization.layers import Pact, QuantizedFeatures, QuantizedKernel
 from spos_tf.quantization.quantizers import (
     DorefaQuantizer,
     GridQuantizer,

@@ -143,10 +143,7 @@ class Pact(QuantizedFeatures):
     """
 
     def __init__(
-        self,
-        bits: int,
-        initial_alpha: float | None = None,
-        **kwargs: Any,
+        self, bits: int, initial_alpha: float | None = None, **kwargs: Any
     ) -> None:
         super().__init__(PactQuantizer(bits, initial_alpha), **kwargs)
 

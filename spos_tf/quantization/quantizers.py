@@ -110,7 +110,6 @@ class DorefaQuantizer(Quantizer):
             name: Of the tensor.
             layer: Has `add_weight`.
         """
-        del tensor_shape, name, layer
         return {}
 
     def __call__(
@@ -128,7 +127,6 @@ class DorefaQuantizer(Quantizer):
             weights: From `build`.
             **kwargs: Not looked at.
         """
-        del training, weights, kwargs
         return dorefa(inputs, self.bits)
 
     def get_config(self) -> dict[str, Any]:
@@ -160,7 +158,6 @@ class PactQuantizer(Quantizer):
         self, tensor_shape: Sequence[int | None], name: str, layer: Any
     ) -> dict[str, Any]:
         """Adds the clip level to a layer; see `DorefaQuantizer.build`."""
-        del tensor_shape, name
         alpha = layer.add_weight(
             name="alpha",
             shape=(),
@@ -180,7 +177,6 @@ class PactQuantizer(Quantizer):
         **kwargs: Any,
     ) -> tf.Tensor:
         """The features on their levels; see `DorefaQuantizer.__call__`."""
-        del training, kwargs
         alpha = tf.convert_to_tensor(weights["alpha"])
         return pact(inputs, alpha, self.bits)
 
@@ -202,7 +198,6 @@ class GridQuantizer(Quantizer):
         self, tensor_shape: Sequence[int | None], name: str, layer: Any
     ) -> dict[str, Any]:
         """Adds the grid to a layer; see `DorefaQuantizer.build`."""
-        del tensor_shape, name
         return {
             name: layer.add_weight(
                 name=name,
@@ -223,7 +218,6 @@ class GridQuantizer(Quantizer):
         **kwargs: Any,
     ) -> tf.Tensor:
         """The features on their levels; see `DorefaQuantizer.__call__`."""
-        del training, kwargs
         step, zero_point = (
             tf.convert_to_tensor(weights[name])
             for name in ("step", "zero_point")

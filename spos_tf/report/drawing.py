@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import system_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,14 +102,12 @@ def write_png(
     Raises:
         UserError: The file cannot be written.
     """
-    with _figure(draw, size) as figure:
-        try:
-            with unfinished(path) as temporary:
-                figure.savefig(temporary, format="png", dpi=120)
-        except OSError as error:
-            raise UserError(
-                f"Cannot write {str(path)!r}: {error.strerror}."
-            ) from None
+    with (
+        _figure(draw, size) as figure,
+        system_errors("write", path),
+        unfinished(path) as temporary,
+    ):
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def draw_svg(

@@ -85,10 +85,7 @@ def find_networks(work_dir: WorkDir) -> list[Network]:
         _add(found[key], run)
     return sorted(
         found.values(),
-        key=lambda one: (
-            -(one.test_accuracy or 0.0),
-            -one.search_rank,
-        ),
+        key=lambda one: (-(one.test_accuracy or 0.0), -one.search_rank),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from spos_tf.analysis.correlation import RankCorrelation
 from spos_tf.analysis.reliability import Reliability
 from spos_tf.report.drawing import SMALL_SIZE, draw_svg
 from spos_tf.report.files import Fields
@@ -104,22 +105,13 @@ def correlation(run: Run) -> dict[str, Any]:
     tau, low, high = kendall(data)
     rows: list[tuple[str, str]] = []
     if tau is not None:
-        between = (
-            f" ({low:.3f} to {high:.3f})"
-            if low is not None and high is not None
-            else ""
-        )
-        rows.append(("Kendall tau", f"{tau:.3f}{between}"))
+        rows.append(("Kendall tau", str(RankCorrelation(tau, low, high, 0))))
     found = data.fields("reliability")
     value, low, high = (found.number(n) for n in ("value", "low", "high"))
     if value is not None:
         count = found.number("candidates")
-        rows.append(
-            (
-                "reliability of the scores",
-                str(Reliability(value, low, high, int(count or 0))),
-            )
-        )
+        text = str(Reliability(value, low, high, int(count or 0)))
+        rows.append(("reliability of the scores", text))
     metric = Metric(data.text("metric") or "accuracy")
     for name, title in _SCORES.items():
         value = data.number(name)

@@ -58,10 +58,7 @@ class Metric:
 def metric_of(candidates: Iterable[Candidate]) -> Metric:
     """What the scores of one search measure; all of its candidates agree."""
     for one in candidates:
-        return Metric(
-            one.metric,
-            one.direction,
-        )
+        return Metric(one.metric, one.direction)
     return Metric()
 
 

@@ -8,11 +8,7 @@ from spos_tf.report.drawing import draw_svg
 from spos_tf.report.found import Network
 from spos_tf.report.plots import COSTS, draw_front, draw_search
 from spos_tf.report.scores import best_score, metric_of
-from spos_tf.report.statistics import (
-    option_shares,
-    option_text,
-    top_candidates,
-)
+from spos_tf.report.statistics import option_shares, option_text, top_candidates
 from spos_tf.report.work_dir import Run
 from spos_tf.space.front import front_of
 

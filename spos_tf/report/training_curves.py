@@ -49,10 +49,7 @@ def read_curve(
 
 
 def plot_curves(
-    curves: Mapping[str, Curve],
-    path: str | pathlib.Path,
-    *,
-    y_label: str,
+    curves: Mapping[str, Curve], path: str | pathlib.Path, *, y_label: str
 ) -> None:
     """Draws shares over training steps, in percent (the paper's Figure 1).
 

@@ -10,7 +10,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.blocks.residual import ResidualBlock, ResidualHead, ResidualStem
+from spos_tf.blocks.residual import ResidualBlock, ResidualHead
+from spos_tf.blocks.shuffle import Stem
 from spos_tf.errors import UserError
 from spos_tf.networks.blueprint import Blueprint, Segment
 from spos_tf.ops.protocol import (
@@ -150,12 +151,12 @@ def _resnet(
                 )
             )
             previous = width
-    stem = ResidualStem(
+    stem = Stem(
         macro.stem_width,
-        macro.stem_kernel_size,
         macro.stem_stride,
-        macro.stem_pool,
         macro.input_kind,
+        macro.stem_kernel_size,
+        macro.stem_pool,
     )
     head = ResidualHead(macro.num_classes, macro.dropout)
     return Blueprint(

@@ -84,15 +84,13 @@ def make_learner(
     Raises:
         UserError: A number is out of its range, or nothing is to be chosen.
     """
-    if not options.architecture_cost_weight:
-        cost = None
+    weight = options.architecture_cost_weight or 0.0
     factor = None
+    if not weight:
+        cost = None
     if cost is not None:
-        factor = cost_factor(
-            cost,
-            options.architecture_cost_weight or 0.0,
-            options.architecture_cost_exponent or 0.0,
-        )
+        exponent = options.architecture_cost_exponent or 0.0
+        factor = cost_factor(cost, weight, exponent)
     steps = options.steps or 0
     with team.strategy.scope():
         parameters = ArchitectureParameters(space)

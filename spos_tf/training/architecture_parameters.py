@@ -1,6 +1,7 @@
 """Trained numbers that say which option of a choice is preferred."""
 
-from typing import NamedTuple, Protocol
+import abc
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -9,8 +10,9 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.ops.selection import BranchWeights
+from spos_tf.randomness import Purpose, derive_seed
 from spos_tf.space import SearchSpace
-from spos_tf.training.samplers import Draw
+from spos_tf.training.samplers import Draw, step_seed
 
 
 class ArchitectureParameters:
@@ -74,14 +76,25 @@ class ArchitectureDraw(NamedTuple):
     moved: tf.Tensor
 
 
-class ArchitectureSampler(Protocol):
-    """Draws from architecture parameters: for weights, and for themselves."""
+class ArchitectureSampler(abc.ABC):
+    """Draws from architecture parameters: for weights, and for themselves.
 
-    parameters: ArchitectureParameters
+    Args:
+        parameters: What is drawn from.
+        seed: Seed.
+    """
 
+    def __init__(
+        self, parameters: ArchitectureParameters, *, seed: int
+    ) -> None:
+        self.parameters = parameters
+        self._seed = seed
+
+    @abc.abstractmethod
     def __call__(self, step: tf.Tensor) -> Draw:
         """What the weights are trained with in int64 scalar `step`."""
 
+    @abc.abstractmethod
     def architecture_draw(self, step: tf.Tensor) -> ArchitectureDraw:
         """What the parameters are trained with; called under a tape."""
 
@@ -92,21 +105,15 @@ class ArchitectureSampler(Protocol):
 
         Args:
             before: float32 `[num_choices, max_options]`.
-            after: As the optimizer left them.
+            after: As the optimizer left them, which is how they stay.
             moved: From the draw.
         """
+        return after
 
-
-def gumbel_noise(shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
-    """Noise with which logits are the largest as often as softmax says.
-
-    Args:
-        shape: Of the result.
-        seed: int64 `[2]`.
-
-    Returns:
-        float32, finite.
-    """
-    # Of 0 the logarithm is not finite; 1 is not drawn.
-    uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
-    return -tf.math.log(-tf.math.log(uniform))
+    def _noise(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
+        """Gumbel's: with it logits are the largest as often as softmax says."""
+        shape = self.parameters.legal.shape
+        seed = step_seed(derive_seed(self._seed, purpose), step)
+        # Of 0 the logarithm is not finite; 1 is not drawn.
+        uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
+        return -tf.math.log(-tf.math.log(uniform))

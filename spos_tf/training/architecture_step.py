@@ -12,12 +12,7 @@ from spos_tf.ops.dispatch import on_host
 from spos_tf.training.architecture_parameters import ArchitectureSampler
 from spos_tf.training.expected_cost import LossFactor
 from spos_tf.training.objective import Objective
-from spos_tf.training.step import (
-    Forward,
-    StepResult,
-    TrainStep,
-    dropout_seed,
-)
+from spos_tf.training.step import Forward, StepResult, TrainStep, dropout_seed
 
 
 def make_architecture_step(

@@ -108,10 +108,7 @@ class AveragedWeights:
                 ]
             # On every replica, whose copies of the weights are equal.
             strategy.extended.update(
-                arguments[-1],
-                self._move,
-                args=(*arguments, runs),
-                group=False,
+                arguments[-1], self._move, args=(*arguments, runs), group=False
             )
 
         self._update = update

@@ -12,6 +12,9 @@ from spos_tf.options import TrainingOptions
 from spos_tf.progress import progress
 from spos_tf.training.objective import Objective
 
+# Figures by name, as Keras passes them.
+Logs = Mapping[str, Any] | None
+
 
 class RunModel(keras.Model):
     """A compiled model that stands for a run: what callbacks see.
@@ -177,9 +180,7 @@ class ProgressBar(keras.callbacks.Callback):
             self._bar.set_postfix_str("", refresh=False)
         self._bar.update(step - self._bar.n)
 
-    def on_train_batch_end(
-        self, batch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         logs = logs or {}
         self._figures = (
             f"loss {logs['loss']:.3f}, {self._said(logs)}, "
@@ -190,11 +191,10 @@ class ProgressBar(keras.callbacks.Callback):
         )
         self._bar.update(batch + 1 - self._bar.n)
 
-    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        del logs
+    def on_test_begin(self, logs: Logs = None) -> None:
         self._bar.set_postfix_str("scoring images that were not trained on")
 
-    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+    def on_test_end(self, logs: Logs = None) -> None:
         if logs and self._metric in logs:
             self._validation = f", validation {self._said(logs)}"
         self._bar.set_postfix_str(f"{self._figures}{self._validation}")
@@ -223,13 +223,11 @@ class EventWriter(keras.callbacks.Callback):
         self._step = start_step
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def on_train_batch_end(
-        self, batch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._step = batch + 1
         self._write("train", logs or {})
 
-    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+    def on_test_end(self, logs: Logs = None) -> None:
         self._write("validation", logs or {})
 
     def close(self) -> None:

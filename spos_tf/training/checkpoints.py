@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.plain_arrays import read_arrays
 from spos_tf.strict_json import parse_json
 
@@ -87,7 +87,8 @@ def write_checkpoint(
     text = json.dumps(
         {"step": checkpoint.step, **checkpoint.description}, sort_keys=True
     )
-    try:
+    intact = "The checkpoints before it are intact."
+    with system_errors("write checkpoint", path, intact):
         folder.mkdir(parents=True, exist_ok=True)
         # Of a run that was killed while it wrote a step that this one may not.
         for left in folder.glob(f".unfinished-{_PATTERN}"):
@@ -98,11 +99,6 @@ def write_checkpoint(
                 **checkpoint.arrays,
             }
             np.savez(file, **arrays)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write checkpoint {str(path)!r}: {error.strerror}. The "
-            "checkpoints before it are intact."
-        ) from None
     prune(folder, checkpoint.step, keep=keep)
     return path
 

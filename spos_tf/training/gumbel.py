@@ -10,16 +10,16 @@ import tensorflow as tf
 
 from spos_tf.errors import UserError
 from spos_tf.ops.selection import BranchWeights
-from spos_tf.randomness import Purpose, derive_seed
+from spos_tf.randomness import Purpose
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
     ArchitectureParameters,
-    gumbel_noise,
+    ArchitectureSampler,
 )
-from spos_tf.training.samplers import Draw, step_seed
+from spos_tf.training.samplers import Draw
 
 
-class GumbelSoftmax:
+class GumbelSoftmax(ArchitectureSampler):
     """Weights softmax((parameters + Gumbel noise) / temperature).
 
     Every legal branch runs in every step, for the weights as for the
@@ -51,11 +51,10 @@ class GumbelSoftmax:
         ):
             if not 0 < value < float("inf"):
                 raise UserError(f"`{name}` is above 0; got {value}.")
-        self.parameters = parameters
+        super().__init__(parameters, seed=seed)
         self._first = temperature
         self._ratio = final_temperature / temperature
         self._last = max(steps - 1, 1)
-        self._seed = seed
 
     def temperature(self, step: tf.Tensor) -> tf.Tensor:
         """That of int64 scalar `step`, float32 scalar."""
@@ -74,15 +73,6 @@ class GumbelSoftmax:
             BranchWeights(weights), weights, tf.constant(self.parameters.legal)
         )
 
-    def settled(
-        self, before: tf.Tensor, after: tf.Tensor, moved: tf.Tensor
-    ) -> tf.Tensor:
-        """As the optimizer left them."""
-        del before, moved
-        return after
-
     def _weights(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
-        seed = step_seed(derive_seed(self._seed, purpose), step)
-        noise = gumbel_noise(self.parameters.legal.shape, seed)
-        noisy = self.parameters.logits() + noise
+        noisy = self.parameters.logits() + self._noise(step, purpose)
         return tf.nn.softmax(noisy / self.temperature(step))

@@ -5,7 +5,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import tensorflow as tf
 from spos_tf.errors import Preempted, UserError
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.options import TrainingOptions
+from spos_tf.stop_signal import StopSignal
 from spos_tf.training.callbacks import Watch
 from spos_tf.training.step import StepResult, TrainStep
 
@@ -32,14 +33,23 @@ class Ending(NamedTuple):
     stopped: bool
 
 
-class Stop(Protocol):
-    """Whether the run has to end before its time; see `StopSignal`."""
+class Stop:
+    """Whether the run has to end before its time, by this process's signal.
+
+    Args:
+        signal: What came to this process.
+    """
+
+    def __init__(self, signal: StopSignal) -> None:
+        self._signal = signal
 
     def __call__(self, stopped: bool) -> Ending:
         """Asked once after every step, with what callbacks here want."""
+        return Ending(self._signal(), stopped)
 
     def at_once(self) -> contextlib.AbstractContextManager[None]:
         """Around work that may end in the middle, by `Preempted`."""
+        return self._signal.at_once()
 
 
 def run_loop(

@@ -130,10 +130,7 @@ class ConstraintSampler:
             [
                 sample_feasible(
                     space,
-                    [
-                        Constraint(cost, minimum=low, maximum=high),
-                        *constraints,
-                    ],
+                    [Constraint(cost, minimum=low, maximum=high), *constraints],
                     rng,
                     1,
                 )

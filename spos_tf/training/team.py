@@ -7,7 +7,6 @@ same files, which images are whose, and what happens when one is gone.
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from spos_tf.data.pipeline import TrainingData, accelerator, ahead_on
 from spos_tf.errors import UserError
 from spos_tf.options import TrainingOptions
+from spos_tf.plain_arrays import digest_of
 from spos_tf.stop_signal import StopSignal
 from spos_tf.training.loop import Ending, Stop
 from spos_tf.training.task import Task
@@ -92,9 +92,10 @@ class Team:
             UserError: They have not, or one is gone.
         """
         if self.task.total > 1:
+            digest = digest_of(arrays)[:8]
             self.agree(
                 "weights (by their fingerprints)",
-                _fingerprint(arrays),
+                int.from_bytes(digest, "big", signed=True),
                 "Start the job again: it resumes from the last checkpoint.",
             )
 
@@ -134,7 +135,7 @@ class Team:
     def stops_together(self, stop: StopSignal) -> Stop:
         """A signal that came to one process ends all, after the same step."""
         if self.task.total == 1:
-            return _OwnStop(stop)
+            return Stop(stop)
         return _TogetherStop(self.strategy, stop)
 
     @contextlib.contextmanager
@@ -153,21 +154,7 @@ class Team:
             ) from None
 
 
-class _OwnStop:
-    """Asks this process."""
-
-    def __init__(self, stop: StopSignal) -> None:
-        self._stop = stop
-
-    def __call__(self, stopped: bool) -> Ending:
-        return Ending(self._stop(), stopped)
-
-    def at_once(self) -> contextlib.AbstractContextManager[None]:
-        """See `loop.Stop`."""
-        return self._stop.at_once()
-
-
-class _TogetherStop(_OwnStop):
+class _TogetherStop(Stop):
     """Asks all processes; they hear the answer a step later.
 
     Each question takes the sum of who was told to stop along with the next
@@ -189,16 +176,8 @@ class _TogetherStop(_OwnStop):
         self._total = total
 
     def __call__(self, stopped: bool) -> Ending:
-        before, told = self._told, [float(self._stop()), float(stopped)]
+        before, told = self._told, [float(self._signal()), float(stopped)]
         self._told = self._total(tf.constant(told))
         if before is None:
             return Ending(False, False)
         return Ending(*(before.numpy() > 0).tolist())
-
-
-def _fingerprint(arrays: Mapping[str, np.ndarray]) -> int:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return int.from_bytes(digest.digest()[:8], "big", signed=True)

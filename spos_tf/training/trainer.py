@@ -17,12 +17,7 @@ from spos_tf.stop_signal import StopSignal
 from spos_tf.stop_signal import stop as process_stop
 from spos_tf.training.architecture_learner import Learner
 from spos_tf.training.averaging import AveragedWeights, averaging
-from spos_tf.training.callbacks import (
-    EventWriter,
-    ProgressBar,
-    RunModel,
-    Watch,
-)
+from spos_tf.training.callbacks import EventWriter, ProgressBar, RunModel, Watch
 from spos_tf.training.checkpoints import (
     Checkpoint,
     checkpoint_path,
@@ -110,6 +105,7 @@ class Trainer:
         self._steps = options.steps or 0
         self._data = data
         self._folder = folder
+        self._checkpoints = folder / "checkpoints"
         self._team = team
         self._callbacks = callbacks
         self._stop = stop
@@ -186,10 +182,6 @@ class Trainer:
                 self._state.restore(self._found)
                 self.path_counts += _counts(self._found, self.path_counts)
 
-    @property
-    def _checkpoints(self) -> pathlib.Path:
-        return self._folder / "checkpoints"
-
     def train(self) -> None:
         """Trains to the end.
 
@@ -209,7 +201,10 @@ class Trainer:
             "`work_dir` is a folder that all of them share.",
         )
         self._team.check_same(self._state.capture(start, {}).arrays)
-        self._clear_up()
+        if self._found is not None and self._team.is_chief:
+            # The run may have been killed between writing and pruning.
+            keep = self._options.keep_checkpoints + self._is_between()
+            prune(self._checkpoints, start, keep=keep)
         if self._found and self._found.description.get(_STOPPED):
             _LOGGER.info(
                 "A callback ended this run after step %s; it is over.", start
@@ -224,9 +219,16 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             callbacks: list[Any] = []
             if self._team.is_chief:
-                callbacks = [*self._reporters(start), *self._callbacks]
-                for reporter in callbacks[:2]:
+                bar = ProgressBar(
+                    start_step=start,
+                    steps=self._steps,
+                    title=self._folder.parent.name,
+                    metric=self._metric.name,
+                )
+                events = EventWriter(self._folder / "events", start_step=start)
+                for reporter in (bar, events):
                     stack.callback(reporter.close)
+                callbacks = [bar, events, *self._callbacks]
             watch = Watch(
                 callbacks,
                 self._model,
@@ -262,17 +264,6 @@ class Trainer:
                 self._steps,
             )
 
-    def _reporters(self, start: int) -> list[Any]:
-        return [
-            ProgressBar(
-                start_step=start,
-                steps=self._steps,
-                title=self._folder.parent.name,
-                metric=self._metric.name,
-            ),
-            EventWriter(self._folder / "events", start_step=start),
-        ]
-
     def _is_between(self) -> bool:
         """Whether what was found goes when the next checkpoint is there.
 
@@ -280,12 +271,6 @@ class Trainer:
         """
         found = self._found
         return bool(found and found.description.get(_BETWEEN, False))
-
-    def _clear_up(self) -> None:
-        if self._found is not None and self._team.is_chief:
-            # The run may have been killed between writing and pruning.
-            keep = self._options.keep_checkpoints + self._is_between()
-            prune(self._checkpoints, self._found.step, keep=keep)
 
     def _save(self, step: int, *, stopped: bool = False) -> None:
         checkpoint = self._state.capture(step, {_COUNTS: self.path_counts})

@@ -8,20 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from spos_tf.ops.selection import BranchWeights, Path
-from spos_tf.randomness import Purpose, derive_seed
+from spos_tf.randomness import Purpose
 from spos_tf.training.architecture_parameters import (
     ArchitectureDraw,
-    ArchitectureParameters,
-    gumbel_noise,
+    ArchitectureSampler,
 )
-from spos_tf.training.samplers import Draw, step_seed
+from spos_tf.training.samplers import Draw
 
 # The weight of a gate that is closed and yet runs, for its gradient: exactly
 # 0 would not run. Added to features it is lost in their rounding.
 CLOSED = 1e-30
 
 
-class TwoPath:
+class TwoPath(ArchitectureSampler):
     """Binary gates: a path for the weights, two for the parameters.
 
     Weights are trained on one path, drawn from the softmax of the parameters.
@@ -40,12 +39,6 @@ class TwoPath:
         parameters: What is drawn from.
         seed: Seed.
     """
-
-    def __init__(
-        self, parameters: ArchitectureParameters, *, seed: int
-    ) -> None:
-        self.parameters = parameters
-        self._seed = seed
 
     def __call__(self, step: tf.Tensor) -> Draw:
         """See `ArchitectureSampler`; a path."""
@@ -87,7 +80,3 @@ class TwoPath:
             for values in (before, after)
         ]
         return tf.where(moved, after + (sums[0] - sums[1]), before)
-
-    def _noise(self, step: tf.Tensor, purpose: Purpose) -> tf.Tensor:
-        seed = step_seed(derive_seed(self._seed, purpose), step)
-        return gumbel_noise(self.parameters.legal.shape, seed)
