@@ -64,11 +64,7 @@ def with_arguments(
 ) -> tuple[_Macro, dict[str, Any]]:
     """A preset's macro with some values replaced.
 
-    Args:
-        name: Of the space.
-        presets: By name; the first is the paper's network.
-        preset: One of them.
-        arguments: By field.
+    The first preset is the paper's network.
 
     Returns:
         The macro, and the arguments that tell it from the paper's.

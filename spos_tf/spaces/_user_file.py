@@ -126,12 +126,6 @@ def build(
 ) -> Blueprint:
     """Calls a file's function, and sees that a blueprint comes of it.
 
-    Args:
-        name: As in `load_family`.
-        key: Of the space in the file.
-        factory: Its value in `SPACES`.
-        arguments: The space's.
-
     Raises:
         UserError: The function fails or gives no blueprint.
     """
