@@ -25,12 +25,7 @@ _RESAMPLES = 2000
 
 
 class TrustOf:
-    """Says how far the candidates of one search can be trusted.
-
-    Args:
-        task: How they are scored.
-        options: Of the search.
-    """
+    """Says how far the candidates of one search can be trusted."""
 
     def __init__(self, task: ScoringTask, options: SearchOptions) -> None:
         self._task = task
@@ -46,10 +41,7 @@ class TrustOf:
     ) -> Trust:
         """The figures of what was evaluated so far.
 
-        Args:
-            candidates: Everything evaluated.
-            confirmed: The winner's confirmation, if there is one.
-            is_over: Whether the search is, so that there would be one.
+        Once the search `is_over`, there would be a confirmation.
         """
         metric = self._task.metric
         images = len(self._task.validation)
@@ -89,9 +81,6 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
 
     Of the choice with the most options, in the mean.
 
-    Args:
-        supernet: Its run.json says how it was trained.
-
     Returns:
         None where that is not known.
     """
@@ -126,12 +115,7 @@ def confirm_winner(
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
 
-    Args:
-        winner: Its encoding.
-        scorer: On these images; see `Scorer.confirming`.
-        algorithm: That found it: its space, limits and seed hold for the
-            random networks too.
-        direction: `"max"` or `"min"`.
+    The algorithm's space, limits and seed hold for the random networks too.
 
     Raises:
         UserError: A score is not finite.

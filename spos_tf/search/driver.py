@@ -154,13 +154,7 @@ class Proposals:
     def __call__(
         self, encodings: Sequence[Encoding], first: int, generation: int
     ) -> list[Candidate]:
-        """Candidates of a generation.
-
-        Args:
-            encodings: int32 `[num_choices]` each.
-            first: Number of the first; the others follow.
-            generation: Of all of them.
-        """
+        """Candidates of a generation, numbered from `first` on."""
         stacked = np.stack(encodings)
         costs = {
             name: np.asarray(function(stacked)).tolist()
