@@ -31,12 +31,7 @@ DEFAULT_SPACE = "shufflenet_blocks"
 
 
 class Network(NamedTuple):
-    """One network of a family.
-
-    Attributes:
-        blueprint: The family.
-        encoding: int32 `[num_choices]`.
-    """
+    """One network of a family."""
 
     blueprint: Blueprint
     encoding: np.ndarray
@@ -79,11 +74,7 @@ def _may_have_moved(trained: DataSource, dataset: str | None) -> bool:
 
 
 def data_of(given: Given, *runs: pathlib.Path) -> DataSource:
-    """The data set that the flags name, or that of an earlier run.
-
-    Args:
-        given: The flags.
-        *runs: Folders of runs; the first that names a data set counts.
+    """The data set that the flags name, or that of the first run with one.
 
     Raises:
         UserError: Nobody names one.

@@ -59,11 +59,7 @@ COMMANDS = (
 
 
 class Given:
-    """What the command line says, as options.
-
-    Args:
-        values: Parsed flags.
-    """
+    """What the command line says, as options."""
 
     def __init__(self, values: flags.FlagValues) -> None:
         self._values = values
@@ -226,12 +222,7 @@ def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
-    """Rows of a table as lines.
-
-    Args:
-        rows: Cells.
-        words: Columns of words, which come first; the others are numbers.
-    """
+    """Rows of a table as lines; `words` columns come first, then numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -385,11 +376,7 @@ def _is_ours_or_a_warning(record: python_logging.LogRecord) -> bool:
 
 
 class _ShortFormatter(python_logging.Formatter):
-    """The time and the message; a warning says that it is one.
-
-    Args:
-        own: Names of options that messages write as flags.
-    """
+    """The time and the message; a warning says that it is one."""
 
     def __init__(self, own: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")

@@ -68,9 +68,6 @@ def describe(
 def cost_ranges(blueprint: Blueprint) -> dict[str, dict[str, int | float]]:
     """What the networks of a space cost: the ground to choose a limit on.
 
-    Args:
-        blueprint: The description.
-
     Returns:
         By the cost's name `{"least", "median", "most"}`: exact ends, and the
         median of random networks.

@@ -24,11 +24,6 @@ def refuse_changed(
 ) -> None:
     """Refuses to mix what was measured with other settings.
 
-    Args:
-        before: Of the file.
-        now: Of this call.
-        path: The file.
-
     Raises:
         UserError: They differ.
     """
@@ -112,14 +107,6 @@ def write_comparison(
     uniform: Comparison,
 ) -> pathlib.Path:
     """Writes how well predictions agree with whole networks.
-
-    Args:
-        table: What predicts.
-        output: The table's file.
-        settings: Of the table.
-        rounds: Calls of a network in each series.
-        spread: Networks spread evenly over the range.
-        uniform: Uniformly sampled networks.
 
     Returns:
         The path of the report for people.

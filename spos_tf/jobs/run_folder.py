@@ -147,9 +147,6 @@ class Run:
     def check_inputs(self, **inputs: str) -> None:
         """Keeps fingerprints of what the run reads; others are refused.
 
-        Args:
-            **inputs: By the name of the argument, such as `train`.
-
         Raises:
             UserError: The run that is resumed had other inputs.
         """
@@ -297,9 +294,6 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 
 def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
     """The options that a run's `run.json` says, for defaults.
-
-    Args:
-        folder: Of the run.
 
     Returns:
         By name; nothing where there is no such file, or a damaged one.

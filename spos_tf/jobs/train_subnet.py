@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -214,14 +214,7 @@ def train_subnet(
         full = training.with_steps(full, images)
         run.keep_steps(full.steps or 0)
         job = _Job(blueprint, encoding, full, taken, objective, team, run)
-        model = job.train(
-            images,
-            tested,
-            callbacks,
-            lambda made: _start(
-                made, job, images, inherit_from, start[-1], start[0]
-            ),
-        )
+        model = job.train(images, tested, callbacks, inherit_from, *start)
         with team.strategy.scope():
             training.compile_model(model, full, objective, metric)
         team.wait()
@@ -403,23 +396,18 @@ class _Job:
         images: job_data.JobData,
         tested: AnySplit | None,
         callbacks: Sequence[keras.callbacks.Callback],
-        start: Callable[[keras.Model], None],
+        inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
+        supernet: SupernetNameOptions,
+        start: StartOptions,
     ) -> keras.Model:
-        """Trains to the end and writes the files; returns the network.
-
-        Args:
-            images: What is trained on.
-            tested: What the network is measured on.
-            callbacks: Of the caller.
-            start: Sets the weights that a new run starts with.
-        """
+        """Trains to the end and writes the files; returns the network."""
         team, folder = self.team, self.run.folder
         with team.strategy.scope():
             model = self._build()
         # A resumed run has its weights, whatever became of the supernet.
         resumed = any((folder / "checkpoints").glob("step-*.npz"))
         if not resumed:
-            start(model)
+            _start(model, self, images, inherit_from, supernet, start)
         # It computes as the files will, with the network's own variables.
         trained = self._deploy_form(model) or model
         measure = ScoreAndLoss(self.objective)
@@ -584,8 +572,8 @@ def _start(
     job: _Job,
     images: job_data.JobData,
     inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
-    start: StartOptions,
     supernet: SupernetNameOptions,
+    start: StartOptions,
 ) -> None:
     """Weights from elsewhere, and the ranges of an 8-bit network."""
     blueprint, encoding, options = job.blueprint, job.encoding, job.options

@@ -67,12 +67,7 @@ class SearchData:
     confirmation: "AnySplit | None" = None
 
     def recalibration(self, count: int, seed: int) -> "AnySplit":
-        """Training images that batch norm is recalibrated on.
-
-        Args:
-            count: Most images.
-            seed: Seed of the draw.
-        """
+        """Up to `count` training images to recalibrate batch norm on."""
         found = self.draw(count, seed)
         tell_of_fewer(len(found), count)
         return found
@@ -349,11 +344,7 @@ def _check_agrees(blueprint: Blueprint, space: SpaceOptions) -> None:
 
 
 def source_of_run(folder: pathlib.Path) -> DataSource | None:
-    """The data set that a run says it read; None where none has a name.
-
-    Args:
-        folder: Of the run.
-    """
+    """The data set that a run says it read; None where none has a name."""
     options = options_of_run(folder)
     given = {
         one.name: options[one.name]
@@ -420,9 +411,6 @@ def check_supernet(supernet: object) -> None:
 
 def subnet_of(model: "keras.Model") -> TrainedSubnet | None:
     """What `train_subnet` or `load_subnet` knows of its model.
-
-    Args:
-        model: Any model.
 
     Returns:
         None for a model from elsewhere.

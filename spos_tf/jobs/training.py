@@ -116,10 +116,6 @@ def completed(
 def with_steps(options: Kind, images: JobData) -> Kind:
     """Options that say steps, where they said epochs.
 
-    Args:
-        options: Complete ones.
-        images: What is trained on.
-
     Raises:
         UserError: Nobody knows how many images there are.
     """
@@ -220,10 +216,7 @@ def without_smoothing(
 ) -> Kind:
     """Options whose label smoothing is 0 if it is only the recipe's.
 
-    Args:
-        full: Complete.
-        given: As the caller gave them.
-        loss: The caller's, which has its own; None for the default.
+    A loss of the caller's has its own.
     """
     if loss is None or given.label_smoothing is not None:
         return full

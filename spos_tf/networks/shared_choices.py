@@ -20,9 +20,6 @@ def untied(blueprint: Blueprint) -> Blueprint:
     Where segments share a choice, a supernet may be trained with one each and
     searched with the shared one. A choice is named after its segment.
 
-    Args:
-        blueprint: With shared choices.
-
     Raises:
         UserError: No two segments share a choice.
     """
