@@ -169,8 +169,6 @@ class Run:
 
         Who reads the folder knows by it whether the training has ended.
         """
-        if self.plan.options.get("epochs") is None:
-            return
         recipe = {**(self.plan.recipe or {}), "steps": steps}
         self.plan = dataclasses.replace(self.plan, recipe=recipe)
         before = (self._before or {}).get("recipe") or {}

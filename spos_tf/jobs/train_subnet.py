@@ -26,8 +26,8 @@ from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
 from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.process import process_settings, threads
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.process import threads
+from spos_tf.jobs.run_folder import Run, RunPlan
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
     LABELS_FILE,
@@ -178,7 +178,6 @@ def train_subnet(
         full.label_smoothing or 0.0,
         num_classes=blueprint.num_classes,
     )
-    task = training.task_of(full)
     plan = RunPlan.of(
         "train_subnet",
         SUBNET_STAGE,
@@ -190,16 +189,9 @@ def train_subnet(
         recipe=taken.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
-    with (
-        process_settings(
-            deterministic=full.deterministic, dtype_policy=full.dtype_policy
-        ),
-        open_run(work_dir, name, plan, writes=task.is_chief) as run,
-    ):
+    with training.opened(work_dir, name, plan, full) as (run, team):
         blueprint = _fitted(blueprint, encoding, full)
         _check_bits(blueprint, encoding, full)
-        team = training.team_of(full, task)
-        training.agree(team, run)
         images = job_data.training_data(
             train,
             blueprint,
@@ -211,8 +203,7 @@ def train_subnet(
         )
         tested = _test_split(train, test, blueprint, images)
         run.check_inputs(**images.inputs)
-        full = training.with_steps(full, images)
-        run.keep_steps(full.steps or 0)
+        full = training.with_steps(full, images, run)
         job = _Job(blueprint, encoding, full, taken, objective, team, run)
         model = job.train(images, tested, callbacks, inherit_from, *start)
         with team.strategy.scope():
