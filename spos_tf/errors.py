@@ -57,6 +57,23 @@ def said_of(path: str | os.PathLike[str]) -> Iterator[None]:
         raise UserError(f"{os.fspath(path)!r}: {error}") from None
 
 
+@contextlib.contextmanager
+def system_errors(
+    verb: str, path: str | os.PathLike[str], way_out: str = ""
+) -> Iterator[None]:
+    """Says in one line what the system refuses.
+
+    Raises:
+        UserError: The block cannot do to the file what the verb says.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"Cannot {verb} {os.fspath(path)!r}: {error.strerror}.{way_out}"
+        ) from None
+
+
 def check_kind(
     value: object, kind: type, parameter: str, expected: str
 ) -> None:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 from spos_tf.atomic_write import unfinished
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.jobs.notes import tell
 from spos_tf.paths import local_path
 from spos_tf.report.page import report_page
@@ -59,14 +59,9 @@ def write_report(
             "train_supernet, or name another `work_dir`."
         )
     page = report_page(found)
-    try:
-        with unfinished(path) as temporary:
-            # Names of files and texts of JSON may hold half characters.
-            temporary.write_bytes(page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {str(path)!r}: {error.strerror}. Give another "
-            "`output`."
-        ) from None
+    way_out = " Give another `output`."
+    with system_errors("write", path, way_out), unfinished(path) as temporary:
+        # Names of files and texts of JSON may hold half characters.
+        temporary.write_bytes(page.encode("utf-8", "replace"))
     tell(f"See {path}.")
     return path

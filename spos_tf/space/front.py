@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from spos_tf.atomic_write import write_json
-from spos_tf.errors import UserError
+from spos_tf.errors import system_errors
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
 
@@ -50,10 +50,5 @@ def write_front(
             for one in front
         ],
     }
-    path = pathlib.Path(path)
-    try:
+    with system_errors("write", path):
         write_json(path, data, sort_keys=True)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {str(path)!r}: {error.strerror}."
-        ) from None

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from spos_tf.atomic_write import append_line, write_json
-from spos_tf.errors import UserError
+from spos_tf.errors import UserError, system_errors
 from spos_tf.space import Architecture
 from spos_tf.space.candidate import Candidate
 
@@ -61,10 +61,8 @@ class Record:
         whole = _whole_lines(path, text)
         candidates = _parse(path, whole)
         if len(whole) < len(text):
-            try:
+            with system_errors("write", path):
                 os.truncate(path, len(whole))
-            except OSError as error:
-                raise _cannot("write", path, error) from None
         return cls(path, candidates)
 
     @classmethod
@@ -112,10 +110,8 @@ class Record:
         if self.get(candidate.i) is not None:
             raise ValueError(f"Candidate {candidate.i} is recorded already.")
         if self.path is not None:
-            try:
+            with system_errors("write", self.path):
                 append_line(self.path, candidate.to_json(), "record")
-            except OSError as error:
-                raise _cannot("write", self.path, error) from None
         self._by_index[candidate.i] = candidate
 
 
@@ -132,28 +128,19 @@ def write_best(
     Raises:
         UserError: The file cannot be written.
     """
-    path = pathlib.Path(path)
     data = {
         **further,
         **architecture.to_dict(),
         "costs": dict(candidate.costs),
         **candidate.scores(),
     }
-    try:
+    with system_errors("write", path):
         write_json(path, data, sort_keys=True)
-    except OSError as error:
-        raise _cannot("write", path, error) from None
 
 
 def _read(path: str | pathlib.Path) -> bytes:
-    try:
+    with system_errors("read", path):
         return pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise _cannot("read", path, error) from None
-
-
-def _cannot(verb: str, path: str | pathlib.Path, error: OSError) -> UserError:
-    return UserError(f"Cannot {verb} {str(path)!r}: {error.strerror}.")
 
 
 def _whole_lines(path: str | pathlib.Path, text: bytes) -> bytes:
