@@ -45,15 +45,10 @@ def blueprint_of(space: SpaceOptions) -> Blueprint:
 
 
 def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
-    """The data set that the flags name, where they name one.
+    """The data set that the flags name; None where they say nothing of it.
 
-    Args:
-        given: The flags. Where they name no data set, or another place of
-            a folder, what they leave out is as in the training.
-        trained: The data set of the training, where it is known.
-
-    Returns:
-        None where the flags say nothing of it.
+    Where they name no data set, or another place of a folder, what they leave
+    out is as in the training.
     """
     typed = {
         name: value

@@ -121,10 +121,6 @@ def find_command(name: str) -> Command:
 def given_by(command: Command, typed: Sequence[str]) -> Given:
     """What a command line of the command says; the process's is left alone.
 
-    Args:
-        command: What takes the flags.
-        typed: The flags.
-
     Raises:
         flags.Error: There is no such flag, or it has no such value.
         UserError: A value is out of its range, or a flag is missing.
@@ -192,10 +188,6 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
     one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
     training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
-
-    Args:
-        name: Of the command.
-        arguments: Its flags; those of the process if None.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     run_command(find_command(name), name, typed)

@@ -19,10 +19,6 @@ def describe(
 ) -> dict[str, Any]:
     """Describes one network of a space, or the space without an encoding.
 
-    Args:
-        blueprint: The description.
-        encoding: int32 `[num_choices]`.
-
     Returns:
         The JSON object of `spos describe --format=json`; see
         `docs/contracts.md`. `slots` are the parts with a choice; totals count

@@ -52,14 +52,7 @@ class Compared(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a comparison is of.
-
-    Attributes:
-        supernet: Whose scores are compared.
-        options: How they were made.
-        metric: What they are.
-        accuracy_column: Of the table.
-    """
+    """What a comparison is of."""
 
     supernet: TrainedSupernet
     options: CorrelationOptions

@@ -167,7 +167,7 @@ def kept_back(
 ) -> tuple[Images, Images, Images | None, int]:
     """Keeps images back to score paths on, and to confirm a winner on.
 
-    With `confirm_per_class=None` as many of the latter as is usual.
+    With `confirm_per_class=None`, as many of the latter as usual.
 
     Returns:
         What is left, both kinds of images, and how many of a class the
@@ -268,10 +268,11 @@ def search_data(
             "`recalibration` (training images for batch norm) are given "
             "together. Give both, or neither."
         )
-    if validation is None and source is None and supernet.holdout is not None:
-        own = preprocessing_of(blueprint, options)
-        return dataclasses.replace(supernet.holdout, preprocessing=own)
     preprocessing = preprocessing_of(blueprint, options)
+    if validation is None and source is None and supernet.holdout is not None:
+        return dataclasses.replace(
+            supernet.holdout, preprocessing=preprocessing
+        )
     confirmation: Images | None = None
     if validation is not None:
         scored, trained = (

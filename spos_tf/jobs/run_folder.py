@@ -60,12 +60,8 @@ class RunPlan:
     ) -> "RunPlan":
         """The plan of a job that takes some options.
 
-        Args:
-            tool: Name of the command.
-            stage: Folder of its results.
-            *given: Options objects; of a name that two have, the last counts.
-            recipe: See the class.
-            **further: Values that replace the objects'.
+        Of a name that two options objects have, the last one counts; `further`
+        values replace theirs.
         """
         described = {
             one.name: one for each in given for one in each.described()
@@ -221,12 +217,8 @@ def open_run(
 ) -> Iterator[Run]:
     """Locks `work_dir/stage/name` and says in it what the run is.
 
-    Args:
-        work_dir: Folder of all results.
-        name: Of this run.
-        plan: What it is.
-        writes: False for a process that takes part in another one's run: it
-            only reads.
+    A process that takes part in another one's run only reads: it gives
+    `writes=False`.
 
     Yields:
         The run.
@@ -360,9 +352,8 @@ def _remove_traces(
 def refuse_links_out(folder: pathlib.Path, work_dir: pathlib.Path) -> None:
     """Looks at a run's folder, what is in it, and the files beside it.
 
-    Args:
-        folder: `work_dir/stage/name`; may be missing.
-        work_dir: May itself be a link, or be reached through one.
+    The folder may be missing; the work_dir may itself be a link, or be reached
+    through one.
 
     Raises:
         UserError: One of them is a link that leads out of the work_dir.

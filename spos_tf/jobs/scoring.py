@@ -239,14 +239,7 @@ def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
 def memo_of(
     task: ScoringTask, path: pathlib.Path, threads: int | None, *further: object
 ) -> ScoreMemo:
-    """Scores that runs beside each other share.
-
-    Args:
-        task: What they depend on.
-        path: Of the file.
-        threads: CPU threads of whoever scores.
-        *further: What they depend on besides.
-    """
+    """Scores that runs beside each other share; `further` decides them too."""
     return ScoreMemo(
         path,
         task.metric.name,
@@ -270,9 +263,9 @@ def tell_outdated(path: pathlib.Path | None, count: int) -> None:
 
 
 def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
-    """Scores in this process, with the weights that the network has by then.
+    """Scores in this process, with the weights that the network then has.
 
-    Without a network one is made of the task.
+    Without a network, one is made of the task.
     """
     return scorer_of(task, _evaluator(task, network or task.network()))
 

@@ -426,11 +426,8 @@ def network_known(
 ) -> TrainedSubnet:
     """What a model is of: as it was trained, or as the caller says.
 
-    Args:
-        model: Images -> logits.
-        architecture: Of a model from elsewhere, or an architecture file.
-        blueprint: The architecture's description; needed if it was built in
-            Python, so that no registry knows it.
+    A model from elsewhere needs its architecture, or the path of its file, and
+    the blueprint if that was built in Python, so that no registry knows it.
 
     Raises:
         UserError: Nobody says it.

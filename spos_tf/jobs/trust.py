@@ -41,7 +41,7 @@ class TrustOf:
     ) -> Trust:
         """The figures of what was evaluated so far.
 
-        Once the search `is_over`, there would be a confirmation.
+        Of a search that `is_over` they say why its winner is not confirmed.
         """
         metric = self._task.metric
         images = len(self._task.validation)

@@ -56,10 +56,6 @@ def untied_encoding(
 ) -> npt.NDArray[np.int32]:
     """The encoding in `untied(blueprint)` of a network of `blueprint`.
 
-    Args:
-        blueprint: With shared choices.
-        encoding: int32 `[num_choices]`.
-
     Raises:
         UserError: It is not one of the space.
     """

@@ -25,15 +25,7 @@ class SteadyEvolution(Proposer):
     are, does not matter: a record is replayed like that of a search by
     generations.
 
-    Args:
-        space: What can be chosen.
-        constraints: All hard.
-        options: The numbers of Algorithm 1, and the lag: candidate i is a
-            function of the results before i - lag + 1.
-        canonical: See `GenerationSearch`.
-
-    Raises:
-        UserError: No architecture keeps the constraints.
+    Its arguments are those of `Proposer`.
     """
 
     def __post_init__(self) -> None:

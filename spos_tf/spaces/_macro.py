@@ -28,7 +28,7 @@ class Macro:
         stage_repeats: Blocks of every stage.
         stage_strides: Stride of every stage's first block, 1 or 2.
         dropout: Rate before the classifier.
-        input_kind: See `layers.ops.INPUT_KINDS`.
+        input_kind: See `ops.protocol.INPUT_KINDS`.
     """
 
     image_size: int
