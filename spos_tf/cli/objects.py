@@ -18,11 +18,7 @@ from spos_tf.options import (
     SubnetNameOptions,
 )
 from spos_tf.space.search_space import parse_encoding
-from spos_tf.spaces import (
-    build_blueprint,
-    named_network,
-    uniform_network,
-)
+from spos_tf.spaces import build_blueprint, named_network, uniform_network
 
 if TYPE_CHECKING:
     import keras

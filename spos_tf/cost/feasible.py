@@ -194,9 +194,7 @@ class _Found:
 
 
 def _draw_by_sums(
-    constraints: Sequence[Constraint],
-    rng: np.random.Generator,
-    found: _Found,
+    constraints: Sequence[Constraint], rng: np.random.Generator, found: _Found
 ) -> bool:
     # Exact and uniform, however narrow the range; False where it cannot be.
     if len(constraints) != 1 or not isinstance(constraints[0].cost, CostTable):

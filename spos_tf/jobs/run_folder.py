@@ -14,11 +14,7 @@ from typing import Any
 import spos_tf
 from spos_tf.atomic_write import write_json, write_text
 from spos_tf.errors import UserError
-from spos_tf.options import (
-    Option,
-    Options,
-    flag_lines,
-)
+from spos_tf.options import Option, Options, flag_lines
 from spos_tf.run_lock import LOCK_NAME, hold_lock
 from spos_tf.strict_json import parse_json
 

@@ -198,11 +198,7 @@ def _constrained(
     seed: int,
 ) -> samplers.ConstraintSampler:
     sampler = samplers.ConstraintSampler(
-        blueprint.search_space,
-        cost,
-        ranges,
-        constraints=constraints,
-        seed=seed,
+        blueprint.search_space, cost, ranges, constraints=constraints, seed=seed
     )
     if constraints:
         kept = " and ".join(one.describe() for one in constraints)

@@ -14,11 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.evaluation_cache import (
-    EvaluationCache,
-    KeptBatches,
-    Place,
-)
+from spos_tf.data.evaluation_cache import EvaluationCache, KeptBatches, Place
 from spos_tf.data.examples import AnySplit, Split, joined
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import UserError, said_of

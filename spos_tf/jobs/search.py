@@ -249,15 +249,10 @@ class Search:
             scorer = Remembered(scorer, memo)
         trust_of = TrustOf(task, self._options)
         with progress(
-            total=self._options.budget,
-            desc=self._options.strategy,
-            unit="path",
+            total=self._options.budget, desc=self._options.strategy, unit="path"
         ) as bar:
             watch = _Watch(
-                bar,
-                scorer,
-                task.images,
-                self._writer(folder, record, trust_of),
+                bar, scorer, task.images, self._writer(folder, record, trust_of)
             )
             self._searched(scorer, record, watch)
         if self._algorithm.stopped_early:

@@ -24,21 +24,13 @@ from spos_tf.jobs.search import Search
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.options import (
-    LimitOptions,
-    LimitsTableOptions,
-    SearchOptions,
-)
+from spos_tf.options import LimitOptions, LimitsTableOptions, SearchOptions
 from spos_tf.space.candidate import score_text
 from spos_tf.spaces import named_network
 from spos_tf.strict_json import parse_json
 
 LIMITS_STAGE = "search_limits"
-_TITLES = {
-    "macs": "MACs",
-    "params": "params",
-    "latency_ms": "latency [ms]",
-}
+_TITLES = {"macs": "MACs", "params": "params", "latency_ms": "latency [ms]"}
 
 Row = dict[str, Any]
 
@@ -220,10 +212,7 @@ def _names(limits: Sequence[str], name: str) -> dict[str, str]:
 
 
 def _row(
-    name: str,
-    limit: str,
-    found: SearchResult,
-    work_dir: pathlib.Path | None,
+    name: str, limit: str, found: SearchResult, work_dir: pathlib.Path | None
 ) -> Row:
     best = found.best
     encoding = list(best.encoding)
@@ -243,9 +232,7 @@ def _row(
 
 
 def _test_accuracy(
-    name: str,
-    encoding: list[int] | None,
-    work_dir: pathlib.Path | None,
+    name: str, encoding: list[int] | None, work_dir: pathlib.Path | None
 ) -> float | None:
     """Of the retrained network of this name, None if there is none."""
     if work_dir is None:
@@ -273,9 +260,7 @@ def _baseline(
 ) -> Row:
     """A named network at the image size and classes of the supernet."""
     theirs, encoding = named_network(
-        name,
-        image_size=blueprint.image_size,
-        num_classes=blueprint.num_classes,
+        name, image_size=blueprint.image_size, num_classes=blueprint.num_classes
     )
     # Only its own parts are looked up then.
     one = theirs.pinned(theirs.search_space.decode(encoding))

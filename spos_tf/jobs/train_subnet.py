@@ -213,9 +213,7 @@ def train_subnet(
     return remember(known)
 
 
-def _network(
-    given: Any,
-) -> tuple[Blueprint, np.ndarray, Sequence[str] | None]:
+def _network(given: Any) -> tuple[Blueprint, np.ndarray, Sequence[str] | None]:
     """The family, the encoding and perhaps the classes of what is trained."""
     if isinstance(given, Architecture):
         found = found_blueprint(given.search_space, given.space_arguments, None)

@@ -20,11 +20,7 @@ from spos_tf.jobs.process import process_settings
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.trained import LABELS_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import (
-    Recipe,
-    TrainingOptions,
-    recipe_of,
-)
+from spos_tf.options import Recipe, TrainingOptions, recipe_of
 from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import make_optimizer
 from spos_tf.training.task import Task, read_task

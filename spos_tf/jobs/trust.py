@@ -108,10 +108,7 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
 
 
 def confirm_winner(
-    winner: Encoding,
-    scorer: Scorer,
-    algorithm: Proposer,
-    direction: str,
+    winner: Encoding, scorer: Scorer, algorithm: Proposer, direction: str
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
 

@@ -47,9 +47,7 @@ def build_subnet(
     """
     check_blueprint(blueprint)
     return assemble(
-        blueprint,
-        encoding,
-        lambda name: KerasOps(name, seed, synchronized),
+        blueprint, encoding, lambda name: KerasOps(name, seed, synchronized)
     )
 
 

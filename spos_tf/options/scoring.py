@@ -7,11 +7,7 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import (
-    DtypePolicy,
-    ImageOptions,
-    WeightsOptions,
-)
+from spos_tf.options.training import DtypePolicy, ImageOptions, WeightsOptions
 
 _PARTS = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?"

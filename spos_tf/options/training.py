@@ -570,9 +570,7 @@ class Recipe(NamedTuple):
 
 
 def recipe_of(
-    trained: Literal["supernet", "subnet"],
-    preset: str | None,
-    image_size: int,
+    trained: Literal["supernet", "subnet"], preset: str | None, image_size: int
 ) -> Recipe:
     """The recipe for what is trained.
 

@@ -129,9 +129,7 @@ class GenerationSearch(Proposer, abc.ABC):
         return [encoding.copy() for encoding in self._pending]
 
     def tell(
-        self,
-        encodings: Sequence[npt.ArrayLike],
-        scores: Sequence[float],
+        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
     ) -> None:
         """Takes the scores of the generation that was asked for.
 

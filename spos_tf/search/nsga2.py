@@ -61,9 +61,7 @@ class NSGA2(GenerationSearch):
         )
 
     def tell(
-        self,
-        encodings: Sequence[npt.ArrayLike],
-        scores: Sequence[float],
+        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
     ) -> None:
         """Takes the scores of what `ask` gave; see `GenerationSearch`.
 

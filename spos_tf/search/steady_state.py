@@ -54,8 +54,7 @@ class SteadyEvolution(Proposer):
         """
         first = self._asked
         end = min(
-            self.options.budget,
-            len(self._known) + self.options.most_under_way,
+            self.options.budget, len(self._known) + self.options.most_under_way
         )
         while len(self._proposals) < end and not self._stopped_early:
             self._propose()

@@ -11,12 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.blocks.mobile import (
-    Identity,
-    InvertedResidual,
-    Projection,
-    Style,
-)
+from spos_tf.blocks.mobile import Identity, InvertedResidual, Projection, Style
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.ops.protocol import Block
 from spos_tf.spaces._macro import WidenedMacro, with_arguments

@@ -113,11 +113,7 @@ def _shufflenet(
         space_arguments=differ,
         image_size=macro.image_size,
         num_classes=macro.num_classes,
-        segments=(
-            Segment("stem", (stem,)),
-            *body,
-            Segment("head", (head,)),
-        ),
+        segments=(Segment("stem", (stem,)), *body, Segment("head", (head,))),
         stage_widths=macro.stage_widths,
     )
 
