@@ -22,11 +22,7 @@ from spos_tf.networks.blueprint import Blueprint
 def refuse_changed(
     before: Mapping[str, Any], now: Mapping[str, Any], path: pathlib.Path
 ) -> None:
-    """Refuses to mix what was measured with other settings.
-
-    Raises:
-        UserError: They differ.
-    """
+    """Refuses to mix what was measured with other settings."""
     different = [
         f"{name} {before.get(name)} (now {now.get(name)})"
         for name in sorted({*before, *now})

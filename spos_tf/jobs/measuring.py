@@ -15,11 +15,7 @@ from spos_tf.space.search_space import format_encoding
 
 
 def check(options: MeasuringOptions, threads: int | None) -> None:
-    """Refuses what could not be measured after a search.
-
-    Raises:
-        UserError: TensorFlow is to run with other threads than this process.
-    """
+    """Refuses what could not be measured after a search."""
     wanted = options.latency_threads
     asked = options.measure_latency and options.runtime == "tensorflow"
     if asked and threads != wanted:

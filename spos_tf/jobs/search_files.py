@@ -91,11 +91,7 @@ class BestWriter:
 
 
 def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:
-    """A record mixes no scores of other weights, images or metrics.
-
-    Raises:
-        UserError: The search began with something else.
-    """
+    """Refuses a record of scores of other weights, images or metrics."""
     path = folder / _WITH_FILE
     if not path.exists():
         write_json(path, task.scored_with)

@@ -395,11 +395,7 @@ class _Known:
 
 
 def check_supernet(supernet: object) -> None:
-    """Refuses an argument `supernet` that is none.
-
-    Raises:
-        UserError: It is of another kind, for example a folder.
-    """
+    """Refuses an argument `supernet` that is none."""
     check_kind(
         supernet,
         TrainedSupernet,

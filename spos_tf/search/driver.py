@@ -179,11 +179,7 @@ class Proposals:
 
 
 def check_same(record: Record, proposal: Candidate) -> None:
-    """A search goes on with its own record only.
-
-    Raises:
-        UserError: The record's candidate of that number is another one.
-    """
+    """Refuses a record whose candidate of that number is another one."""
     known = record.recorded(proposal.i)
     if known is None:
         return

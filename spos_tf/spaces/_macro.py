@@ -97,11 +97,7 @@ def with_arguments(
 
 
 def check_positive(name: str, *values: Any) -> None:
-    """Refuses what is no whole number of at least 1.
-
-    Raises:
-        UserError: It is not.
-    """
+    """Refuses what is no whole number of at least 1."""
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(
