@@ -83,13 +83,7 @@ def main(given: Given) -> str:
 
 COMMAND = Command(
     __doc__,
-    (
-        RunOptions,
-        SubnetNameOptions,
-        SpaceOptions,
-        SourceOptions,
-        ExportOptions,
-    ),
+    (RunOptions, SubnetNameOptions, SpaceOptions, SourceOptions, ExportOptions),
     main,
     ("work_dir",),
 )

@@ -18,11 +18,7 @@ from spos_tf.options import (
     SubnetNameOptions,
 )
 from spos_tf.space.search_space import parse_encoding
-from spos_tf.spaces import (
-    build_blueprint,
-    named_network,
-    uniform_network,
-)
+from spos_tf.spaces import build_blueprint, named_network, uniform_network
 
 if TYPE_CHECKING:
     import keras
@@ -31,12 +27,7 @@ DEFAULT_SPACE = "shufflenet_blocks"
 
 
 class Network(NamedTuple):
-    """One network of a family.
-
-    Attributes:
-        blueprint: The family.
-        encoding: int32 `[num_choices]`.
-    """
+    """One network of a family."""
 
     blueprint: Blueprint
     encoding: np.ndarray
@@ -50,15 +41,10 @@ def blueprint_of(space: SpaceOptions) -> Blueprint:
 
 
 def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
-    """The data set that the flags name, where they name one.
+    """The data set that the flags name; None where they say nothing of it.
 
-    Args:
-        given: The flags. Where they name no data set, or another place of
-            a folder, what they leave out is as in the training.
-        trained: The data set of the training, where it is known.
-
-    Returns:
-        None where the flags say nothing of it.
+    Where they name no data set, or another place of a folder, what they leave
+    out is as in the training.
     """
     typed = {
         name: value
@@ -79,11 +65,7 @@ def _may_have_moved(trained: DataSource, dataset: str | None) -> bool:
 
 
 def data_of(given: Given, *runs: pathlib.Path) -> DataSource:
-    """The data set that the flags name, or that of an earlier run.
-
-    Args:
-        given: The flags.
-        *runs: Folders of runs; the first that names a data set counts.
+    """The data set that the flags name, or that of the first run with one.
 
     Raises:
         UserError: Nobody names one.

@@ -59,11 +59,7 @@ COMMANDS = (
 
 
 class Given:
-    """What the command line says, as options.
-
-    Args:
-        values: Parsed flags.
-    """
+    """What the command line says, as options."""
 
     def __init__(self, values: flags.FlagValues) -> None:
         self._values = values
@@ -128,10 +124,6 @@ def find_command(name: str) -> Command:
 
 def given_by(command: Command, typed: Sequence[str]) -> Given:
     """What a command line of the command says; the process's is left alone.
-
-    Args:
-        command: What takes the flags.
-        typed: The flags.
 
     Raises:
         flags.Error: There is no such flag, or it has no such value.
@@ -200,10 +192,6 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
     one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
     training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
-
-    Args:
-        name: Of the command.
-        arguments: Its flags; those of the process if None.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     run_command(find_command(name), name, typed)
@@ -230,12 +218,7 @@ def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
-    """Rows of a table as lines.
-
-    Args:
-        rows: Cells.
-        words: Columns of words, which come first; the others are numbers.
-    """
+    """Rows of a table as lines; `words` columns come first, then numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -389,11 +372,7 @@ def _is_ours_or_a_warning(record: python_logging.LogRecord) -> bool:
 
 
 class _ShortFormatter(python_logging.Formatter):
-    """The time and the message; a warning says that it is one.
-
-    Args:
-        own: Names of options that messages write as flags.
-    """
+    """The time and the message; a warning says that it is one."""
 
     def __init__(self, own: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")

@@ -25,9 +25,7 @@ def main(given: Given) -> str:
 
     table = given(LimitsTableOptions)
     found = search_limits(
-        limits=table.limits,
-        baselines=table.baseline,
-        **search.arguments(given),
+        limits=table.limits, baselines=table.baseline, **search.arguments(given)
     )
     print(found.table, end="")
     run = given(RunOptions)

@@ -53,10 +53,6 @@ def check_feasible(
     a legal architecture with a bounded number of tries; small spaces are
     listed whole.
 
-    Args:
-        space: What can be chosen.
-        constraints: All hard.
-
     Raises:
         UserError: No architecture keeps them, or none was found; with the
             nearest reachable values.
@@ -198,9 +194,7 @@ class _Found:
 
 
 def _draw_by_sums(
-    constraints: Sequence[Constraint],
-    rng: np.random.Generator,
-    found: _Found,
+    constraints: Sequence[Constraint], rng: np.random.Generator, found: _Found
 ) -> bool:
     # Exact and uniform, however narrow the range; False where it cannot be.
     if len(constraints) != 1 or not isinstance(constraints[0].cost, CostTable):

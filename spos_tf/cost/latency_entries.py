@@ -12,7 +12,7 @@ from spos_tf.atomic_write import write_text
 from spos_tf.cost.table import SlotOption
 from spos_tf.errors import UserError
 from spos_tf.ops.shape_ops import Shape
-from spos_tf.space.choice import Option
+from spos_tf.space.choice import Option, option_of
 from spos_tf.strict_json import is_number
 
 KIND = "latency_ms"
@@ -146,11 +146,7 @@ class MeasuredTable:
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "MeasuredTable":
-        """Checks parsed YAML.
-
-        Args:
-            data: `is_measured_table(data)` holds.
-            source: Where it came from, for messages.
+        """Checks parsed YAML of which `is_measured_table` holds.
 
         Raises:
             UserError: Another schema or kind, a field is missing or of
@@ -299,7 +295,7 @@ def _entry_from_dict(data: Any, number: int, source: str) -> LatencyEntry:
 
 
 def _option(choice: Any, option: Any, where: str) -> Option:
-    value = tuple(option) if isinstance(option, list) else option
+    value: Option = option_of(option)
     parts = value if isinstance(value, tuple) else (value,)
     if not isinstance(choice, str) or not all(
         isinstance(part, (str, int, float)) for part in parts

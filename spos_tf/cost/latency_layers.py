@@ -91,11 +91,7 @@ class LayerTable:
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "LayerTable":
-        """Checks parsed YAML.
-
-        Args:
-            data: `is_layer_table(data)` holds.
-            source: Where it came from, for messages.
+        """Checks parsed YAML of which `is_layer_table` holds.
 
         Raises:
             UserError: A key or a latency cannot be read.

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tqdm
 
@@ -13,15 +12,14 @@ from spos_tf.analysis.score_file import Scored, ScoreFile
 from spos_tf.atomic_write import write_json
 from spos_tf.errors import UserError
 from spos_tf.evaluation.measured import Measured
-from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.evaluation.shared_statistics import SharedStatistics
 from spos_tf.jobs.correlation_files import Compared
 from spos_tf.jobs.process import threads
 from spos_tf.jobs.scoring import (
     ScoringTask,
-    halves_words,
     local_scorer,
+    memo_of,
     scorer_of,
     tell_outdated,
 )
@@ -38,12 +36,6 @@ class Comparison:
     """Scores architectures with one checkpoint's weights after another.
 
     The network is traced once: weights are replaced.
-
-    Args:
-        task: With the weights that are scored first.
-        compared: The architectures.
-        folder: Of the comparison.
-        options: How they are scored.
     """
 
     def __init__(
@@ -82,11 +74,7 @@ class Comparison:
     def scores(
         self, checkpoints: Sequence[Callable[[], TrainedSupernet]]
     ) -> dict[int, np.ndarray]:
-        """Scores by training steps, float64 `[architectures]`.
-
-        Args:
-            checkpoints: Each gives the supernet with its weights.
-        """
+        """Scores by training steps, float64 `[architectures]`."""
         found = {}
         total = len(checkpoints) * len(self._compared.encodings)
         with progress(total=total, desc="scoring", unit="architecture") as bar:
@@ -97,11 +85,7 @@ class Comparison:
         return dict(sorted(found.items()))
 
     def halves(self, step: int) -> list[tuple[float, ...]]:
-        """Scores on both halves of the images with a checkpoint's weights.
-
-        Args:
-            step: Of the checkpoint, which is scored.
-        """
+        """Scores on both halves of the images with a checkpoint's weights."""
         found = [
             self._known.get(step, tuple(one))
             for one in self._compared.encodings.tolist()
@@ -134,9 +118,15 @@ class Comparison:
     ) -> None:
         """Scores architectures that are not known, and keeps every score."""
         load_weights(self._network, task.weights)
+        shared: tuple[object, ...] = ()
         if self._shared is not None:
             self._shared.forget()
-        scorer = Remembered(self._scorer, self._memo(task))
+            options = self._options
+            shared = "shared", options.shared_paths, options.seed
+        # Comparisons in the work_dir share it.
+        path = self._folder.parent / _SCORES_FILE
+        memo = memo_of(task, path, threads(), *shared)
+        scorer = Remembered(self._scorer, memo)
         submitted = scorer.submit([keys[place] for place in unknown])
         places = dict(zip(submitted, unknown, strict=True))
         for score in scorer.results():
@@ -153,23 +143,6 @@ class Comparison:
                 )
             )
             bar.update()
-
-    def _memo(self, task: ScoringTask) -> ScoreMemo:
-        """Scores that comparisons in the work_dir share."""
-        options = self._options
-        shared = ("shared", options.shared_paths, options.seed)
-        return ScoreMemo(
-            self._folder.parent / _SCORES_FILE,
-            task.metric.name,
-            *task.scored_with.values(),
-            options.evaluation_batch_size,
-            threads(),
-            options.width_mode,
-            keras.config.dtype_policy().name,
-            *(shared if self._shared is not None else ()),
-            halves_words(options),
-            direction=task.metric.direction,
-        )
 
 
 def _check_unchanged(

@@ -28,10 +28,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.scoring import ScoringTask
-from spos_tf.jobs.trained import (
-    TrainedSupernet,
-    check_supernet,
-)
+from spos_tf.jobs.trained import TrainedSupernet, check_supernet
 from spos_tf.jobs.trust import images_per_option, trust_of_scores
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.options import (
@@ -39,6 +36,7 @@ from spos_tf.options import (
     SupernetNameOptions,
     TableOptions,
 )
+from spos_tf.report.scores import Metric
 from spos_tf.spaces import parse_architecture
 from spos_tf.strict_json import parse_json
 from spos_tf.training.checkpoints import (
@@ -211,7 +209,12 @@ def correlate_supernet(
             compared,
             by_step,
             trusts,
-            Facts.of(supernet, options, score_metric, accuracy_column),
+            Facts(
+                supernet,
+                options,
+                Metric(score_metric.name, score_metric.direction),
+                accuracy_column,
+            ),
         )
     tell(f"See {run.folder / 'correlation.json'}.")
     last = max(found)

@@ -16,7 +16,6 @@ from spos_tf.analysis.correlation import (
 from spos_tf.analysis.stored_scores import StoredScores
 from spos_tf.analysis.trust import Trust
 from spos_tf.atomic_write import write_json
-from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.jobs.notes import warn
 from spos_tf.jobs.read_outs import SCORES_FILE, write_read_outs
 from spos_tf.jobs.trained import TrainedSupernet
@@ -53,45 +52,12 @@ class Compared(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a comparison is of.
+    """What a comparison is of."""
 
-    Attributes:
-        search_space: Name of the space.
-        space_arguments: Of the supernet's networks.
-        supernet: Name of the supernet.
-        batch_size: Of its training; None where it is not known.
-        accuracy_column: Of the table.
-        metric: What the scores are.
-        options: How they were made.
-    """
-
-    search_space: str
-    space_arguments: dict[str, Any]
-    supernet: str
-    batch_size: int | None
-    accuracy_column: str
-    metric: Metric
+    supernet: TrainedSupernet
     options: CorrelationOptions
-
-    @classmethod
-    def of(
-        cls,
-        supernet: TrainedSupernet,
-        options: CorrelationOptions,
-        metric: ScoreMetric,
-        accuracy_column: str,
-    ) -> "Facts":
-        """The facts of a comparison of that supernet."""
-        batch_size = supernet.training_options.get("batch_size")
-        return cls(
-            supernet.blueprint.search_space.name,
-            plain_arguments(supernet.blueprint.space_arguments),
-            supernet.name,
-            batch_size if isinstance(batch_size, int) else None,
-            accuracy_column,
-            Metric(metric.name, metric.direction),
-            options,
-        )
+    metric: Metric
+    accuracy_column: str
 
     def correlation(
         self, scores: np.ndarray, accuracies: np.ndarray
@@ -148,11 +114,13 @@ def write_results(
         for step, scores in by_step.items()
     }
     last = max(found)
-    size = facts.batch_size
+    blueprint = facts.supernet.blueprint
+    space = blueprint.search_space.name
+    size = facts.supernet.training_options.get("batch_size")
     entries = [
         {
             "step": step,
-            "images": None if size is None else step * size,
+            "images": step * size if isinstance(size, int) else None,
             **one.to_dict(),
             **trusts[step].to_dict(),
         }
@@ -162,8 +130,8 @@ def write_results(
         # A comparison has no winner.
         del one["confirmed"]
     of_run = {
-        "search_space": facts.search_space,
-        "supernet": facts.supernet,
+        "search_space": space,
+        "supernet": facts.supernet.name,
         "metric": facts.metric.name,
         "direction": facts.metric.direction,
         "statistics": facts.options.statistics,
@@ -179,7 +147,7 @@ def write_results(
         by_step[last],
         {
             **of_run,
-            "space_arguments": facts.space_arguments,
+            "space_arguments": plain_arguments(blueprint.space_arguments),
             **{
                 key: entries[-1][key]
                 for key in ("step", "images", "reliability")
@@ -201,8 +169,7 @@ def write_results(
         by_step[last],
         compared.accuracies,
         folder / "scatter.png",
-        title=f"{facts.search_space}, step {last}: Kendall tau "
-        f"{found[last].kendall}",
+        title=f"{space}, step {last}: Kendall tau {found[last].kendall}",
         accuracy_label=facts.accuracy_column,
         metric=facts.metric,
     )

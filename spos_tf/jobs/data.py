@@ -167,13 +167,9 @@ def usual_holdout(images: Images) -> tuple[int, str]:
 def kept_back(
     images: Images, holdout_per_class: int, confirm_per_class: int | None
 ) -> tuple[Images, Images, Images | None, int]:
-    """Keeps images back from a training.
+    """Keeps images back to score paths on, and to confirm a winner on.
 
-    Args:
-        images: All training images.
-        holdout_per_class: Images of a class that paths are scored on.
-        confirm_per_class: Images of a class that a winner is confirmed on;
-            None for the usual ones.
+    With `confirm_per_class=None`, as many of the latter as usual.
 
     Returns:
         What is left, both kinds of images, and how many of a class the
@@ -274,10 +270,11 @@ def search_data(
             "`recalibration` (training images for batch norm) are given "
             "together. Give both, or neither."
         )
-    if validation is None and source is None and supernet.holdout is not None:
-        own = preprocessing_of(blueprint, options)
-        return dataclasses.replace(supernet.holdout, preprocessing=own)
     preprocessing = preprocessing_of(blueprint, options)
+    if validation is None and source is None and supernet.holdout is not None:
+        return dataclasses.replace(
+            supernet.holdout, preprocessing=preprocessing
+        )
     confirmation: Images | None = None
     if validation is not None:
         scored, trained = (
@@ -365,16 +362,7 @@ def search_data_of(
     inputs: dict[str, str],
     class_names: tuple[str, ...],
 ) -> SearchData:
-    """See `SearchData`.
-
-    Args:
-        trained: Training images.
-        scored: Images that the weights do not see.
-        confirmation: Images that neither the weights nor a search see.
-        preprocessing: How they become inputs.
-        inputs: Fingerprints by name of an argument.
-        class_names: In the order of the outputs.
-    """
+    """What images are to a search; the weights have seen `trained` alone."""
     return SearchData(
         validation=scored.everything(preprocessing),
         preprocessing=preprocessing,

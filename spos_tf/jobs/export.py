@@ -32,11 +32,7 @@ from spos_tf.jobs.run_folder import RunPlan, open_run
 from spos_tf.jobs.trained import LABELS_FILE, TrainedSubnet, network_known
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.networks.int8_subnet import is_int8
-from spos_tf.options import (
-    ExportOptions,
-    RunOptions,
-    SubnetNameOptions,
-)
+from spos_tf.options import ExportOptions, RunOptions, SubnetNameOptions
 from spos_tf.paths import local_path
 from spos_tf.space import Architecture
 

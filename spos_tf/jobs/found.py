@@ -51,10 +51,7 @@ def read_found(
 ) -> StoredNetwork:
     """Reads what a search has found so far.
 
-    Args:
-        work_dir: Folder of all results.
-        name: Of the search.
-        space: What a command line says of the space; the file has to agree.
+    What a command line says of the `space` has to agree with the file.
 
     Raises:
         UserError: There is no such search, or a file is damaged.
@@ -97,31 +94,6 @@ class FoundNetwork:
     def class_names(self) -> tuple[str, ...] | None:
         """Classes in the order of the supernet's outputs, where known."""
         return self.supernet.class_names
-
-    @classmethod
-    def of(
-        cls,
-        candidate: Candidate,
-        blueprint: Blueprint,
-        supernet: TrainedSupernet,
-    ) -> "FoundNetwork":
-        """What a candidate of a search is.
-
-        Args:
-            candidate: Evaluated.
-            blueprint: The family, with its pins.
-            supernet: That was searched.
-        """
-        return cls(
-            architecture=blueprint.architecture(candidate.encoding),
-            blueprint=blueprint,
-            encoding=candidate.encoding,
-            score=candidate.score,
-            metric=candidate.metric,
-            direction=candidate.direction,
-            costs=dict(candidate.costs),
-            supernet=supernet,
-        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

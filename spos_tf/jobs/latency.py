@@ -1,5 +1,6 @@
 """Measures a latency table, here or elsewhere, and how honest it is."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Mapping
@@ -110,15 +111,12 @@ def _settings(blueprint: Blueprint, options: LatencyOptions) -> dict[str, Any]:
 
 
 def _opener(options: LatencyOptions) -> Callable[[Any], Any]:
-    def open_model(model: Any) -> Any:
-        return open_session(
-            model,
-            options.runtime,
-            threads=options.threads,
-            batch=options.batch,
-        )
-
-    return open_model
+    return functools.partial(
+        open_session,
+        runtime=options.runtime,
+        threads=options.threads,
+        batch=options.batch,
+    )
 
 
 def _build(
@@ -184,9 +182,9 @@ def _check(
     table: MeasuredTable,
     settings: Mapping[str, Any],
     output: pathlib.Path,
-    count: int,
 ) -> pathlib.Path:
-    """Compares predictions with whole networks, `count` of each kind."""
+    """Compares predictions with whole networks."""
+    count = options.check_architectures or 0
     open_model = _opener(options)
     costs = latency_table(blueprint, table)
     space = blueprint.search_space
@@ -353,13 +351,6 @@ def _measured_here(
         partial.remove()
         tell(f"{len(table.entries)} parts measured: {output}.")
     if options.check_architectures:
-        report = _check(
-            blueprint,
-            options,
-            table,
-            settings,
-            output,
-            options.check_architectures,
-        )
+        report = _check(blueprint, options, table, settings, output)
         tell(f"How well the sums predict whole networks: {report}.")
     return table

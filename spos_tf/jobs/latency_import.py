@@ -9,17 +9,9 @@ from spos_tf.cost.latency import latency_table
 from spos_tf.cost.latency_entries import MeasuredTable
 from spos_tf.errors import UserError
 from spos_tf.export import part_timing
-from spos_tf.export.part_files import (
-    fingerprint,
-    network_encoding,
-    network_key,
-)
+from spos_tf.export.part_files import fingerprint, network_encoding, network_key
 from spos_tf.export.part_measurements import Measurements, read_measurements
-from spos_tf.jobs.latency_result import (
-    read_table,
-    table_of,
-    write_comparison,
-)
+from spos_tf.jobs.latency_result import read_table, table_of, write_comparison
 from spos_tf.jobs.notes import tell, warn
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 
@@ -29,10 +21,7 @@ def import_measurements(
 ) -> MeasuredTable:
     """Makes the table, and its report where networks were measured.
 
-    Args:
-        blueprint: Of the networks.
-        output: The table to write. One that is there has to say the same.
-        path: See `read_measurements`.
+    A table that is there has to say the same.
 
     Raises:
         UserError: The measurements are of another space, preset or export,
@@ -42,10 +31,7 @@ def import_measurements(
     settings = measured.settings
     parts = part_timing.distinct_parts(blueprint)
     found = fingerprint(
-        blueprint,
-        parts,
-        runtime=settings["runtime"],
-        batch=settings["batch"],
+        blueprint, parts, runtime=settings["runtime"], batch=settings["batch"]
     )
     if measured.fingerprint != found:
         raise UserError(
@@ -63,11 +49,7 @@ def import_measurements(
         for several in (measured.spread, measured.uniform)
     ]
     table = table_of(
-        blueprint,
-        parts,
-        measured.samples(),
-        settings=settings,
-        output=output,
+        blueprint, parts, measured.samples(), settings=settings, output=output
     )
     if not output.exists():
         output.parent.mkdir(parents=True, exist_ok=True)

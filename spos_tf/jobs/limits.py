@@ -5,11 +5,7 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from spos_tf.cost.constraint import (
-    Constraint,
-    CostFunction,
-    parse_constraint,
-)
+from spos_tf.cost.constraint import Constraint, CostFunction, parse_constraint
 from spos_tf.cost.latency import latency_table, read_latency_table
 from spos_tf.cost.table import CostTable, cost_names, cost_table
 from spos_tf.cost.user_cost import is_user_cost, load_cost, user_cost

@@ -10,7 +10,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
 from spos_tf.options import PinOptions
 from spos_tf.space import Architecture
-from spos_tf.space.choice import Choice, Option
+from spos_tf.space.choice import Choice, Option, option_of
 from spos_tf.strict_json import parse_json
 
 
@@ -43,10 +43,8 @@ def pinned(
 ) -> tuple[Blueprint, dict[str, Option]]:
     """The blueprint with the options' pins, and all pins of it.
 
-    Args:
-        blueprint: Of the whole space, or with `inherited` in it.
-        options: What is fixed.
-        inherited: Pins that the supernet was trained with.
+    `inherited` are those that the supernet was trained with; the blueprint may
+    have them already.
 
     Raises:
         UserError: A pin is not legal, or contradicts another one.
@@ -64,7 +62,7 @@ def pinned(
         sources.setdefault(name, source)
 
     for name, option in (inherited or {}).items():
-        add(name, _plain(option), "the supernet's training")
+        add(name, option_of(option), "the supernet's training")
     for text in options.fix:
         name, option = _parse(text, space.choices)
         add(name, option, f"`fix={text}`")
@@ -80,10 +78,6 @@ def pinned(
         f"{f'{size:,}' if size < 10**9 else f'{size:.3g}'} architectures."
     )
     return smaller, pins
-
-
-def _plain(option: Any) -> Option:
-    return tuple(option) if isinstance(option, list) else option
 
 
 def _parse(text: str, choices: tuple[Choice, ...]) -> tuple[str, Option]:

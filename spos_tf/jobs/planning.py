@@ -103,14 +103,14 @@ def plan_supernet(
     """
     given = SupernetOptions.of(options or SupernetOptions())
     train, source, reasons = _with_test_images(train)
-    size = _size_for(source, search_space)
+    preset, pixels, reason = _size_for(source, search_space)
     blueprint = build_blueprint(
         search_space,
-        preset=size.preset,
-        image_size=size.pixels,
+        preset=preset,
+        image_size=pixels,
         num_classes=source.num_classes,
     )
-    reasons.extend([size.reason, _limits_of(blueprint)])
+    reasons.extend([reason, _limits_of(blueprint)])
     images = images_of(
         train, argument="train", num_classes=blueprint.num_classes
     )
@@ -150,14 +150,7 @@ def stored_plan(
     search_space: str,
     options: TrainingOptions,
 ) -> TrainingPlan | None:
-    """The plan of a run that is resumed; None where none was planned.
-
-    Args:
-        folder: Of the run.
-        train: The images.
-        search_space: As in `plan_supernet`.
-        options: As in `plan_supernet`.
-    """
+    """The plan of a run that is resumed; None where none was planned."""
     recipe = stored_recipe(folder, SupernetOptions)
     if recipe is None:
         return None
@@ -180,12 +173,7 @@ def stored_plan(
 def stored_recipe(
     folder: pathlib.Path, kind: type[TrainingOptions]
 ) -> Recipe | None:
-    """What was picked for a run; None where nothing was.
-
-    Args:
-        folder: Of the run.
-        kind: Of its options.
-    """
+    """What was picked for a run; None where nothing was."""
     if recipe_name_of_run(folder) != PLANNED:
         return None
     options = options_of_run(folder)
@@ -208,12 +196,7 @@ def planned_subnet(
 ) -> tuple[Recipe | None, tuple[str, ...]]:
     """What is picked for a single network, where its supernet's was.
 
-    Args:
-        network: As in `plan_subnet`.
-        train: The images.
-        options: As in `plan_subnet`.
-        folder: Of the run; one that is resumed keeps its own.
-        supernet: Folder of the supernet.
+    A run that is resumed keeps its own.
 
     Returns:
         `recipe` of `train_subnet`, and lines that say why.
@@ -268,14 +251,8 @@ def _with_test_images(
     return train, source, [reason]
 
 
-class _Size(NamedTuple):
-    preset: str
-    pixels: int
-    reason: str
-
-
-def _size_for(source: Source, search_space: str) -> _Size:
-    """The size of networks and images that suits data and device."""
+def _size_for(source: Source, search_space: str) -> tuple[str, int, str]:
+    """The preset and image size that suit data and device, and why."""
     side, count = _typical_side(source.train), len(source.train)
     if tf.config.list_physical_devices("GPU"):
         wanted, device = _SIZE_ON_GPU, "on a GPU images"
@@ -297,7 +274,7 @@ def _size_for(source: Source, search_space: str) -> _Size:
         f"preset={preset}, image_size={pixels}: the short side of the images "
         f"is {side} pixels (median), and {device} are trained at {wanted}."
     )
-    return _Size(preset, pixels, reason)
+    return preset, pixels, reason
 
 
 def _limits_of(blueprint: Blueprint) -> str:

@@ -21,10 +21,6 @@ def process_settings(
 ) -> Iterator[None]:
     """Sets determinism and precision, and leaves them as they were found.
 
-    Args:
-        deterministic: Whether TensorFlow's operations have to be.
-        dtype_policy: Keras's name of a precision.
-
     Raises:
         UserError: Keras has settings of another project.
     """
@@ -40,11 +36,7 @@ def process_settings(
 
 @contextlib.contextmanager
 def precision(dtype_policy: str) -> Iterator[None]:
-    """Sets the precision of networks that are built in the block.
-
-    Args:
-        dtype_policy: Keras's name of it.
-    """
+    """Sets the precision of networks that are built in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy)
     try:

@@ -13,11 +13,7 @@ from typing import Any
 import spos_tf
 from spos_tf.atomic_write import remove, write_json, write_text
 from spos_tf.errors import UserError
-from spos_tf.options import (
-    Option,
-    Options,
-    flag_lines,
-)
+from spos_tf.options import Option, Options, flag_lines
 from spos_tf.run_lock import LOCK_NAME, hold_lock
 from spos_tf.strict_json import parse_json
 
@@ -59,12 +55,8 @@ class RunPlan:
     ) -> "RunPlan":
         """The plan of a job that takes some options.
 
-        Args:
-            tool: Name of the command.
-            stage: Folder of its results.
-            *given: Options objects; of a name that two have, the last counts.
-            recipe: See the class.
-            **further: Values that replace the objects'.
+        Of a name that two options objects have, the last one counts; `further`
+        values replace theirs.
         """
         described = {
             one.name: one for each in given for one in each.described()
@@ -146,9 +138,6 @@ class Run:
     def check_inputs(self, **inputs: str) -> None:
         """Keeps fingerprints of what the run reads; others are refused.
 
-        Args:
-            **inputs: By the name of the argument, such as `train`.
-
         Raises:
             UserError: The run that is resumed had other inputs.
         """
@@ -175,8 +164,6 @@ class Run:
 
         Who reads the folder knows by it whether the training has ended.
         """
-        if self.plan.options.get("epochs") is None:
-            return
         recipe = {**(self.plan.recipe or {}), "steps": steps}
         self.plan = dataclasses.replace(self.plan, recipe=recipe)
         before = (self._before or {}).get("recipe") or {}
@@ -229,12 +216,8 @@ def open_run(
 ) -> Iterator[Run]:
     """Locks `work_dir/stage/name` and says in it what the run is.
 
-    Args:
-        work_dir: Folder of all results.
-        name: Of this run.
-        plan: What it is.
-        writes: False for a process that takes part in another one's run: it
-            only reads.
+    A process that takes part in another one's run only reads: it gives
+    `writes=False`.
 
     Yields:
         The run.
@@ -307,9 +290,6 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
     """The options that a run's `run.json` says, for defaults.
 
-    Args:
-        folder: Of the run.
-
     Returns:
         By name; nothing where there is no such file, or a damaged one.
     """
@@ -379,9 +359,8 @@ def _remove_traces(
 def refuse_links_out(folder: pathlib.Path, work_dir: pathlib.Path) -> None:
     """Looks at a run's folder, what is in it, and the files beside it.
 
-    Args:
-        folder: `work_dir/stage/name`; may be missing.
-        work_dir: May itself be a link, or be reached through one.
+    The folder may be missing; the work_dir may itself be a link, or be reached
+    through one.
 
     Raises:
         UserError: One of them is a link that leads out of the work_dir.

@@ -81,10 +81,7 @@ def sampling_of(
 ) -> Sampling:
     """How the paths of `single_path` and `path_dropout` are drawn.
 
-    Args:
-        blueprint: With its pins; untied where the options say so.
-        options: Complete.
-        limited: What every path has to keep.
+    The blueprint has its pins, and is untied where the options say so.
 
     Raises:
         UserError: The options contradict each other, or no path keeps the
@@ -201,11 +198,7 @@ def _constrained(
     seed: int,
 ) -> samplers.ConstraintSampler:
     sampler = samplers.ConstraintSampler(
-        blueprint.search_space,
-        cost,
-        ranges,
-        constraints=constraints,
-        seed=seed,
+        blueprint.search_space, cost, ranges, constraints=constraints, seed=seed
     )
     if constraints:
         kept = " and ".join(one.describe() for one in constraints)

@@ -10,20 +10,18 @@ import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from spos_tf.data.evaluation_cache import (
-    EvaluationCache,
-    KeptBatches,
-    Place,
-)
+from spos_tf.data.evaluation_cache import EvaluationCache, KeptBatches, Place
 from spos_tf.data.examples import AnySplit, Split, joined
 from spos_tf.data.preprocessing import PreprocessingOptions
 from spos_tf.errors import UserError, said_of
 from spos_tf.evaluation.evaluator import Evaluator
 from spos_tf.evaluation.halves import HalvedMetric, PartedMetric
 from spos_tf.evaluation.measured import Measured
+from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.ray_cluster import PoolOptions
 from spos_tf.evaluation.ray_pool import open_pool
@@ -90,12 +88,6 @@ class ScoringTask:
         options: ScoringOptions,
     ) -> "ScoringTask":
         """The task of scoring a supernet's paths.
-
-        Args:
-            supernet: With its weights.
-            images: What they are scored on.
-            metric: By what.
-            options: How.
 
         Raises:
             UserError: The images are not those that the training held out,
@@ -240,18 +232,26 @@ def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
     return joined(images.validation, further)
 
 
-def halves_words(options: ScoringOptions) -> str:
-    """Which halves the images are scored in; part of what a score is."""
-    return f"halves of seed {options.drawn_by}"
+def memo_of(
+    task: ScoringTask, path: pathlib.Path, threads: int | None, *further: object
+) -> ScoreMemo:
+    """Scores that runs beside each other share; `further` decides them too."""
+    return ScoreMemo(
+        path,
+        task.metric.name,
+        *task.scored_with.values(),
+        task.options.evaluation_batch_size,
+        threads,
+        task.options.width_mode,
+        keras.config.dtype_policy().name,
+        *further,
+        f"halves of seed {task.options.drawn_by}",
+        direction=task.metric.direction,
+    )
 
 
 def tell_outdated(path: pathlib.Path | None, count: int) -> None:
-    """Says that scores of an earlier version are computed anew.
-
-    Args:
-        path: Where they stand.
-        count: How many they are.
-    """
+    """Says that scores of an earlier version are computed anew."""
     if count:
         tell(
             f"{count:,} scores in {path} are of an earlier version, which did "
@@ -260,12 +260,9 @@ def tell_outdated(path: pathlib.Path | None, count: int) -> None:
 
 
 def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
-    """Scores in this process.
+    """Scores in this process, with the weights that the network then has.
 
-    Args:
-        task: What is scored.
-        network: With the weights, whatever they are by then; one is made of
-            the task if None.
+    Without a network, one is made of the task.
     """
     return scorer_of(task, _evaluator(task, network or task.network()))
 
@@ -278,9 +275,7 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
 def scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
     """Has an evaluator score as many paths together as is worth it.
 
-    Args:
-        task: Of the evaluator.
-        evaluator: With batches from `ScoringTask.batches`.
+    Its batches are those of `ScoringTask.batches`.
     """
     scorer = _in_chunks(task, evaluator)
     if task.confirmation is not None:
@@ -343,11 +338,8 @@ def open_scorer(
 ) -> Iterator[Scorer]:
     """Loads weights and images, here or in workers.
 
-    Args:
-        task: What is scored.
-        workers: Who scores.
-        threads: CPU threads of a worker; of this process they are as they
-            are.
+    The CPU threads are those of a worker; of this process they are as they
+    are.
 
     Raises:
         UserError: The images cannot be read, or there are no workers to be
@@ -430,11 +422,7 @@ def make_worker(
 ) -> "_Worker":
     """Loads a task; called in a worker.
 
-    Args:
-        task: What is scored.
-        folder: That paths start from.
-        threads: CPU threads of the worker.
-        workers: That were asked for; 0: as many as there is room for.
+    With `workers=0` there are as many as there is room for.
 
     Raises:
         UserError: This machine lacks the folder, or an image cannot be read.
@@ -468,10 +456,7 @@ class _Worker:
         ).__enter__()
         self._scorer = local_scorer(task)
         self._confirming: Scorer | None = None
-        self.described = {
-            "images": task.images,
-            "scored_with": task.scored_with,
-        }
+        self.described = {"scored_with": task.scored_with}
 
     def __call__(self, encodings: list[list[int]]) -> Sequence[Measured]:
         """A score for each of a chunk of encodings."""

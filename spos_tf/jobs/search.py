@@ -12,11 +12,9 @@ import numpy as np
 import tqdm
 
 from spos_tf.analysis.read_outs import additive_winner
-from spos_tf.analysis.reliability import Confirmed
 from spos_tf.analysis.trust import Trust
 from spos_tf.cost.constraint import CostFunction
 from spos_tf.errors import UserError, check_kind
-from spos_tf.evaluation.memo import ScoreMemo
 from spos_tf.evaluation.metric import ScoreMetric
 from spos_tf.evaluation.scorer import Remembered, Scorer
 from spos_tf.jobs import measuring, scoring
@@ -36,7 +34,7 @@ from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options
 from spos_tf.jobs.process import process_settings, threads
 from spos_tf.jobs.run_folder import Run, RunPlan, open_run
-from spos_tf.jobs.scoring import halves_words, tell_outdated
+from spos_tf.jobs.scoring import memo_of, tell_outdated
 from spos_tf.jobs.search_files import (
     FRONT_FILE,
     MEMO_FILE,
@@ -47,10 +45,7 @@ from spos_tf.jobs.search_files import (
 )
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet, check_supernet
-from spos_tf.jobs.trust import (
-    TrustOf,
-    confirm_winner,
-)
+from spos_tf.jobs.trust import TrustOf, confirm_winner
 from spos_tf.options import LimitOptions, SearchOptions
 from spos_tf.progress import progress
 from spos_tf.report.plots import plot_front
@@ -161,13 +156,6 @@ def search_supernet(
 class Search:
     """One search that has not begun; all that can be refused is, by now.
 
-    Args:
-        subject: What is searched.
-        options: How it is searched.
-        limits: That every candidate keeps.
-        work_dir: Folder of all results; the supernet's if None.
-        name: Of this search.
-
     Raises:
         UserError: A cost is wrong, or no architecture keeps the limits.
     """
@@ -243,12 +231,6 @@ class Search:
     ) -> SearchResult:
         """Searches, or resumes, and writes what was found.
 
-        Args:
-            scorer: Scores paths of the supernet.
-            task: What the scores depend on.
-            run: From `opened`.
-            inputs: Fingerprints of the images, by the argument's name.
-
         Raises:
             UserError: See `run_search`; or the folder is of other weights.
         """
@@ -261,7 +243,7 @@ class Search:
             run.check_inputs(supernet=supernet, **inputs)
             record = Record.open(folder / RECORD_FILE)
             self._check_not_fewer(record)
-            memo = self._memo(task, folder.parent)
+            memo = memo_of(task, folder.parent / MEMO_FILE, self.threads)
             tell_outdated(record.path, record.outdated)
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
@@ -275,10 +257,7 @@ class Search:
             unit="path",
         ) as bar:
             watch = _Watch(
-                bar,
-                scorer,
-                task.images,
-                self._writer(folder, record, trust_of),
+                bar, scorer, task.images, self._writer(folder, record, trust_of)
             )
             self._searched(scorer, record, watch)
         if self._algorithm.stopped_early:
@@ -290,10 +269,13 @@ class Search:
                 "Start it again to continue."
             )
         best = self._winner(record.candidates)
-        known = None
+        confirmed = None
         if folder is not None:
-            known = self._best_file(folder).confirmed(best)
-        confirmed = known or self._confirmed(best, confirming)
+            confirmed = self._best_file(folder).confirmed(best)
+        if confirmed is None and confirming is not None:
+            confirmed = confirm_winner(
+                best.encoding, confirming(), self._algorithm, best.direction
+            )
         trust = trust_of(record.candidates, confirmed, is_over=True)
         if folder is not None:
             self._finish(folder, record, best, trust)
@@ -308,31 +290,6 @@ class Search:
         for line in trust.lines:
             tell(line)
         return self._result(record, best, folder, trust)
-
-    def _confirmed(
-        self, best: Candidate, confirming: Callable[[], Scorer] | None
-    ) -> Confirmed | None:
-        """The winner beside random networks, where there are images for it."""
-        if confirming is None:
-            return None
-        return confirm_winner(
-            best.encoding, confirming(), self._algorithm, best.direction
-        )
-
-    def _memo(
-        self, task: scoring.ScoringTask, folder: pathlib.Path
-    ) -> ScoreMemo:
-        return ScoreMemo(
-            folder / MEMO_FILE,
-            self._subject.metric.name,
-            *task.scored_with.values(),
-            self._options.evaluation_batch_size,
-            self.threads,
-            self._options.width_mode,
-            keras.config.dtype_policy().name,
-            halves_words(self._options),
-            direction=self._subject.metric.direction,
-        )
 
     def _searched(
         self, scorer: Scorer, record: Record, watch: "_Watch"
@@ -439,10 +396,18 @@ class Search:
         folder: pathlib.Path | None,
         trust: Trust,
     ) -> SearchResult:
+        subject = self._subject
+
         def found(candidate: Candidate) -> FoundNetwork:
-            subject = self._subject
-            return FoundNetwork.of(
-                candidate, subject.blueprint, subject.supernet
+            return FoundNetwork(
+                architecture=subject.blueprint.architecture(candidate.encoding),
+                blueprint=subject.blueprint,
+                encoding=candidate.encoding,
+                score=candidate.score,
+                metric=candidate.metric,
+                direction=candidate.direction,
+                costs=dict(candidate.costs),
+                supernet=subject.supernet,
             )
 
         front: list[Candidate] = []
@@ -458,14 +423,7 @@ class Search:
 
 
 class _Watch:
-    """Moves the bar, and writes the best after every generation.
-
-    Args:
-        bar: Of all evaluations.
-        scorer: Knows what candidates of a chunk shared.
-        images: That a candidate sees.
-        write: Writes what was found so far.
-    """
+    """Moves the bar, and writes the best after every generation."""
 
     def __init__(
         self,

@@ -24,21 +24,13 @@ from spos_tf.jobs.search import Search
 from spos_tf.jobs.search_subject import Subject
 from spos_tf.jobs.trained import TrainedSupernet
 from spos_tf.networks.blueprint import Blueprint
-from spos_tf.options import (
-    LimitOptions,
-    LimitsTableOptions,
-    SearchOptions,
-)
+from spos_tf.options import LimitOptions, LimitsTableOptions, SearchOptions
 from spos_tf.space.candidate import score_text
 from spos_tf.spaces import named_network
 from spos_tf.strict_json import parse_json
 
 LIMITS_STAGE = "search_limits"
-_TITLES = {
-    "macs": "MACs",
-    "params": "params",
-    "latency_ms": "latency [ms]",
-}
+_TITLES = {"macs": "MACs", "params": "params", "latency_ms": "latency [ms]"}
 
 Row = dict[str, Any]
 
@@ -88,23 +80,10 @@ def search_limits(
     beside published networks. Networks that `train_subnet` trained under the
     same names show their test accuracy.
 
-    Args:
-        supernet: From `train_supernet` or `load_supernet`.
-        limits: Such as `"macs<=290e6"`, or several with a comma between them.
-        baselines: Names of published networks.
-        options: How every search is done.
-        work_dir: See `search_supernet`.
-        name: Of the table, and the first part of the searches' names.
-        train: See `search_supernet`.
-        validation: See `search_supernet`.
-        recalibration: See `search_supernet`.
-        metric: See `search_supernet`.
-        labels: See `search_supernet`.
-        direction: See `search_supernet`.
-        fix: See `search_supernet`.
-        fix_from: See `search_supernet`.
-        **limits_of_all: Limits that hold in every search, by the names of
-            `LimitOptions`.
+    `limits` are such as `"macs<=290e6"`, or several with a comma between them;
+    `baselines` are names of published networks. The `name` is that of the
+    table, and the first part of the searches' names. All other arguments are
+    those of `search_supernet` and hold in every search.
 
     Returns:
         The searches and their table.
@@ -236,10 +215,7 @@ def _names(limits: Sequence[str], name: str) -> dict[str, str]:
 
 
 def _row(
-    name: str,
-    limit: str,
-    found: SearchResult,
-    work_dir: pathlib.Path | None,
+    name: str, limit: str, found: SearchResult, work_dir: pathlib.Path | None
 ) -> Row:
     best = found.best
     encoding = list(best.encoding)
@@ -259,9 +235,7 @@ def _row(
 
 
 def _test_accuracy(
-    name: str,
-    encoding: list[int] | None,
-    work_dir: pathlib.Path | None,
+    name: str, encoding: list[int] | None, work_dir: pathlib.Path | None
 ) -> float | None:
     """That of the retrained network of this name; None if it is not known."""
     if work_dir is None:
@@ -291,9 +265,7 @@ def _baseline(
 ) -> Row:
     """A named network at the image size and classes of the supernet."""
     theirs, encoding = named_network(
-        name,
-        image_size=blueprint.image_size,
-        num_classes=blueprint.num_classes,
+        name, image_size=blueprint.image_size, num_classes=blueprint.num_classes
     )
     # Only its own parts are looked up then.
     one = theirs.pinned(theirs.search_space.decode(encoding))

@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,8 +26,8 @@ from spos_tf.jobs import data as job_data
 from spos_tf.jobs import training
 from spos_tf.jobs.blueprints import can_be_built, found_blueprint, place_options
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.process import process_settings, threads
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run
+from spos_tf.jobs.process import threads
+from spos_tf.jobs.run_folder import Run, RunPlan
 from spos_tf.jobs.trained import (
     ARCHITECTURE_FILE,
     LABELS_FILE,
@@ -178,7 +178,6 @@ def train_subnet(
         full.label_smoothing or 0.0,
         num_classes=blueprint.num_classes,
     )
-    task = training.task_of(full)
     plan = RunPlan.of(
         "train_subnet",
         SUBNET_STAGE,
@@ -190,16 +189,9 @@ def train_subnet(
         recipe=taken.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
-    with (
-        process_settings(
-            deterministic=full.deterministic, dtype_policy=full.dtype_policy
-        ),
-        open_run(work_dir, name, plan, writes=task.is_chief) as run,
-    ):
+    with training.opened(work_dir, name, plan, full) as (run, team):
         blueprint = _fitted(blueprint, encoding, full)
         _check_bits(blueprint, encoding, full)
-        team = training.team_of(full, task)
-        training.agree(team, run)
         images = job_data.training_data(
             train,
             blueprint,
@@ -211,17 +203,9 @@ def train_subnet(
         )
         tested = _test_split(train, test, blueprint, images)
         run.check_inputs(**images.inputs)
-        full = training.with_steps(full, images)
-        run.keep_steps(full.steps or 0)
+        full = training.with_steps(full, images, run)
         job = _Job(blueprint, encoding, full, taken, objective, team, run)
-        model = job.train(
-            images,
-            tested,
-            callbacks,
-            lambda made: _start(
-                made, job, images, inherit_from, start[-1], start[0]
-            ),
-        )
+        model = job.train(images, tested, callbacks, inherit_from, *start)
         with team.strategy.scope():
             training.compile_model(model, full, objective, metric)
         team.wait()
@@ -229,9 +213,7 @@ def train_subnet(
     return remember(known)
 
 
-def _network(
-    given: Any,
-) -> tuple[Blueprint, np.ndarray, Sequence[str] | None]:
+def _network(given: Any) -> tuple[Blueprint, np.ndarray, Sequence[str] | None]:
     """The family, the encoding and perhaps the classes of what is trained."""
     if isinstance(given, Architecture):
         found = found_blueprint(given.search_space, given.space_arguments, None)
@@ -403,23 +385,18 @@ class _Job:
         images: job_data.JobData,
         tested: AnySplit | None,
         callbacks: Sequence[keras.callbacks.Callback],
-        start: Callable[[keras.Model], None],
+        inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
+        supernet: SupernetNameOptions,
+        start: StartOptions,
     ) -> keras.Model:
-        """Trains to the end and writes the files; returns the network.
-
-        Args:
-            images: What is trained on.
-            tested: What the network is measured on.
-            callbacks: Of the caller.
-            start: Sets the weights that a new run starts with.
-        """
+        """Trains to the end and writes the files; returns the network."""
         team, folder = self.team, self.run.folder
         with team.strategy.scope():
             model = self._build()
         # A resumed run has its weights, whatever became of the supernet.
         resumed = any((folder / "checkpoints").glob("step-*.npz"))
         if not resumed:
-            start(model)
+            _start(model, self, images, inherit_from, supernet, start)
         # It computes as the files will, with the network's own variables.
         trained = self._deploy_form(model) or model
         measure = ScoreAndLoss(self.objective)
@@ -584,8 +561,8 @@ def _start(
     job: _Job,
     images: job_data.JobData,
     inherit_from: TrainedSupernet | str | os.PathLike[str] | None,
-    start: StartOptions,
     supernet: SupernetNameOptions,
+    start: StartOptions,
 ) -> None:
     """Weights from elsewhere, and the ranges of an 8-bit network."""
     blueprint, encoding, options = job.blueprint, job.encoding, job.options

@@ -22,8 +22,8 @@ from spos_tf.jobs.blueprints import check_registered, place_options
 from spos_tf.jobs.learned import loss_cost, write_found
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.pins import pin_options, pinned
-from spos_tf.jobs.process import process_settings, threads
-from spos_tf.jobs.run_folder import Run, RunPlan, open_run, options_of_run
+from spos_tf.jobs.process import threads
+from spos_tf.jobs.run_folder import Run, RunPlan, options_of_run
 from spos_tf.jobs.sampling import Sampling, check_algorithm, sampling_of
 from spos_tf.jobs.trained import (
     LABELS_FILE,
@@ -169,7 +169,6 @@ def train_supernet(
         full.label_smoothing or 0.0,
         num_classes=blueprint.num_classes,
     )
-    task = training.task_of(full)
     plan = RunPlan.of(
         "train_supernet",
         SUPERNET_STAGE,
@@ -181,14 +180,7 @@ def train_supernet(
         recipe=taken.to_dict(),
         **training.objective_words(loss, metric, labels, direction),
     )
-    with (
-        process_settings(
-            deterministic=full.deterministic, dtype_policy=full.dtype_policy
-        ),
-        open_run(work_dir, name, plan, writes=task.is_chief) as run,
-    ):
-        team = training.team_of(full, task)
-        training.agree(team, run)
+    with training.opened(work_dir, name, plan, full) as (run, team):
         images = job_data.training_data(
             train,
             small,
@@ -202,9 +194,8 @@ def train_supernet(
         )
         search = _search_data(images, recalibration, small)
         run.check_inputs(**images.inputs)
-        full = training.with_steps(full, images)
-        run.keep_steps(full.steps or 0)
-        if task.is_chief:
+        full = training.with_steps(full, images, run)
+        if team.is_chief:
             training.write_labels(run, images.class_names)
         _Job(small, full, limited, fixed, taken, objective, team, run).train(
             images, search, callbacks

@@ -67,12 +67,7 @@ class SearchData:
     confirmation: "AnySplit | None" = None
 
     def recalibration(self, count: int, seed: int) -> "AnySplit":
-        """Training images that batch norm is recalibrated on.
-
-        Args:
-            count: Most images.
-            seed: Seed of the draw.
-        """
+        """Up to `count` training images to recalibrate batch norm on."""
         found = self.draw(count, seed)
         tell_of_fewer(len(found), count)
         return found
@@ -344,11 +339,7 @@ def _check_agrees(blueprint: Blueprint, space: SpaceOptions) -> None:
 
 
 def source_of_run(folder: pathlib.Path) -> DataSource | None:
-    """The data set that a run says it read; None where none has a name.
-
-    Args:
-        folder: Of the run.
-    """
+    """The data set that a run says it read; None where none has a name."""
     options = options_of_run(folder)
     given = {
         one.name: options[one.name]
@@ -399,11 +390,7 @@ class _Known:
 
 
 def check_supernet(supernet: object) -> None:
-    """Refuses an argument `supernet` that is none.
-
-    Raises:
-        UserError: It is of another kind, for example a folder.
-    """
+    """Refuses an argument `supernet` that is none."""
     check_kind(
         supernet,
         TrainedSupernet,
@@ -415,9 +402,6 @@ def check_supernet(supernet: object) -> None:
 
 def subnet_of(model: "keras.Model") -> TrainedSubnet | None:
     """What `train_subnet` or `load_subnet` knows of its model.
-
-    Args:
-        model: Any model.
 
     Returns:
         None for a model from elsewhere.
@@ -433,11 +417,8 @@ def network_known(
 ) -> TrainedSubnet:
     """What a model is of: as it was trained, or as the caller says.
 
-    Args:
-        model: Images -> logits.
-        architecture: Of a model from elsewhere, or an architecture file.
-        blueprint: The architecture's description; needed if it was built in
-            Python, so that no registry knows it.
+    A model from elsewhere needs its architecture, or the path of its file, and
+    the blueprint if that was built in Python, so that no registry knows it.
 
     Raises:
         UserError: Nobody says it.

@@ -1,10 +1,11 @@
 """What the two training jobs do alike."""
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import keras
@@ -15,14 +16,11 @@ from spos_tf.errors import UserError
 from spos_tf.evaluation.metric import needs_probabilities
 from spos_tf.jobs.data import JobData
 from spos_tf.jobs.notes import tell
-from spos_tf.jobs.run_folder import Run
+from spos_tf.jobs.process import process_settings
+from spos_tf.jobs.run_folder import Run, RunPlan, open_run
 from spos_tf.jobs.trained import LABELS_FILE
 from spos_tf.networks.blueprint import Blueprint, plain_arguments
-from spos_tf.options import (
-    Recipe,
-    TrainingOptions,
-    recipe_of,
-)
+from spos_tf.options import Recipe, TrainingOptions, recipe_of
 from spos_tf.training.objective import Objective
 from spos_tf.training.optimization import make_optimizer
 from spos_tf.training.task import Task, read_task
@@ -113,12 +111,8 @@ def completed(
     return full, TakenRecipe(recipe.name, held, taken)
 
 
-def with_steps(options: Kind, images: JobData) -> Kind:
-    """Options that say steps, where they said epochs.
-
-    Args:
-        options: Complete ones.
-        images: What is trained on.
+def with_steps(options: Kind, images: JobData, run: Run) -> Kind:
+    """Options that say steps, where they said epochs; the run keeps them.
 
     Raises:
         UserError: Nobody knows how many images there are.
@@ -138,35 +132,48 @@ def with_steps(options: Kind, images: JobData) -> Kind:
         f"{options.epochs:g} epochs of {count:,} images are {steps:,} steps "
         "(images that are held out or tested on are not among them)."
     )
+    run.keep_steps(steps)
     return dataclasses.replace(options, epochs=None, steps=steps)
 
 
-def task_of(options: TrainingOptions) -> Task:
-    """Which process, maybe of several, this is.
+@contextlib.contextmanager
+def opened(
+    work_dir: str | os.PathLike[str],
+    name: str,
+    plan: RunPlan,
+    options: TrainingOptions,
+) -> Iterator[tuple[Run, Team]]:
+    """A run in its folder, and the processes that do it.
 
     Raises:
-        UserError: It is one of several and TF_CONFIG does not say which.
+        UserError: See `open_run`; or TF_CONFIG does not say which process
+            this is, the batch does not divide by the devices, or another host
+            cannot be reached or has other options.
     """
-    if options.distribution != "multi_worker":
-        return Task()
-    return read_task(os.environ.get("TF_CONFIG"))
-
-
-def team_of(options: TrainingOptions, task: Task) -> Team:
-    """Who trains where.
-
-    Raises:
-        UserError: The batch does not divide by the devices, or the other
-            hosts cannot be reached.
-    """
-    strategy = _strategy(options)
-    devices = strategy.num_replicas_in_sync
-    if options.batch_size % devices:
-        raise UserError(
-            f"`batch_size` is a multiple of the number of devices, {devices}; "
-            f"got {options.batch_size}."
+    task = Task()
+    if options.distribution == "multi_worker":
+        task = read_task(os.environ.get("TF_CONFIG"))
+    with (
+        process_settings(
+            deterministic=options.deterministic,
+            dtype_policy=options.dtype_policy,
+        ),
+        open_run(work_dir, name, plan, writes=task.is_chief) as run,
+    ):
+        strategy = _strategy(options)
+        devices = strategy.num_replicas_in_sync
+        if options.batch_size % devices:
+            raise UserError(
+                "`batch_size` is a multiple of the number of devices, "
+                f"{devices}; got {options.batch_size}."
+            )
+        team = Team(strategy, task)
+        team.agree(
+            "options (by their fingerprints)",
+            plan.fingerprint(),
+            "Start all of them with the same.",
         )
-    return Team(strategy, task)
+        yield run, team
 
 
 def _strategy(options: TrainingOptions) -> tf.distribute.Strategy:
@@ -184,19 +191,6 @@ def _strategy(options: TrainingOptions) -> tf.distribute.Strategy:
         or tf.config.list_logical_devices("CPU")
     ]
     return tf.distribute.MirroredStrategy(devices)
-
-
-def agree(team: Team, run: Run) -> None:
-    """Waits for all processes of a team, which have to do the same run.
-
-    Raises:
-        UserError: They have other options, or one is gone.
-    """
-    team.agree(
-        "options (by their fingerprints)",
-        run.plan.fingerprint(),
-        "Start all of them with the same.",
-    )
 
 
 def write_labels(run: Run, class_names: Sequence[str]) -> None:
@@ -220,10 +214,7 @@ def without_smoothing(
 ) -> Kind:
     """Options whose label smoothing is 0 if it is only the recipe's.
 
-    Args:
-        full: Complete.
-        given: As the caller gave them.
-        loss: The caller's, which has its own; None for the default.
+    A loss of the caller's has its own.
     """
     if loss is None or given.label_smoothing is not None:
         return full

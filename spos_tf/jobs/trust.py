@@ -26,12 +26,7 @@ _RESAMPLES = 2000
 
 
 class TrustOf:
-    """Says how far the candidates of one search can be trusted.
-
-    Args:
-        task: How they are scored.
-        options: Of the search.
-    """
+    """Says how far the candidates of one search can be trusted."""
 
     def __init__(self, task: ScoringTask, options: SearchOptions) -> None:
         self._task = task
@@ -47,10 +42,7 @@ class TrustOf:
     ) -> Trust:
         """The figures of what was evaluated so far.
 
-        Args:
-            candidates: Everything evaluated.
-            confirmed: The winner's confirmation, if there is one.
-            is_over: Whether the search is, so that there would be one.
+        Of a search that `is_over` they say why its winner is not confirmed.
         """
         # What a search chooses is no random sample, and lies closer together.
         random = [
@@ -108,9 +100,6 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
 
     Of the choice with the most options, in the mean.
 
-    Args:
-        supernet: Its run.json says how it was trained.
-
     Returns:
         None where that is not known.
     """
@@ -138,19 +127,11 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
 
 
 def confirm_winner(
-    winner: Encoding,
-    scorer: Scorer,
-    algorithm: Proposer,
-    direction: str,
+    winner: Encoding, scorer: Scorer, algorithm: Proposer, direction: str
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
 
-    Args:
-        winner: Its encoding.
-        scorer: On these images; see `Scorer.confirming`.
-        algorithm: That found it: its space, limits and seed hold for the
-            random networks too.
-        direction: `"max"` or `"min"`.
+    The algorithm's space, limits and seed hold for the random networks too.
 
     Raises:
         UserError: A score is not finite.

@@ -17,11 +17,7 @@ _BATCH = 256
 
 
 class ScoreAndLoss:
-    """A metric that adds up the loss besides; for an `Evaluator` too.
-
-    Args:
-        objective: The loss and the metric.
-    """
+    """A metric that adds up the loss besides; for an `Evaluator` too."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective

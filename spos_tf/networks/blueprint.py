@@ -413,11 +413,7 @@ def _plain(value: Any) -> Any:
 
 
 def check_blueprint(blueprint: object) -> None:
-    """Refuses an argument `blueprint` that is none.
-
-    Raises:
-        UserError: It is of another kind, for example a space's name.
-    """
+    """Refuses an argument `blueprint` that is none."""
     check_kind(
         blueprint,
         Blueprint,

@@ -47,9 +47,7 @@ def build_subnet(
     """
     check_blueprint(blueprint)
     return assemble(
-        blueprint,
-        encoding,
-        lambda name: KerasOps(name, seed, synchronized),
+        blueprint, encoding, lambda name: KerasOps(name, seed, synchronized)
     )
 
 
@@ -58,12 +56,7 @@ def assemble(
     encoding: npt.ArrayLike,
     ops_of: Callable[[str], KerasOps],
 ) -> keras.Model:
-    """The network of an encoding, in operations that are given.
-
-    Args:
-        blueprint: The description.
-        encoding: int32 `[num_choices]`.
-        ops_of: From the name of a segment.
+    """The network of an encoding, in the operations of each segment's name.
 
     Raises:
         UserError: The encoding is not one of this space.

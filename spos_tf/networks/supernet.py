@@ -226,10 +226,7 @@ class Supernet(keras.layers.Layer):
         def apply(index: int, x: tf.Tensor) -> tf.Tensor:
             slot = self._slots[index]
             y, collected = slot.functions.collect(
-                x,
-                slot.selected(path),
-                slot.weights(),
-                slot.sizes(path),
+                x, slot.selected(path), slot.weights(), slot.sizes(path)
             )
             moments.append(collected)
             return y
@@ -260,10 +257,7 @@ class Supernet(keras.layers.Layer):
         return moments
 
     def path_logits(
-        self,
-        images: tf.Tensor,
-        encoding: npt.ArrayLike,
-        statistics: Statistics,
+        self, images: tf.Tensor, encoding: npt.ArrayLike, statistics: Statistics
     ) -> tf.Tensor:
         """`call` with statistics for a path that is known; see `path_moments`.
 

@@ -110,15 +110,7 @@ def _assign(
     first: bool = False,
     index: int | None = None,
 ) -> None:
-    """Sets a weight.
-
-    Args:
-        variable: The weight.
-        weights: By name.
-        name: Of its source.
-        first: Takes the first channels of a wider source.
-        index: Takes one value of the source.
-    """
+    """Sets a weight: to the `first` channels of its source, or one `index`."""
     if name not in weights:
         raise UserError(
             f"The supernet's weights have no {name!r}: they belong to another "

@@ -186,8 +186,7 @@ class Options:
     def with_recipe(self, recipe: Mapping[str, Any]) -> Self:
         """The same with a recipe's values where nothing was given.
 
-        Args:
-            recipe: Values by name; those of other options are left out.
+        Values of other options are left out.
         """
         names = {o.name for o in self.described() if o.about.from_recipe}
         filled = {

@@ -7,11 +7,7 @@ from typing import Literal
 
 from spos_tf.errors import UserError
 from spos_tf.options.fields import FREE, PLACE, Options, option
-from spos_tf.options.training import (
-    DtypePolicy,
-    ImageOptions,
-    WeightsOptions,
-)
+from spos_tf.options.training import DtypePolicy, ImageOptions, WeightsOptions
 
 _PARTS = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?"
@@ -275,7 +271,7 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.time_limit is not None:
-            seconds_of(self.time_limit, "time_limit")
+            seconds_of(self.time_limit)
         if self.num_crossover + self.num_mutation > self.population:
             raise UserError(
                 "`crossover` and `mutation` together give at most a "
@@ -301,7 +297,7 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
         """That one start of the search may take; infinite without a limit."""
         if self.time_limit is None:
             return math.inf
-        return seconds_of(self.time_limit, "time_limit")
+        return seconds_of(self.time_limit)
 
     @property
     def num_crossover(self) -> int:
@@ -467,18 +463,13 @@ class TableOptions(Options):
     )
 
 
-def seconds_of(text: str, name: str) -> float:
-    """The seconds of a duration.
-
-    Args:
-        text: Such as `"90s"`, `"30m"`, `"1.5h"` or `"1h30m"`; a bare number
-            is of seconds.
-        name: Of the option, for messages.
+def seconds_of(text: str) -> float:
+    """The seconds of a `time_limit`; a bare number is of seconds.
 
     Raises:
-        UserError: It is none, or not above 0.
+        UserError: It is no duration, or not above 0.
 
-    >>> seconds_of("1h30m", "time_limit"), seconds_of("90", "time_limit")
+    >>> seconds_of("1h30m"), seconds_of("90")
     (5400.0, 90.0)
     """
     found = _PARTS.fullmatch(text.strip())
@@ -490,7 +481,7 @@ def seconds_of(text: str, name: str) -> float:
     )
     if not total:
         raise UserError(
-            f"`{name}` is a duration above 0, such as 90s, 30m or 1h30m; got "
-            f"{text!r}."
+            "`time_limit` is a duration above 0, such as 90s, 30m or 1h30m; "
+            f"got {text!r}."
         )
     return total

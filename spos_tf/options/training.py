@@ -423,11 +423,10 @@ class SupernetOptions(TrainingOptions):
         self._check_updates()
 
     def _check_updates(self) -> None:
-        full = self.complete_architecture()
-        warmup, every = full["architecture_warmup"], full["architecture_every"]
         if self.steps is None:
             return
-        first = int(warmup * self.steps)
+        first = self.architecture_warmup_steps
+        every = self._of_algorithm("architecture_every")
         if first + every > self.steps:
             raise UserError(
                 f"In {self.steps} steps architecture parameters would never "
@@ -437,16 +436,11 @@ class SupernetOptions(TrainingOptions):
                 "`architecture_warmup`."
             )
 
-    def complete_architecture(self) -> dict[str, Any]:
-        """Values of the options that begin with `architecture_`."""
-        found = {}
-        for one in self.described():
-            if one.name.startswith("architecture_"):
-                value = getattr(self, one.name)
-                if value is None:
-                    value = one.about.defaults.get(self.algorithm)
-                found[one.name] = value
-        return found
+    def _of_algorithm(self, name: str) -> Any:
+        """An option's value, or what None stands for with this algorithm."""
+        about = self.__dataclass_fields__[name].metadata["about"]
+        value = getattr(self, name)
+        return about.defaults[self.algorithm] if value is None else value
 
     @property
     def learns_architecture(self) -> bool:
@@ -456,8 +450,8 @@ class SupernetOptions(TrainingOptions):
     @property
     def architecture_warmup_steps(self) -> int:
         """Steps before architecture parameters are trained."""
-        warmup = self.complete_architecture()["architecture_warmup"]
-        return int(warmup * (self.steps or 0))
+        share = self._of_algorithm("architecture_warmup")
+        return int(share * (self.steps or 0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -579,9 +573,7 @@ class Recipe(NamedTuple):
 
 
 def recipe_of(
-    trained: Literal["supernet", "subnet"],
-    preset: str | None,
-    image_size: int,
+    trained: Literal["supernet", "subnet"], preset: str | None, image_size: int
 ) -> Recipe:
     """The recipe for what is trained.
 

@@ -154,13 +154,7 @@ class Proposals:
     def __call__(
         self, encodings: Sequence[Encoding], first: int, generation: int
     ) -> list[Candidate]:
-        """Candidates of a generation.
-
-        Args:
-            encodings: int32 `[num_choices]` each.
-            first: Number of the first; the others follow.
-            generation: Of all of them.
-        """
+        """Candidates of a generation, numbered from `first` on."""
         stacked = np.stack(encodings)
         costs = {
             name: np.asarray(function(stacked)).tolist()
@@ -185,11 +179,7 @@ class Proposals:
 
 
 def check_same(record: Record, proposal: Candidate) -> None:
-    """A search goes on with its own record only.
-
-    Raises:
-        UserError: The record's candidate of that number is another one.
-    """
+    """Refuses a record whose candidate of that number is another one."""
     known = record.recorded(proposal.i)
     if known is None:
         return

@@ -27,14 +27,7 @@ class Evolution(GenerationSearch):
     were proposed before are dropped; at most `TRIES` are drawn for each one
     wanted, and random legal architectures fill what is missing.
 
-    Args:
-        space: What can be chosen.
-        constraints: All hard.
-        options: The numbers of Algorithm 1; the defaults are the paper's.
-        canonical: See `GenerationSearch`.
-
-    Raises:
-        UserError: No architecture keeps the constraints.
+    Its arguments are those of `Proposer`; defaults of options are the paper's.
     """
 
     @property

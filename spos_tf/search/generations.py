@@ -1,6 +1,7 @@
 """What search algorithms that ask for whole generations have in common."""
 
 import abc
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ def ranked(scored: Sequence[Scored]) -> list[Scored]:
     return sorted(scored, key=lambda one: (-one.score, one.i))
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Proposer:
     """What all algorithms propose from: legal architectures, each only once.
 
@@ -54,18 +56,13 @@ class Proposer:
         UserError: No architecture keeps the constraints.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        constraints: Sequence[Constraint],
-        options: SearchOptions,
-        canonical: Canonical = unchanged,
-    ) -> None:
-        check_feasible(space, constraints)
-        self.space = space
-        self.constraints = tuple(constraints)
-        self.options = options
-        self.canonical = canonical
+    space: SearchSpace
+    constraints: Sequence[Constraint]
+    options: SearchOptions
+    canonical: Canonical = unchanged
+
+    def __post_init__(self) -> None:
+        check_feasible(self.space, self.constraints)
         self._proposed: set[tuple[int, ...]] = set()
         self._stopped_early = ""
 
@@ -109,24 +106,14 @@ class GenerationSearch(Proposer, abc.ABC):
 
     Attributes:
         scored: Everything told so far, in the order of proposal.
+        generation: How many were told; the number of the one to ask for next.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        constraints: Sequence[Constraint],
-        options: SearchOptions,
-        canonical: Canonical = unchanged,
-    ) -> None:
-        super().__init__(space, constraints, options, canonical)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.scored: list[Scored] = []
-        self._generation = 0
+        self.generation = 0
         self._pending: list[Encoding] | None = None
-
-    @property
-    def generation(self) -> int:
-        """Generations told so far; the number of the one to ask for next."""
-        return self._generation
 
     def ask(self) -> list[Encoding]:
         """The next generation.
@@ -142,9 +129,7 @@ class GenerationSearch(Proposer, abc.ABC):
         return [encoding.copy() for encoding in self._pending]
 
     def tell(
-        self,
-        encodings: Sequence[npt.ArrayLike],
-        scores: Sequence[float],
+        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
     ) -> None:
         """Takes the scores of the generation that was asked for.
 
@@ -175,7 +160,7 @@ class GenerationSearch(Proposer, abc.ABC):
         for key, score in zip(told, scores, strict=True):
             self.scored.append(Scored(len(self.scored), key, float(score)))
         self._pending = None
-        self._generation += 1
+        self.generation += 1
 
     @abc.abstractmethod
     def _propose(self, rng: np.random.Generator) -> list[Encoding]:
@@ -186,9 +171,9 @@ class GenerationSearch(Proposer, abc.ABC):
 
     def _next_generation(self) -> list[Encoding]:
         population = self.options.population
-        if self._stopped_early or self._generation >= self.options.generations:
+        if self._stopped_early or self.generation >= self.options.generations:
             return []
-        rng = np.random.default_rng((self.options.seed, self._generation))
+        rng = np.random.default_rng((self.options.seed, self.generation))
         proposals = self._propose(rng)
         self._proposed.update(as_key(one) for one in proposals)
         missing = population - len(proposals)

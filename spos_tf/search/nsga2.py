@@ -1,5 +1,6 @@
 """NSGA-II: the front of score and one cost in one search (Deb 2002)."""
 
+import dataclasses
 import importlib
 import types
 from collections.abc import Sequence
@@ -8,15 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spos_tf.cost.constraint import Constraint, CostFunction
-from spos_tf.cost.feasible import Canonical, unchanged
 from spos_tf.errors import missing_extra
-from spos_tf.options import SearchOptions
-from spos_tf.search.generations import (
-    Encoding,
-    GenerationSearch,
-    as_key,
-)
-from spos_tf.space import SearchSpace
+from spos_tf.search.generations import Encoding, GenerationSearch, as_key
 
 
 def _operators() -> types.ModuleType:
@@ -33,6 +27,7 @@ def _operators() -> types.ModuleType:
         raise missing_extra("`strategy=nsga2`", "nsga2") from None
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class NSGA2(GenerationSearch):
     """pymoo's NSGA-II behind `ask()` and `tell()`.
 
@@ -43,45 +38,30 @@ class NSGA2(GenerationSearch):
     legal architectures fill what is missing. Generation 0 is that of the
     other strategies with this seed.
 
-    Args:
-        space: What can be chosen.
-        constraints: All hard.
-        options: `population` is also the number of survivors, and
-            `mutation_probability` that of each choice of an offspring.
-        cost: The second objective.
-        canonical: See `GenerationSearch`.
+    Its arguments are those of `Proposer`, and the `cost`, the second objective.
+    `population` is also the number of survivors.
 
     Raises:
         UserError: No architecture keeps the constraints, or pymoo is not
             installed.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        constraints: Sequence[Constraint],
-        options: SearchOptions,
-        *,
-        cost: CostFunction,
-        canonical: Canonical = unchanged,
-    ) -> None:
-        super().__init__(space, constraints, options, canonical)
-        self._cost = cost
+    cost: CostFunction = dataclasses.field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         operators = _operators()
-        self._genes = operators.Genes(space, canonical)
+        self._genes = operators.Genes(self.space, self.canonical)
         self._pymoo = operators.make_algorithm(
             self._genes,
             self.constraints,
             self._proposed,
-            options.population,
-            options.mutation_probability,
+            self.options.population,
+            self.options.mutation_probability,
         )
-        self._started = False
 
     def tell(
-        self,
-        encodings: Sequence[npt.ArrayLike],
-        scores: Sequence[float],
+        self, encodings: Sequence[npt.ArrayLike], scores: Sequence[float]
     ) -> None:
         """Takes the scores of what `ask` gave; see `GenerationSearch`.
 
@@ -90,16 +70,15 @@ class NSGA2(GenerationSearch):
         """
         super().tell(encodings, scores)
         stacked = np.array([as_key(one) for one in encodings], np.int32)
-        costs = Constraint(self._cost).values(stacked)
+        costs = Constraint(self.cost).values(stacked)
         objectives = np.column_stack([-np.asarray(scores), costs])
         told = _operators().population_of(
             self._genes.of(stacked), objectives.astype(np.float64)
         )
         self._pymoo.tell(infills=told)
-        self._started = True
 
     def _propose(self, rng: np.random.Generator) -> list[Encoding]:
-        if not self._started:
+        if not self.scored:
             return []
         # A generator of the generation's own, like everything else here.
         self._pymoo.random_state = rng

@@ -1,13 +1,9 @@
 """Algorithm 1 without generations: no worker waits for the slowest of fifty."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from spos_tf.cost.constraint import Constraint, all_allow
-from spos_tf.cost.feasible import Canonical, unchanged
+from spos_tf.cost.constraint import all_allow
 from spos_tf.errors import UserError
-from spos_tf.options import SearchOptions
 from spos_tf.search.evolution import TRIES, crossover, mutate
 from spos_tf.search.generations import (
     Encoding,
@@ -16,7 +12,6 @@ from spos_tf.search.generations import (
     as_key,
     ranked,
 )
-from spos_tf.space import SearchSpace
 
 
 class SteadyEvolution(Proposer):
@@ -30,25 +25,11 @@ class SteadyEvolution(Proposer):
     are, does not matter: a record is replayed like that of a search by
     generations.
 
-    Args:
-        space: What can be chosen.
-        constraints: All hard.
-        options: The numbers of Algorithm 1, and the lag: candidate i is a
-            function of the results before i - lag + 1.
-        canonical: See `GenerationSearch`.
-
-    Raises:
-        UserError: No architecture keeps the constraints.
+    Its arguments are those of `Proposer`.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        constraints: Sequence[Constraint],
-        options: SearchOptions,
-        canonical: Canonical = unchanged,
-    ) -> None:
-        super().__init__(space, constraints, options, canonical)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._proposals: list[Encoding] = []
         # How many of them were asked for: those that it begins with are made
         # at once, even if there are fewer generations.
@@ -73,8 +54,7 @@ class SteadyEvolution(Proposer):
         """
         first = self._asked
         end = min(
-            self.options.budget,
-            len(self._known) + self.options.most_under_way,
+            self.options.budget, len(self._known) + self.options.most_under_way
         )
         while len(self._proposals) < end and not self._stopped_early:
             self._propose()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spos_tf.errors import UserError
-from spos_tf.space.choice import Option
+from spos_tf.space.choice import Option, option_of
 from spos_tf.strict_json import parse_json
 
 SCHEMA = 1
@@ -82,10 +82,7 @@ class Architecture:
         return cls(
             data["search_space"],
             data["space_arguments"],
-            {
-                name: tuple(option) if isinstance(option, list) else option
-                for name, option in data["choices"].items()
-            },
+            {name: option_of(one) for name, one in data["choices"].items()},
         )
 
     @classmethod

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from spos_tf.space.choice import Option
+from spos_tf.space.choice import Option, option_of
 from spos_tf.strict_json import is_number, parse_json
 
 # The metric whose scores are shares of images, from 0 to 1.
@@ -109,8 +109,7 @@ class Candidate:
         data["halves"] = tuple(halves) if has_halves else None
         data["encoding"] = tuple(data["encoding"])
         data["choices"] = {
-            name: tuple(option) if isinstance(option, list) else option
-            for name, option in data["choices"].items()
+            name: option_of(one) for name, one in data["choices"].items()
         }
         return cls(**data)
 

@@ -1,6 +1,7 @@
 """One decision of a search space."""
 
 import dataclasses
+from typing import Any
 
 from spos_tf.errors import UserError
 
@@ -42,12 +43,12 @@ class Choice:
         return len(self.options)
 
     def index(self, option: object) -> int:
-        """Position of `option`, with lists read as tuples (JSON has no tuple).
+        """Position of `option`; see `option_of`.
 
         Raises:
             UserError: The choice has no such option.
         """
-        wanted = tuple(option) if isinstance(option, list) else option
+        wanted = option_of(option)
         for position, known in enumerate(self.options):
             # A bool equals an int in Python; it is no option here.
             if known == wanted and not _has_bool(wanted):
@@ -56,6 +57,11 @@ class Choice:
             f"Choice {self.name!r} has no option {option!r}. "
             f"Its options are {self.options}."
         )
+
+
+def option_of(value: Any) -> Any:
+    """An option that JSON holds, which has lists instead of tuples."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _has_bool(option: object) -> bool:

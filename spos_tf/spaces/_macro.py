@@ -28,7 +28,7 @@ class Macro:
         stage_repeats: Blocks of every stage.
         stage_strides: Stride of every stage's first block, 1 or 2.
         dropout: Rate before the classifier.
-        input_kind: See `layers.ops.INPUT_KINDS`.
+        input_kind: See `ops.protocol.INPUT_KINDS`.
     """
 
     image_size: int
@@ -64,11 +64,7 @@ def with_arguments(
 ) -> tuple[_Macro, dict[str, Any]]:
     """A preset's macro with some values replaced.
 
-    Args:
-        name: Of the space.
-        presets: By name; the first is the paper's network.
-        preset: One of them.
-        arguments: By field.
+    The first preset is the paper's network.
 
     Returns:
         The macro, and the arguments that tell it from the paper's.
@@ -101,11 +97,7 @@ def with_arguments(
 
 
 def check_positive(name: str, *values: Any) -> None:
-    """Refuses what is no whole number of at least 1.
-
-    Raises:
-        UserError: It is not.
-    """
+    """Refuses what is no whole number of at least 1."""
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(

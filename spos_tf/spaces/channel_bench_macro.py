@@ -8,7 +8,6 @@ choices. Padding is TensorFlow's "same"; see `nas_bench_macro`.
 """
 
 import dataclasses
-import functools
 from typing import Any
 
 from spos_tf.blocks.mobile import MobileHead, MobileStem, Style, WideResidual
@@ -54,6 +53,7 @@ _BENCHMARK = ChannelMacro(
     stage_quarters=(4, 4),
 )
 PRESETS = {
+    # The benchmark's network.
     "cifar": _BENCHMARK,
     # A sixteenth of the multiply-adds.
     "quarter": dataclasses.replace(
@@ -71,21 +71,12 @@ PRESETS = {
 
 
 def _channel_bench_macro(
-    name: str, /, *, preset: str = "cifar", **arguments: Any
+    *, preset: str = "cifar", **arguments: Any
 ) -> Blueprint:
-    """The space.
-
-    Args:
-        name: Of the space.
-        preset: A key of `PRESETS`; `cifar` is the benchmark's network.
-        **arguments: Fields of `ChannelMacro` that replace the preset's.
-            Widths are multiples of 4, and every stage but the first has at
-            least two blocks.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
-    """
-    macro, differ = with_arguments(name, PRESETS, preset, arguments)
+    """The space; arguments are fields of `ChannelMacro`."""
+    macro, differ = with_arguments(
+        "channel_bench_macro", PRESETS, preset, arguments
+    )
     _check(macro)
     widths = [
         width * quarters // _PARTS
@@ -127,7 +118,9 @@ def _channel_bench_macro(
     )
     body.append(Segment("head", (head,), elastic=("head.width",)))
     return Blueprint(
-        search_space=SearchSpace(name, tuple(choices), tuple(legal)),
+        search_space=SearchSpace(
+            "channel_bench_macro", tuple(choices), tuple(legal)
+        ),
         space_arguments=differ,
         image_size=macro.image_size,
         num_classes=macro.num_classes,
@@ -181,8 +174,4 @@ def _check(macro: ChannelMacro) -> None:
         )
 
 
-SPACES = {
-    "channel_bench_macro": functools.partial(
-        _channel_bench_macro, "channel_bench_macro"
-    )
-}
+SPACES = {"channel_bench_macro": _channel_bench_macro}

@@ -13,7 +13,6 @@ this count B has 4.8M and C 383M.
 """
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,29 +96,19 @@ def _branches(
     ]
 
 
-def _fbnet(
-    name: str, /, *, preset: str = "imagenet", **arguments: Any
-) -> Blueprint:
-    """The space.
+def _fbnet(*, preset: str = "imagenet", **arguments: Any) -> Blueprint:
+    """The space; arguments are fields of `WidenedMacro`.
 
-    Args:
-        name: Of the space.
-        preset: A key of `PRESETS`.
-        **arguments: Fields of `WidenedMacro` that replace the preset's;
-            stem_width and stage_widths are even, last_width is 1504 in
-            FBNet-A.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
+    stem_width and stage_widths are even; last_width is 1504 in FBNet-A.
     """
-    macro, differ = with_arguments(name, PRESETS, preset, arguments)
+    macro, differ = with_arguments("fbnet", PRESETS, preset, arguments)
     if any(width % 2 for width in (macro.stem_width, *macro.stage_widths)):
         raise UserError(
             "Two groups need even stem_width and stage_widths; got "
             f"{macro.stem_width} and {macro.stage_widths}."
         )
     return mobile_blueprint(
-        name,
+        "fbnet",
         macro,
         differ,
         options=OPTIONS,
@@ -128,7 +117,7 @@ def _fbnet(
     )
 
 
-SPACES = {"fbnet": functools.partial(_fbnet, "fbnet")}
+SPACES = {"fbnet": _fbnet}
 
 
 def _network(ops: str, last_width: int | None = None) -> NamedNetwork:

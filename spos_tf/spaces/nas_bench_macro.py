@@ -8,16 +8,10 @@ pixel apart.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
-from spos_tf.blocks.mobile import (
-    Identity,
-    InvertedResidual,
-    Projection,
-    Style,
-)
+from spos_tf.blocks.mobile import Identity, InvertedResidual, Projection, Style
 from spos_tf.networks.blueprint import Blueprint
 from spos_tf.ops.protocol import Block
 from spos_tf.spaces._macro import WidenedMacro, with_arguments
@@ -40,6 +34,7 @@ _BENCHMARK = WidenedMacro(
     input_kind="standard",
 )
 PRESETS = {
+    # The benchmark's network.
     "cifar": _BENCHMARK,
     "demo": dataclasses.replace(
         _BENCHMARK,
@@ -62,23 +57,16 @@ def _branches(width: int, strides: int, may_skip: bool) -> Sequence[Block]:
     )
 
 
-def _nas_bench_macro(
-    name: str, /, *, preset: str = "cifar", **arguments: Any
-) -> Blueprint:
-    """The space.
+def _nas_bench_macro(*, preset: str = "cifar", **arguments: Any) -> Blueprint:
+    """The space; arguments are fields of `WidenedMacro`.
 
-    Args:
-        name: Of the space.
-        preset: A key of `PRESETS`; `cifar` is the benchmark's network.
-        **arguments: Fields of `WidenedMacro` that replace the preset's; with
-            `stem_stride=2` a path costs a quarter.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
+    With `stem_stride=2` a path costs a quarter.
     """
-    macro, differ = with_arguments(name, PRESETS, preset, arguments)
+    macro, differ = with_arguments(
+        "nas_bench_macro", PRESETS, preset, arguments
+    )
     return mobile_blueprint(
-        name,
+        "nas_bench_macro",
         macro,
         differ,
         options=OPTIONS,
@@ -87,6 +75,4 @@ def _nas_bench_macro(
     )
 
 
-SPACES = {
-    "nas_bench_macro": functools.partial(_nas_bench_macro, "nas_bench_macro")
-}
+SPACES = {"nas_bench_macro": _nas_bench_macro}

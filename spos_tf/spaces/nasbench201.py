@@ -74,17 +74,10 @@ _WITHOUT = {
 def _nasbench201(
     name: str, /, *, preset: str = "cifar", **arguments: Any
 ) -> Blueprint:
-    """One of the four spaces.
+    """One of the spaces; arguments are fields of `Macro`.
 
-    Args:
-        name: A key of `SPACES`.
-        preset: A key of `PRESETS`.
-        **arguments: Fields of `Macro` that replace the preset's;
-            `stage_repeats` are cells. A residual block stands before a stage
-            that halves the image or has another width.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
+    `stage_repeats` are cells. A residual block stands before a stage that
+    halves the image or has another width.
     """
     macro, differ = with_arguments(name, PRESETS, preset, arguments)
     legal = tuple(i for i, op in enumerate(OPS) if op not in _WITHOUT[name])

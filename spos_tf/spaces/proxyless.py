@@ -127,16 +127,7 @@ def _branches(
 def _proxyless(
     name: str, /, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
-    """One of the four spaces.
-
-    Args:
-        name: Of the space; a key of `MACROS`.
-        preset: A key of `PRESETS`.
-        **arguments: Fields of `ProxylessMacro` that replace the preset's.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
-    """
+    """One of the four spaces; arguments are fields of `ProxylessMacro`."""
     macro, differ = with_arguments(
         name, _presets(MACROS[name]), preset, arguments
     )

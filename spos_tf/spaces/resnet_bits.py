@@ -106,16 +106,7 @@ def _presets(name: str) -> dict[str, ResNetMacro]:
 def _resnet(
     name: str, /, *, preset: str = "imagenet", **arguments: Any
 ) -> Blueprint:
-    """One of the two spaces.
-
-    Args:
-        name: A key of `SPACES`.
-        preset: A key of `PRESETS`.
-        **arguments: Fields of `ResNetMacro` that replace the preset's.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
-    """
+    """One of the two spaces; arguments are fields of `ResNetMacro`."""
     macro, differ = with_arguments(name, _presets(name), preset, arguments)
     precisions = _precisions(macro)
     _check(macro)

@@ -68,20 +68,12 @@ def _shufflenet(
     preset: str = "imagenet",
     **arguments: Any,
 ) -> Blueprint:
-    """One of the three spaces.
+    """One of the three spaces; arguments are fields of `WidenedMacro`.
 
-    Args:
-        name: Of the space.
-        ops: Operations of every block; one alone is no choice.
-        scales: Inner widths as shares of half the stage's width; one alone is
-            no choice.
-        preset: A key of `PRESETS`.
-        **arguments: Fields of `WidenedMacro` that replace the preset's. Stage
-            widths are multiples of 4 and grow. A stage's first block of
-            stride 1 projects as one of stride 2 does, since its width changes.
-
-    Raises:
-        UserError: There is no such argument, or a value is out of its range.
+    Stage widths are multiples of 4 and grow. A stage's first block of stride 1
+    projects as one of stride 2 does, since its width changes. A single one of
+    the `ops`, or of the `scales` (inner widths as shares of half the stage's
+    width), is no choice.
     """
     macro, differ = with_arguments(name, PRESETS, preset, arguments)
     _check_widths(macro)
@@ -121,11 +113,7 @@ def _shufflenet(
         space_arguments=differ,
         image_size=macro.image_size,
         num_classes=macro.num_classes,
-        segments=(
-            Segment("stem", (stem,)),
-            *body,
-            Segment("head", (head,)),
-        ),
+        segments=(Segment("stem", (stem,)), *body, Segment("head", (head,))),
         stage_widths=macro.stage_widths,
     )
 
