@@ -17,7 +17,12 @@ _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
 
 def define(kinds: Iterable[type[Options]], values: flags.FlagValues) -> None:
-    """Defines a flag for every option; one that two classes share once."""
+    """Defines a flag for every option; one that two classes share once.
+
+    Args:
+        kinds: Classes of options.
+        values: Where the flags are defined.
+    """
     for one in described(kinds):
         _define(one, values)
 
@@ -52,7 +57,12 @@ def _define(one: Option, values: flags.FlagValues) -> None:
 
 
 def parsed(kind: type[Kind], values: flags.FlagValues, **changes: Any) -> Kind:
-    """The options of a class as the flags say them; `changes` replace some.
+    """The options of a class as the flags say them.
+
+    Args:
+        kind: The class.
+        values: Parsed flags.
+        **changes: Values that replace what the flags say.
 
     Raises:
         UserError: A value is out of its range, or two contradict each other.

@@ -27,7 +27,12 @@ DEFAULT_SPACE = "shufflenet_blocks"
 
 
 class Network(NamedTuple):
-    """One network of a family."""
+    """One network of a family.
+
+    Attributes:
+        blueprint: The family.
+        encoding: int32 `[num_choices]`.
+    """
 
     blueprint: Blueprint
     encoding: np.ndarray
@@ -41,10 +46,15 @@ def blueprint_of(space: SpaceOptions) -> Blueprint:
 
 
 def source_of(given: Given, trained: DataSource | None) -> DataSource | None:
-    """The data set that the flags name; None where they say nothing of it.
+    """The data set that the flags name, where they name one.
 
-    Where they name no data set, or another place of a folder, what they leave
-    out is as in the training.
+    Args:
+        given: The flags. Where they name no data set, or another place of
+            a folder, what they leave out is as in the training.
+        trained: The data set of the training, where it is known.
+
+    Returns:
+        None where the flags say nothing of it.
     """
     typed = {
         name: value
@@ -65,7 +75,11 @@ def _may_have_moved(trained: DataSource, dataset: str | None) -> bool:
 
 
 def data_of(given: Given, *runs: pathlib.Path) -> DataSource:
-    """The data set that the flags name, or that of the first run with one.
+    """The data set that the flags name, or that of an earlier run.
+
+    Args:
+        given: The flags.
+        *runs: Folders of runs; the first that names a data set counts.
 
     Raises:
         UserError: Nobody names one.

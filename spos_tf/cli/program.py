@@ -59,7 +59,11 @@ COMMANDS = (
 
 
 class Given:
-    """What the command line says, as options."""
+    """What the command line says, as options.
+
+    Args:
+        values: Parsed flags.
+    """
 
     def __init__(self, values: flags.FlagValues) -> None:
         self._values = values
@@ -124,6 +128,10 @@ def find_command(name: str) -> Command:
 
 def given_by(command: Command, typed: Sequence[str]) -> Given:
     """What a command line of the command says; the process's is left alone.
+
+    Args:
+        command: What takes the flags.
+        typed: The flags.
 
     Raises:
         flags.Error: There is no such flag, or it has no such value.
@@ -192,6 +200,10 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
     one line on stderr and exit code 2. SIGTERM is one line and exit code 143;
     training saves what it has done before. Anything else is a bug and keeps its
     traceback. TensorFlow's and TFDS's notes are left out; ours are logged.
+
+    Args:
+        name: Of the command.
+        arguments: Its flags; those of the process if None.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     run_command(find_command(name), name, typed)
@@ -218,7 +230,12 @@ def _on_sigterm(number: int, frame: types.FrameType | None) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
-    """Rows of a table as lines; `words` columns come first, then numbers."""
+    """Rows of a table as lines.
+
+    Args:
+        rows: Cells.
+        words: Columns of words, which come first; the others are numbers.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -73,7 +73,12 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 def block_cost(block: Block, input_shape: Shape) -> Cost:
-    """Counts one block on an input of (height, width, channels)."""
+    """Counts one block.
+
+    Args:
+        block: The description.
+        input_shape: (height, width, channels).
+    """
     ops = ShapeOps()
     block(ops, input_shape)
     return sum(

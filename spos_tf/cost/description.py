@@ -19,6 +19,10 @@ def describe(
 ) -> dict[str, Any]:
     """Describes one network of a space, or the space without an encoding.
 
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+
     Returns:
         The JSON object of `spos describe --format=json`; see
         `docs/contracts.md`. `slots` are the parts with a choice; totals count
@@ -63,6 +67,9 @@ def describe(
 
 def cost_ranges(blueprint: Blueprint) -> dict[str, dict[str, int | float]]:
     """What the networks of a space cost: the ground to choose a limit on.
+
+    Args:
+        blueprint: The description.
 
     Returns:
         By the cost's name `{"least", "median", "most"}`: exact ends, and the

@@ -53,6 +53,10 @@ def check_feasible(
     a legal architecture with a bounded number of tries; small spaces are
     listed whole.
 
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+
     Raises:
         UserError: No architecture keeps them, or none was found; with the
             nearest reachable values.

@@ -105,6 +105,10 @@ def read_latency_table(path: str | pathlib.Path) -> LatencyTable:
 def latency_table(blueprint: Blueprint, table: LatencyTable) -> CostTable:
     """Milliseconds of one inference, as a cost of every architecture.
 
+    Args:
+        blueprint: The networks.
+        table: Has to have an entry for every part they can be made of.
+
     Returns:
         A float64 table named `"latency_ms"`.
 

@@ -146,7 +146,11 @@ class MeasuredTable:
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "MeasuredTable":
-        """Checks parsed YAML of which `is_measured_table` holds.
+        """Checks parsed YAML.
+
+        Args:
+            data: `is_measured_table(data)` holds.
+            source: Where it came from, for messages.
 
         Raises:
             UserError: Another schema or kind, a field is missing or of

@@ -91,7 +91,11 @@ class LayerTable:
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> "LayerTable":
-        """Checks parsed YAML of which `is_layer_table` holds.
+        """Checks parsed YAML.
+
+        Args:
+            data: `is_layer_table(data)` holds.
+            source: Where it came from, for messages.
 
         Raises:
             UserError: A key or a latency cannot be read.

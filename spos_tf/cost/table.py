@@ -186,7 +186,11 @@ class CostTable:
 
 
 def cost_table(blueprint: Blueprint, name: str) -> CostTable:
-    """Tabulates one of `cost_names` over a space.
+    """Tabulates a cost over a space.
+
+    Args:
+        blueprint: The description.
+        name: One of `cost_names`.
 
     Raises:
         UserError: No such cost, or not of networks without bits.
@@ -228,7 +232,10 @@ def tabulate(
 ) -> CostTable:
     """Tabulates any cost that is a sum over the parts of a network.
 
-    `cost_of` is asked once for each of `slot_options`.
+    Args:
+        blueprint: The description.
+        name: Of the cost.
+        cost_of: Cost of a part; asked once for each of `slot_options`.
 
     Raises:
         ValueError: Two slots share some of their choices, but not all.

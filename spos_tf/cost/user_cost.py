@@ -42,6 +42,10 @@ class UserCost:
     def number(self, argument: Any, of: str) -> int | float:
         """The function's result.
 
+        Args:
+            argument: A `SlotOption` or an `Architecture`.
+            of: What it is, for the message.
+
         Raises:
             UserError: The function fails, or gives no finite number.
         """
@@ -71,7 +75,12 @@ class UserCost:
 
 
 class ArchitectureCost:
-    """A cost of whole architectures, asked once for each."""
+    """A cost of whole architectures, asked once for each.
+
+    Args:
+        blueprint: Whose encodings it takes.
+        cost: With parameter `architecture`.
+    """
 
     def __init__(self, blueprint: Blueprint, cost: UserCost) -> None:
         self.name = cost.name

@@ -26,6 +26,9 @@ def check_registered(blueprint: Blueprint) -> None:
 
     Files name a blueprint by its space and the space's arguments, so that two
     of the same name could be taken for each other.
+
+    Raises:
+        UserError: The registry builds something else by that name.
     """
     name = blueprint.search_space.name
     if name not in space_names():

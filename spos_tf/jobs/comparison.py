@@ -36,6 +36,12 @@ class Comparison:
     """Scores architectures with one checkpoint's weights after another.
 
     The network is traced once: weights are replaced.
+
+    Args:
+        task: With the weights that are scored first.
+        compared: The architectures.
+        folder: Of the comparison.
+        options: How they are scored.
     """
 
     def __init__(
@@ -74,7 +80,11 @@ class Comparison:
     def scores(
         self, checkpoints: Sequence[Callable[[], TrainedSupernet]]
     ) -> dict[int, np.ndarray]:
-        """Scores by training steps, float64 `[architectures]`."""
+        """Scores by training steps, float64 `[architectures]`.
+
+        Args:
+            checkpoints: Each gives the supernet with its weights.
+        """
         found = {}
         total = len(checkpoints) * len(self._compared.encodings)
         with progress(total=total, desc="scoring", unit="architecture") as bar:
@@ -85,7 +95,11 @@ class Comparison:
         return dict(sorted(found.items()))
 
     def halves(self, step: int) -> list[tuple[float, ...]]:
-        """Scores on both halves of the images with a checkpoint's weights."""
+        """Scores on both halves of the images with a checkpoint's weights.
+
+        Args:
+            step: Of the checkpoint, which is scored.
+        """
         found = [
             self._known.get(step, tuple(one))
             for one in self._compared.encodings.tolist()

@@ -52,7 +52,17 @@ class Compared(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a comparison is of."""
+    """What a comparison is of.
+
+    Attributes:
+        search_space: Name of the space.
+        space_arguments: Of the supernet's networks.
+        supernet: Name of the supernet.
+        batch_size: Of its training; None where it is not known.
+        accuracy_column: Of the table.
+        metric: What the scores are.
+        options: How they were made.
+    """
 
     supernet: TrainedSupernet
     options: CorrelationOptions

@@ -167,9 +167,13 @@ def usual_holdout(images: Images) -> tuple[int, str]:
 def kept_back(
     images: Images, holdout_per_class: int, confirm_per_class: int | None
 ) -> tuple[Images, Images, Images | None, int]:
-    """Keeps images back to score paths on, and to confirm a winner on.
+    """Keeps images back from a training.
 
-    With `confirm_per_class=None`, as many of the latter as usual.
+    Args:
+        images: All training images.
+        holdout_per_class: Images of a class that paths are scored on.
+        confirm_per_class: Images of a class that a winner is confirmed on;
+            None for the usual ones.
 
     Returns:
         What is left, both kinds of images, and how many of a class the
@@ -362,7 +366,16 @@ def search_data_of(
     inputs: dict[str, str],
     class_names: tuple[str, ...],
 ) -> SearchData:
-    """What images are to a search; the weights have seen `trained` alone."""
+    """See `SearchData`.
+
+    Args:
+        trained: Training images.
+        scored: Images that the weights do not see.
+        confirmation: Images that neither the weights nor a search see.
+        preprocessing: How they become inputs.
+        inputs: Fingerprints by name of an argument.
+        class_names: In the order of the outputs.
+    """
     return SearchData(
         validation=scored.everything(preprocessing),
         preprocessing=preprocessing,

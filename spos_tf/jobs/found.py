@@ -51,7 +51,10 @@ def read_found(
 ) -> StoredNetwork:
     """Reads what a search has found so far.
 
-    What a command line says of the `space` has to agree with the file.
+    Args:
+        work_dir: Folder of all results.
+        name: Of the search.
+        space: What a command line says of the space; the file has to agree.
 
     Raises:
         UserError: There is no such search, or a file is damaged.

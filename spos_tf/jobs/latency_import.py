@@ -21,7 +21,10 @@ def import_measurements(
 ) -> MeasuredTable:
     """Makes the table, and its report where networks were measured.
 
-    A table that is there has to say the same.
+    Args:
+        blueprint: Of the networks.
+        output: The table to write. One that is there has to say the same.
+        path: See `read_measurements`.
 
     Raises:
         UserError: The measurements are of another space, preset or export,

@@ -23,7 +23,16 @@ from spos_tf.networks.blueprint import Blueprint
 def refuse_changed(
     before: Mapping[str, Any], now: Mapping[str, Any], path: pathlib.Path
 ) -> None:
-    """Refuses to mix what was measured with other settings."""
+    """Refuses to mix what was measured with other settings.
+
+    Args:
+        before: Of the file.
+        now: Of this call.
+        path: The file.
+
+    Raises:
+        UserError: They differ.
+    """
     different = [
         f"{name} {before.get(name)} (now {now.get(name)})"
         for name in sorted({*before, *now})
@@ -104,6 +113,14 @@ def write_comparison(
     uniform: Comparison,
 ) -> pathlib.Path:
     """Writes how well predictions agree with whole networks.
+
+    Args:
+        table: What predicts.
+        output: The table's file.
+        settings: Of the table.
+        rounds: Calls of a network in each series.
+        spread: Networks spread evenly over the range.
+        uniform: Uniformly sampled networks.
 
     Returns:
         The path of the report for people.

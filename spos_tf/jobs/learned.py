@@ -48,6 +48,15 @@ def write_found(
 ) -> None:
     """Writes the most probable architecture, measured as in a search.
 
+    Args:
+        path: An architecture file with costs and the score.
+        blueprint: The description.
+        learner: With its trained parameters.
+        evaluator: Recalibrates, and scores on the search images.
+        metric: Of the score.
+        options: Of the training.
+        limited: Costs to write down.
+
     Raises:
         UserError: The file cannot be written, or the supernet has diverged.
     """

@@ -19,7 +19,15 @@ from spos_tf.space.search_space import format_encoding
 
 
 def check(options: MeasuringOptions, threads: int | None) -> None:
-    """Refuses what could not be measured after a search."""
+    """Refuses what could not be measured after a search.
+
+    Args:
+        options: What is measured.
+        threads: CPU threads of this process; None: all cores.
+
+    Raises:
+        UserError: TensorFlow is to run with other threads than this process.
+    """
     wanted = options.latency_threads
     asked = options.measure_latency and options.runtime == "tensorflow"
     if asked and threads != wanted:
@@ -40,6 +48,11 @@ def measure(
     """Times the best candidates as networks of their own.
 
     Their weights are fresh: latency does not depend on them.
+
+    Args:
+        blueprint: Of the candidates.
+        candidates: Everything evaluated.
+        options: How many, and how.
 
     Returns:
         A JSON object: how it was measured, and the candidates, best first.

@@ -43,8 +43,10 @@ def pinned(
 ) -> tuple[Blueprint, dict[str, Option]]:
     """The blueprint with the options' pins, and all pins of it.
 
-    `inherited` are those that the supernet was trained with; the blueprint may
-    have them already.
+    Args:
+        blueprint: Of the whole space, or with `inherited` in it.
+        options: What is fixed.
+        inherited: Pins that the supernet was trained with.
 
     Raises:
         UserError: A pin is not legal, or contradicts another one.

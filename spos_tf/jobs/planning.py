@@ -150,7 +150,14 @@ def stored_plan(
     search_space: str,
     options: TrainingOptions,
 ) -> TrainingPlan | None:
-    """The plan of a run that is resumed; None where none was planned."""
+    """The plan of a run that is resumed; None where none was planned.
+
+    Args:
+        folder: Of the run.
+        train: The images.
+        search_space: As in `plan_supernet`.
+        options: As in `plan_supernet`.
+    """
     recipe = stored_recipe(folder, SupernetOptions)
     if recipe is None:
         return None
@@ -173,7 +180,12 @@ def stored_plan(
 def stored_recipe(
     folder: pathlib.Path, kind: type[TrainingOptions]
 ) -> Recipe | None:
-    """What was picked for a run; None where nothing was."""
+    """What was picked for a run; None where nothing was.
+
+    Args:
+        folder: Of the run.
+        kind: Of its options.
+    """
     if recipe_name_of_run(folder) != PLANNED:
         return None
     options = options_of_run(folder)
@@ -196,7 +208,12 @@ def planned_subnet(
 ) -> tuple[Recipe | None, tuple[str, ...]]:
     """What is picked for a single network, where its supernet's was.
 
-    A run that is resumed keeps its own.
+    Args:
+        network: As in `plan_subnet`.
+        train: The images.
+        options: As in `plan_subnet`.
+        folder: Of the run; one that is resumed keeps its own.
+        supernet: Folder of the supernet.
 
     Returns:
         `recipe` of `train_subnet`, and lines that say why.

@@ -21,6 +21,10 @@ def process_settings(
 ) -> Iterator[None]:
     """Sets determinism and precision, and leaves them as they were found.
 
+    Args:
+        deterministic: Whether TensorFlow's operations have to be.
+        dtype_policy: Keras's name of a precision.
+
     Raises:
         UserError: Keras has settings of another project.
     """
@@ -36,7 +40,11 @@ def process_settings(
 
 @contextlib.contextmanager
 def precision(dtype_policy: str) -> Iterator[None]:
-    """Sets the precision of networks that are built in the block."""
+    """Sets the precision of networks that are built in the block.
+
+    Args:
+        dtype_policy: Keras's name of it.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy)
     try:

@@ -40,8 +40,13 @@ def write_read_outs(
 ) -> None:
     """Compares all read-outs and writes what was found.
 
-    Other comparisons are beside the folder. Of the scores by training steps
-    higher ones are better; costs and counts are `[architectures]`.
+    Args:
+        folder: The comparison's; others are beside it.
+        own: Its scores, with truth.
+        by_step: Scores by training steps, better ones higher.
+        costs: Costs and counts by name, `[architectures]`.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
     """
     scores = own.merits
     scored = {folder.name: own, **_siblings(folder, own)}

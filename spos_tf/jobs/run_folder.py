@@ -55,8 +55,12 @@ class RunPlan:
     ) -> "RunPlan":
         """The plan of a job that takes some options.
 
-        Of a name that two options objects have, the last one counts; `further`
-        values replace theirs.
+        Args:
+            tool: Name of the command.
+            stage: Folder of its results.
+            *given: Options objects; of a name that two have, the last counts.
+            recipe: See the class.
+            **further: Values that replace the objects'.
         """
         described = {
             one.name: one for each in given for one in each.described()
@@ -138,6 +142,9 @@ class Run:
     def check_inputs(self, **inputs: str) -> None:
         """Keeps fingerprints of what the run reads; others are refused.
 
+        Args:
+            **inputs: By the name of the argument, such as `train`.
+
         Raises:
             UserError: The run that is resumed had other inputs.
         """
@@ -216,8 +223,12 @@ def open_run(
 ) -> Iterator[Run]:
     """Locks `work_dir/stage/name` and says in it what the run is.
 
-    A process that takes part in another one's run only reads: it gives
-    `writes=False`.
+    Args:
+        work_dir: Folder of all results.
+        name: Of this run.
+        plan: What it is.
+        writes: False for a process that takes part in another one's run: it
+            only reads.
 
     Yields:
         The run.
@@ -290,6 +301,9 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 def options_of_run(folder: pathlib.Path) -> dict[str, Any]:
     """The options that a run's `run.json` says, for defaults.
 
+    Args:
+        folder: Of the run.
+
     Returns:
         By name; nothing where there is no such file, or a damaged one.
     """
@@ -359,8 +373,9 @@ def _remove_traces(
 def refuse_links_out(folder: pathlib.Path, work_dir: pathlib.Path) -> None:
     """Looks at a run's folder, what is in it, and the files beside it.
 
-    The folder may be missing; the work_dir may itself be a link, or be reached
-    through one.
+    Args:
+        folder: `work_dir/stage/name`; may be missing.
+        work_dir: May itself be a link, or be reached through one.
 
     Raises:
         UserError: One of them is a link that leads out of the work_dir.

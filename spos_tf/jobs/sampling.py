@@ -81,7 +81,10 @@ def sampling_of(
 ) -> Sampling:
     """How the paths of `single_path` and `path_dropout` are drawn.
 
-    The blueprint has its pins, and is untied where the options say so.
+    Args:
+        blueprint: With its pins; untied where the options say so.
+        options: Complete.
+        limited: What every path has to keep.
 
     Raises:
         UserError: The options contradict each other, or no path keeps the

@@ -89,6 +89,12 @@ class ScoringTask:
     ) -> "ScoringTask":
         """The task of scoring a supernet's paths.
 
+        Args:
+            supernet: With its weights.
+            images: What they are scored on.
+            metric: By what.
+            options: How.
+
         Raises:
             UserError: The images are not those that the training held out,
                 or there are none.
@@ -251,7 +257,12 @@ def memo_of(
 
 
 def tell_outdated(path: pathlib.Path | None, count: int) -> None:
-    """Says that scores of an earlier version are computed anew."""
+    """Says that scores of an earlier version are computed anew.
+
+    Args:
+        path: Where they stand.
+        count: How many they are.
+    """
     if count:
         tell(
             f"{count:,} scores in {path} are of an earlier version, which did "
@@ -260,9 +271,12 @@ def tell_outdated(path: pathlib.Path | None, count: int) -> None:
 
 
 def local_scorer(task: ScoringTask, network: Supernet | None = None) -> Scorer:
-    """Scores in this process, with the weights that the network then has.
+    """Scores in this process.
 
-    Without a network, one is made of the task.
+    Args:
+        task: What is scored.
+        network: With the weights, whatever they are by then; one is made of
+            the task if None.
     """
     return scorer_of(task, _evaluator(task, network or task.network()))
 
@@ -275,7 +289,9 @@ def _evaluator(task: ScoringTask, network: Supernet) -> _AnyEvaluator:
 def scorer_of(task: ScoringTask, evaluator: _AnyEvaluator) -> Scorer:
     """Has an evaluator score as many paths together as is worth it.
 
-    Its batches are those of `ScoringTask.batches`.
+    Args:
+        task: Of the evaluator.
+        evaluator: With batches from `ScoringTask.batches`.
     """
     scorer = _in_chunks(task, evaluator)
     if task.confirmation is not None:
@@ -338,8 +354,11 @@ def open_scorer(
 ) -> Iterator[Scorer]:
     """Loads weights and images, here or in workers.
 
-    The CPU threads are those of a worker; of this process they are as they
-    are.
+    Args:
+        task: What is scored.
+        workers: Who scores.
+        threads: CPU threads of a worker; of this process they are as they
+            are.
 
     Raises:
         UserError: The images cannot be read, or there are no workers to be
@@ -422,7 +441,11 @@ def make_worker(
 ) -> "_Worker":
     """Loads a task; called in a worker.
 
-    With `workers=0` there are as many as there is room for.
+    Args:
+        task: What is scored.
+        folder: That paths start from.
+        threads: CPU threads of the worker.
+        workers: That were asked for; 0: as many as there is room for.
 
     Raises:
         UserError: This machine lacks the folder, or an image cannot be read.

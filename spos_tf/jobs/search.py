@@ -156,6 +156,13 @@ def search_supernet(
 class Search:
     """One search that has not begun; all that can be refused is, by now.
 
+    Args:
+        subject: What is searched.
+        options: How it is searched.
+        limits: That every candidate keeps.
+        work_dir: Folder of all results; the supernet's if None.
+        name: Of this search.
+
     Raises:
         UserError: A cost is wrong, or no architecture keeps the limits.
     """
@@ -230,6 +237,12 @@ class Search:
         inputs: Mapping[str, str],
     ) -> SearchResult:
         """Searches, or resumes, and writes what was found.
+
+        Args:
+            scorer: Scores paths of the supernet.
+            task: What the scores depend on.
+            run: From `opened`.
+            inputs: Fingerprints of the images, by the argument's name.
 
         Raises:
             UserError: See `run_search`; or the folder is of other weights.

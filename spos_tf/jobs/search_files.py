@@ -40,7 +40,12 @@ _OF_STRATEGY = frozenset(
 
 
 class BestWriter:
-    """Writes `best.json` of a search."""
+    """Writes `best.json` of a search.
+
+    Args:
+        path: Of the file.
+        blueprint: Of the candidates.
+    """
 
     def __init__(self, path: pathlib.Path, blueprint: Blueprint) -> None:
         self._path = path
@@ -73,7 +78,13 @@ class BestWriter:
         return Confirmed(winner, random_mean, difference, low, high)
 
     def __call__(self, best: Candidate, trust: Trust, **further: Any) -> None:
-        """Writes a candidate, unless it is there, with `further` values."""
+        """Writes a candidate, unless it is there.
+
+        Args:
+            best: The candidate.
+            trust: How far its score can be trusted.
+            **further: Is written too.
+        """
         if self._written == (best.i, trust) and not further:
             return
         architecture = self._blueprint.architecture(best.encoding)
@@ -91,7 +102,15 @@ class BestWriter:
 
 
 def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:
-    """Refuses a record of scores of other weights, images or metrics."""
+    """A record mixes no scores of other weights, images or metrics.
+
+    Args:
+        folder: Of the search.
+        task: What its scores depend on.
+
+    Raises:
+        UserError: The search began with something else.
+    """
     path = folder / _WITH_FILE
     if not path.exists():
         write_json(path, task.scored_with)
@@ -111,6 +130,10 @@ def check_unchanged(folder: pathlib.Path, task: ScoringTask) -> None:
 
 def draw_search(folder: pathlib.Path, strategy: str) -> None:
     """Writes `search.png`, with other strategies of the same search.
+
+    Args:
+        folder: Of the search.
+        strategy: Its own.
 
     Raises:
         UserError: The file cannot be written.

@@ -80,10 +80,23 @@ def search_limits(
     beside published networks. Networks that `train_subnet` trained under the
     same names show their test accuracy.
 
-    `limits` are such as `"macs<=290e6"`, or several with a comma between them;
-    `baselines` are names of published networks. The `name` is that of the
-    table, and the first part of the searches' names. All other arguments are
-    those of `search_supernet` and hold in every search.
+    Args:
+        supernet: From `train_supernet` or `load_supernet`.
+        limits: Such as `"macs<=290e6"`, or several with a comma between them.
+        baselines: Names of published networks.
+        options: How every search is done.
+        work_dir: See `search_supernet`.
+        name: Of the table, and the first part of the searches' names.
+        train: See `search_supernet`.
+        validation: See `search_supernet`.
+        recalibration: See `search_supernet`.
+        metric: See `search_supernet`.
+        labels: See `search_supernet`.
+        direction: See `search_supernet`.
+        fix: See `search_supernet`.
+        fix_from: See `search_supernet`.
+        **limits_of_all: Limits that hold in every search, by the names of
+            `LimitOptions`.
 
     Returns:
         The searches and their table.

@@ -67,7 +67,12 @@ class SearchData:
     confirmation: "AnySplit | None" = None
 
     def recalibration(self, count: int, seed: int) -> "AnySplit":
-        """Up to `count` training images to recalibrate batch norm on."""
+        """Training images that batch norm is recalibrated on.
+
+        Args:
+            count: Most images.
+            seed: Seed of the draw.
+        """
         found = self.draw(count, seed)
         tell_of_fewer(len(found), count)
         return found
@@ -339,7 +344,11 @@ def _check_agrees(blueprint: Blueprint, space: SpaceOptions) -> None:
 
 
 def source_of_run(folder: pathlib.Path) -> DataSource | None:
-    """The data set that a run says it read; None where none has a name."""
+    """The data set that a run says it read; None where none has a name.
+
+    Args:
+        folder: Of the run.
+    """
     options = options_of_run(folder)
     given = {
         one.name: options[one.name]
@@ -390,7 +399,11 @@ class _Known:
 
 
 def check_supernet(supernet: object) -> None:
-    """Refuses an argument `supernet` that is none."""
+    """Refuses an argument `supernet` that is none.
+
+    Raises:
+        UserError: It is of another kind, for example a folder.
+    """
     check_kind(
         supernet,
         TrainedSupernet,
@@ -402,6 +415,9 @@ def check_supernet(supernet: object) -> None:
 
 def subnet_of(model: "keras.Model") -> TrainedSubnet | None:
     """What `train_subnet` or `load_subnet` knows of its model.
+
+    Args:
+        model: Any model.
 
     Returns:
         None for a model from elsewhere.
@@ -417,8 +433,11 @@ def network_known(
 ) -> TrainedSubnet:
     """What a model is of: as it was trained, or as the caller says.
 
-    A model from elsewhere needs its architecture, or the path of its file, and
-    the blueprint if that was built in Python, so that no registry knows it.
+    Args:
+        model: Images -> logits.
+        architecture: Of a model from elsewhere, or an architecture file.
+        blueprint: The architecture's description; needed if it was built in
+            Python, so that no registry knows it.
 
     Raises:
         UserError: Nobody says it.

@@ -214,7 +214,10 @@ def without_smoothing(
 ) -> Kind:
     """Options whose label smoothing is 0 if it is only the recipe's.
 
-    A loss of the caller's has its own.
+    Args:
+        full: Complete.
+        given: As the caller gave them.
+        loss: The caller's, which has its own; None for the default.
     """
     if loss is None or given.label_smoothing is not None:
         return full

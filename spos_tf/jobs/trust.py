@@ -26,7 +26,12 @@ _RESAMPLES = 2000
 
 
 class TrustOf:
-    """Says how far the candidates of one search can be trusted."""
+    """Says how far the candidates of one search can be trusted.
+
+    Args:
+        task: How they are scored.
+        options: Of the search.
+    """
 
     def __init__(self, task: ScoringTask, options: SearchOptions) -> None:
         self._task = task
@@ -42,7 +47,10 @@ class TrustOf:
     ) -> Trust:
         """The figures of what was evaluated so far.
 
-        Of a search that `is_over` they say why its winner is not confirmed.
+        Args:
+            candidates: Everything evaluated.
+            confirmed: The winner's confirmation, if there is one.
+            is_over: Whether the search is, so that there would be one.
         """
         # What a search chooses is no random sample, and lies closer together.
         random = [
@@ -100,6 +108,9 @@ def images_per_option(supernet: TrainedSupernet) -> int | None:
 
     Of the choice with the most options, in the mean.
 
+    Args:
+        supernet: Its run.json says how it was trained.
+
     Returns:
         None where that is not known.
     """
@@ -131,7 +142,12 @@ def confirm_winner(
 ) -> Confirmed:
     """Scores the winner and random networks on images that nobody used.
 
-    The algorithm's space, limits and seed hold for the random networks too.
+    Args:
+        winner: Its encoding.
+        scorer: On these images; see `Scorer.confirming`.
+        algorithm: That found it: its space, limits and seed hold for the
+            random networks too.
+        direction: `"max"` or `"min"`.
 
     Raises:
         UserError: A score is not finite.

@@ -17,7 +17,11 @@ _BATCH = 256
 
 
 class ScoreAndLoss:
-    """A metric that adds up the loss besides; for an `Evaluator` too."""
+    """A metric that adds up the loss besides; for an `Evaluator` too.
+
+    Args:
+        objective: The loss and the metric.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective

@@ -413,7 +413,11 @@ def _plain(value: Any) -> Any:
 
 
 def check_blueprint(blueprint: object) -> None:
-    """Refuses an argument `blueprint` that is none."""
+    """Refuses an argument `blueprint` that is none.
+
+    Raises:
+        UserError: It is of another kind, for example a space's name.
+    """
     check_kind(
         blueprint,
         Blueprint,

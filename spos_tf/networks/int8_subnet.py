@@ -29,8 +29,14 @@ def build_int8_subnet(
 ) -> keras.Model:
     """Builds the network of an encoding with 8-bit quantizers in it.
 
-    Arguments, and names of layers with weights, are those of `build_subnet`.
-    Ranges of features start at -6 to 6: see `calibrate`.
+    Layers with weights have the names that `build_subnet` gives them. Ranges
+    of features start at -6 to 6: see `calibrate`.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+        seed: Seed of the initial weights.
+        synchronized: Whether batch norm is over all replicas in training.
 
     Returns:
         As `build_subnet`; the file needs `spos_tf.quantization` to be loaded.

@@ -73,7 +73,11 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
 
 
 def lowest_keras(path: pathlib.Path) -> str:
-    """The lowest version of Keras that reads a file which this one saved."""
+    """The lowest version of Keras that reads a file of ours.
+
+    Args:
+        path: A file that this Keras has saved.
+    """
     with zipfile.ZipFile(path) as archive:
         description = parse_json(archive.read(_CONFIG))
     return _words(_needed(description))

@@ -20,6 +20,9 @@ def untied(blueprint: Blueprint) -> Blueprint:
     Where segments share a choice, a supernet may be trained with one each and
     searched with the shared one. A choice is named after its segment.
 
+    Args:
+        blueprint: With shared choices.
+
     Raises:
         UserError: No two segments share a choice.
     """
@@ -55,6 +58,10 @@ def untied_encoding(
     blueprint: Blueprint, encoding: npt.ArrayLike
 ) -> npt.NDArray[np.int32]:
     """The encoding in `untied(blueprint)` of a network of `blueprint`.
+
+    Args:
+        blueprint: With shared choices.
+        encoding: int32 `[num_choices]`.
 
     Raises:
         UserError: It is not one of the space.

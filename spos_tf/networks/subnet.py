@@ -56,7 +56,12 @@ def assemble(
     encoding: npt.ArrayLike,
     ops_of: Callable[[str], KerasOps],
 ) -> keras.Model:
-    """The network of an encoding, in the operations of each segment's name.
+    """The network of an encoding, in operations that are given.
+
+    Args:
+        blueprint: The description.
+        encoding: int32 `[num_choices]`.
+        ops_of: From the name of a segment.
 
     Raises:
         UserError: The encoding is not one of this space.

@@ -186,7 +186,8 @@ class Options:
     def with_recipe(self, recipe: Mapping[str, Any]) -> Self:
         """The same with a recipe's values where nothing was given.
 
-        Values of other options are left out.
+        Args:
+            recipe: Values by name; those of other options are left out.
         """
         names = {o.name for o in self.described() if o.about.from_recipe}
         filled = {

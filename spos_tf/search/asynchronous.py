@@ -29,9 +29,25 @@ def run_asynchronous(
 ) -> Candidate:
     """Searches until the algorithm has nothing more to propose.
 
-    What it takes, gives and raises is as in `run_search`; `population` is the
-    size of a generation. A search that was killed and is run again with its
+    Like `run_search`: a search that was killed and is run again with its
     record ends like one that was not.
+
+    Args:
+        algorithm: Fresh; nothing told yet.
+        scorer: Scores candidates; nobody else submits to it.
+        cost_functions: Costs of int32 `[n, num_choices]`, `[n]`, by name.
+        record: Of this search: empty, or from a run of the same that ended.
+        metric: Name of what the scorer scores.
+        direction: Whether more or less of it is better.
+        on_candidate: Called with every candidate, `population`, and whether
+            the record held it.
+        stop: See `run_search`.
+
+    Returns:
+        The best of everything evaluated; of equals the earliest.
+
+    Raises:
+        UserError: The record is of another search, or a score is not finite.
     """
     # What the record calls a generation.
     population = algorithm.options.population

@@ -154,7 +154,13 @@ class Proposals:
     def __call__(
         self, encodings: Sequence[Encoding], first: int, generation: int
     ) -> list[Candidate]:
-        """Candidates of a generation, numbered from `first` on."""
+        """Candidates of a generation.
+
+        Args:
+            encodings: int32 `[num_choices]` each.
+            first: Number of the first; the others follow.
+            generation: Of all of them.
+        """
         stacked = np.stack(encodings)
         costs = {
             name: np.asarray(function(stacked)).tolist()
@@ -179,7 +185,11 @@ class Proposals:
 
 
 def check_same(record: Record, proposal: Candidate) -> None:
-    """Refuses a record whose candidate of that number is another one."""
+    """A search goes on with its own record only.
+
+    Raises:
+        UserError: The record's candidate of that number is another one.
+    """
     known = record.recorded(proposal.i)
     if known is None:
         return

@@ -27,7 +27,14 @@ class Evolution(GenerationSearch):
     were proposed before are dropped; at most `TRIES` are drawn for each one
     wanted, and random legal architectures fill what is missing.
 
-    Its arguments are those of `Proposer`; defaults of options are the paper's.
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+        options: The numbers of Algorithm 1; the defaults are the paper's.
+        canonical: See `GenerationSearch`.
+
+    Raises:
+        UserError: No architecture keeps the constraints.
     """
 
     @property

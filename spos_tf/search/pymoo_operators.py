@@ -27,6 +27,10 @@ class Genes:
 
     Without the options that nothing but the legality mask knows of, every
     combination of values in bounds is an architecture of the space.
+
+    Args:
+        space: The choices.
+        canonical: See `GenerationSearch`.
     """
 
     def __init__(self, space: SearchSpace, canonical: Canonical) -> None:
@@ -59,7 +63,12 @@ def make_algorithm(
 ) -> Any:
     """pymoo's algorithm, told nothing yet.
 
-    It proposes nothing that is in `proposed`, which may grow.
+    Args:
+        genes: Of the space.
+        constraints: All hard.
+        proposed: Encodings that are not wanted again; may grow.
+        population: Survivors of a generation, and offspring.
+        mutation_probability: Chance of each choice to be drawn anew.
     """
     num_legal = genes.num_legal
     problem = Problem(

@@ -14,6 +14,10 @@ def front_of(candidates: Iterable[Candidate], cost: str) -> list[Candidate]:
 
     Of those equal in both, the one proposed first.
 
+    Args:
+        candidates: With this cost.
+        cost: Its name.
+
     Returns:
         By rising cost, and so from the worst score to the best.
     """
@@ -33,6 +37,12 @@ def write_front(
     architecture_of: Callable[[tuple[int, ...]], Architecture],
 ) -> None:
     """Writes `front.json`; every entry is also an architecture file's object.
+
+    Args:
+        path: Where to; an old file is replaced.
+        front: From `front_of`.
+        cost: Name of the cost that the front is over.
+        architecture_of: The named form of an encoding.
 
     Raises:
         UserError: The file cannot be written.

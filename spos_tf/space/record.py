@@ -123,7 +123,13 @@ def write_best(
 ) -> None:
     """Writes `best.json`: an architecture file with costs and the score.
 
-    The file appears whole or not at all, with `further` values beside.
+    The file appears whole or not at all.
+
+    Args:
+        path: Where to; an old file is replaced.
+        architecture: The named form of the candidate's encoding.
+        candidate: Whose costs and score go in.
+        **further: Other JSON values of the file.
 
     Raises:
         UserError: The file cannot be written.

@@ -64,7 +64,11 @@ def with_arguments(
 ) -> tuple[_Macro, dict[str, Any]]:
     """A preset's macro with some values replaced.
 
-    The first preset is the paper's network.
+    Args:
+        name: Of the space.
+        presets: By name; the first is the paper's network.
+        preset: One of them.
+        arguments: By field.
 
     Returns:
         The macro, and the arguments that tell it from the paper's.
@@ -97,7 +101,11 @@ def with_arguments(
 
 
 def check_positive(name: str, *values: Any) -> None:
-    """Refuses what is no whole number of at least 1."""
+    """Refuses what is no whole number of at least 1.
+
+    Raises:
+        UserError: It is not.
+    """
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(

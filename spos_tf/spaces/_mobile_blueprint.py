@@ -29,7 +29,18 @@ def mobile_blueprint(
     style: Style,
     first: InvertedResidual | None = None,
 ) -> Blueprint:
-    """Stem, a fixed block, stages of choice blocks, head."""
+    """Stem, a fixed block, stages of choice blocks, head.
+
+    Args:
+        name: Of the space.
+        macro: What is not chosen.
+        arguments: What tells the macro from the paper's.
+        options: Of every choice block.
+        branches_of: Blocks of a slot by output width, stride, and whether
+            input and output have one shape.
+        style: Of stem and head.
+        first: The fixed block, if there is one.
+    """
     choices, legal, body = [], [], []
     width = macro.stem_width
     if first is not None:

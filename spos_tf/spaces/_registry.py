@@ -190,6 +190,11 @@ def uniform_network(
 ) -> tuple[Blueprint, npt.NDArray[np.int32]]:
     """The baseline with the same bits everywhere, at full width (kWkA).
 
+    Args:
+        name: Of a space of bits.
+        bits: Of weights and of features.
+        **arguments: Of the space.
+
     Raises:
         UserError: The space has no bits to choose, or these are out of range.
     """

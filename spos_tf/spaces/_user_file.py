@@ -48,7 +48,11 @@ def may_be_same(stored: str, name: str) -> bool:
 
 
 def check_loaded(name: str) -> None:
-    """Refuses a name that a file says, unless its own file was loaded."""
+    """Refuses a name that a file says, unless its own file was loaded.
+
+    Raises:
+        UserError: Nobody has named the file in this process.
+    """
     path = _parts(name)[0]
     try:
         known = is_loaded(path)
@@ -121,6 +125,12 @@ def build(
     arguments: Mapping[str, Any],
 ) -> Blueprint:
     """Calls a file's function, and sees that a blueprint comes of it.
+
+    Args:
+        name: As in `load_family`.
+        key: Of the space in the file.
+        factory: Its value in `SPACES`.
+        arguments: The space's.
 
     Raises:
         UserError: The function fails or gives no blueprint.
