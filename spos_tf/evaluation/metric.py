@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from spos_tf.errors import UserError
 from spos_tf.space.candidate import ACCURACY, Direction
 
 # Of images, int32 [n].
-Labels = npt.ArrayLike | tf.Tensor
+Labels: TypeAlias = npt.ArrayLike | tf.Tensor
 LabelForm = Literal["sparse", "one_hot"]
 _LOSS = "loss"
 

@@ -132,7 +132,7 @@ def timing_of(times: np.ndarray) -> Timing:
     return Timing(median, low, high, len(times))
 
 
-def check_tensorflow_threads(threads: int) -> None:
+def set_tensorflow_threads(threads: int) -> None:
     """Refuses to time TensorFlow with other threads than the process has.
 
     Raises:
@@ -194,7 +194,7 @@ def _open_onnx(model: keras.Model, values: np.ndarray, threads: int) -> Session:
 def _open_tensorflow(
     model: keras.Model, values: np.ndarray, threads: int
 ) -> Session:
-    check_tensorflow_threads(threads)
+    set_tensorflow_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "saved_model"
         write_saved_model(model, path)

@@ -18,7 +18,7 @@ from spos_tf.export import part_timing
 from spos_tf.export.part_files import export_parts as write_parts
 from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
-    check_tensorflow_threads,
+    set_tensorflow_threads,
     describe_machine,
     interleaved,
     open_session,
@@ -332,7 +332,7 @@ def _measured_here(
     blueprint: Blueprint, output: pathlib.Path, options: LatencyOptions
 ) -> MeasuredTable:
     if options.runtime == "tensorflow":
-        check_tensorflow_threads(options.threads)
+        set_tensorflow_threads(options.threads)
     settings = _settings(blueprint, options)
     partial_path = output.with_name(f"{output.name}.partial.json")
     if output.exists():

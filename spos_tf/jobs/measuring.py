@@ -5,7 +5,7 @@ from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.export.timing import (
-    check_tensorflow_threads,
+    set_tensorflow_threads,
     describe_machine,
     measure_network,
 )
@@ -37,7 +37,7 @@ def check(options: MeasuringOptions, threads: int | None) -> None:
             "same number for both, or `runtime=tflite` or onnxruntime."
         )
     if asked:
-        check_tensorflow_threads(wanted)
+        set_tensorflow_threads(wanted)
 
 
 def measure(

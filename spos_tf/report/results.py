@@ -110,8 +110,8 @@ def correlation(run: Run) -> dict[str, Any]:
     value, low, high = (found.number(n) for n in ("value", "low", "high"))
     if value is not None:
         count = found.number("candidates")
-        text = str(Reliability(value, low, high, int(count or 0)))
-        rows.append(("reliability of the scores", text))
+        said = str(Reliability(value, low, high, int(count or 0)))
+        rows.append(("reliability of the scores", said))
     metric = Metric(data.text("metric") or "accuracy")
     for name, title in _SCORES.items():
         value = data.number(name)

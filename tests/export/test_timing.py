@@ -27,7 +27,7 @@ def test_tensorflow_is_timed_with_the_threads_of_the_process(model):
 
 
 def test_a_saved_model_is_timed(model, monkeypatch):
-    monkeypatch.setattr(timing, "check_tensorflow_threads", lambda one: None)
+    monkeypatch.setattr(timing, "set_tensorflow_threads", lambda one: None)
     found = timing.measure_network(model, "tensorflow", 1, 2, 3)
     assert found.median_ms > 0
 
