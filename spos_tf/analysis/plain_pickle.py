@@ -56,6 +56,19 @@ class _DType:
         return struct.unpack(self._order + _FORMATS[self._name], data)[0]
 
 
+def _scalar(dtype: _DType, data: bytes) -> Any:
+    if not isinstance(dtype, _DType) or not isinstance(data, bytes):
+        raise UserError("It holds a NumPy value that is no number.")
+    return dtype.read(data)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Stands for `codecs.encode`: how bytes look in old protocols."""
+    if encoding not in ("latin1", "latin-1"):
+        raise UserError(f"It asks for the codec {encoding!r}.")
+    return text.encode("latin-1")
+
+
 def _allowed() -> dict[tuple[str, str], Any]:
     """What a pickle may name.
 
@@ -67,15 +80,10 @@ def _allowed() -> dict[tuple[str, str], Any]:
         pass
 
     def scalar(dtype: _DType, data: bytes) -> Any:
-        if not isinstance(dtype, _DType) or not isinstance(data, bytes):
-            raise UserError("It holds a NumPy value that is no number.")
-        return dtype.read(data)
+        return _scalar(dtype, data)
 
     def encode(text: str, encoding: str) -> bytes:
-        """Stands for `codecs.encode`: how bytes look in old protocols."""
-        if encoding not in ("latin1", "latin-1"):
-            raise UserError(f"It asks for the codec {encoding!r}.")
-        return text.encode("latin-1")
+        return _encode(text, encoding)
 
     return {
         ("collections", "OrderedDict"): collections.OrderedDict,

@@ -18,10 +18,10 @@ from spos_tf.export import part_timing
 from spos_tf.export.part_files import export_parts as write_parts
 from spos_tf.export.part_files import network_key
 from spos_tf.export.timing import (
-    set_tensorflow_threads,
     describe_machine,
     interleaved,
     open_session,
+    set_tensorflow_threads,
 )
 from spos_tf.jobs.latency_import import import_measurements as import_table
 from spos_tf.jobs.latency_result import (

@@ -5,9 +5,9 @@ from typing import Any
 
 from spos_tf.errors import UserError
 from spos_tf.export.timing import (
-    set_tensorflow_threads,
     describe_machine,
     measure_network,
+    set_tensorflow_threads,
 )
 from spos_tf.jobs.notes import tell
 from spos_tf.jobs.process import precision

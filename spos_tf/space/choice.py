@@ -31,12 +31,12 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.options:
             raise UserError(
-                f"A choice has at least one option; {self.name!r} has none."
+                f"Choice {self.name!r} has no options. Give at least one."
             )
         if len(set(self.options)) != len(self.options):
             raise UserError(
-                "Options of a choice are distinct; those of "
-                f"{self.name!r} are {self.options}."
+                f"Choice {self.name!r} repeats an option: {self.options}. "
+                "Give each one once."
             )
 
     def __len__(self) -> int:

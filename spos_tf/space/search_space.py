@@ -54,8 +54,8 @@ class SearchSpace:
         names = [choice.name for choice in self.choices]
         if len(set(names)) != len(names):
             raise UserError(
-                "Choices of a space have distinct names; those of "
-                f"{self.name!r} are {', '.join(map(repr, names))}."
+                f"Space {self.name!r} repeats a choice name; its choices are "
+                f"{', '.join(map(repr, names))}."
             )
         if self.legal is None:
             return

@@ -163,9 +163,12 @@ A = Choice("a", (1, 2))
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Choice("a", ()), "at least one option; 'a' has none"),
-        (lambda: Choice("a", (1, 1)), r"those of 'a' are \(1, 1\)"),
-        (lambda: SearchSpace("s", (A, A)), "those of 's' are 'a', 'a'"),
+        (lambda: Choice("a", ()), "'a' has no options"),
+        (lambda: Choice("a", (1, 1)), r"repeats an option: \(1, 1\)"),
+        (
+            lambda: SearchSpace("s", (A, A)),
+            "repeats a choice name; its choices are 'a', 'a'",
+        ),
         (lambda: SearchSpace("s", (A,), ((),)), "at least one legal option"),
         (lambda: SearchSpace("s", (A,), ((2,),)), "legal option of 0 to 1"),
     ],
