@@ -115,7 +115,7 @@ def export_subnet(
     preprocessing = preprocessing_of(network.blueprint, options)
     images, labels = _compared(compared, preprocessing, options)
     inputs = {"compare_on": compared.fingerprint()}
-    shown = None
+    shown: np.ndarray | None = None
     if _REPRESENTED in names and not is_int8(model):
         shown, inputs["representative"] = _representative(
             compare_on if representative is None else representative,

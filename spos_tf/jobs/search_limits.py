@@ -256,9 +256,9 @@ def _test_accuracy(
     path = work_dir / "subnet" / name / "metrics.json"
     try:
         metrics = parse_json(path.read_bytes())
-        # Of a network that was measured by another metric, or on nothing.
-        trained, accuracy = metrics["encoding"], metrics.get("test_accuracy")
-        accuracy = None if accuracy is None else float(accuracy)
+        # None where it was measured by another metric, or on nothing.
+        trained, said = metrics["encoding"], metrics.get("test_accuracy")
+        accuracy = None if said is None else float(said)
     except OSError:
         return None
     except (ValueError, KeyError, TypeError):

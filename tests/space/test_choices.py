@@ -74,20 +74,6 @@ def test_json_lists_are_tuples_and_truth_is_no_number():
         choice.index(True)
 
 
-@pytest.mark.parametrize(
-    "options, message", [((), "has no options"), (("a", "a"), "repeats")]
-)
-def test_a_choice_has_distinct_options(options, message):
-    with pytest.raises(ValueError, match=message):
-        Choice("stage1.block1.op", options)
-
-
-def test_a_space_has_distinct_choices():
-    choice = Choice("stage1.block1.op", ("3x3",))
-    with pytest.raises(ValueError, match="repeats a choice name"):
-        SearchSpace("twice", (choice, choice))
-
-
 @pytest.fixture
 def space():
     return SearchSpace(
