@@ -248,8 +248,13 @@ class Search:
             tell_outdated(memo.path, 0 if len(memo) else memo.outdated)
             scorer = Remembered(scorer, memo)
         trust_of = TrustOf(task, self._options)
+        limit = self._options.time_limit
+        # What is forecast by the bar does not know of the limit.
+        at_most = f" for at most {limit}" if limit else ""
         with progress(
-            total=self._options.budget, desc=self._options.strategy, unit="path"
+            total=self._options.budget,
+            desc=f"{self._options.strategy}{at_most}",
+            unit="path",
         ) as bar:
             watch = _Watch(
                 bar, scorer, task.images, self._writer(folder, record, trust_of)
