@@ -45,6 +45,8 @@ _GROUPS = {
 _RETURNED = (
     "spos_tf.jobs.trained.TrainedSupernet",
     "spos_tf.jobs.search.SearchResult",
+    "spos_tf.jobs.found.FoundNetwork",
+    "spos_tf.analysis.trust.Trust",
     "spos_tf.jobs.planning.TrainingPlan",
     "spos_tf.space.candidate.Candidate",
 )

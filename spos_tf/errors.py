@@ -109,5 +109,21 @@ def missing_extra(what: str, extra: str) -> UserError:
         f"{what} needs the packages of the extra {extra!r}, which are not "
         f"installed. In the checkout run: pip install -e '.[{extra}]'; with "
         f"the wheel: pip install 'PATH/TO/spos_tf-VERSION-py3-none-any.whl"
-        f"[{extra}]'."
+        f"[{extra}]'{_alone(extra)}."
     )
+
+
+def _alone(extra: str) -> str:
+    """How to install the packages of an extra without the file of ours."""
+    from importlib import metadata
+
+    try:
+        needed = metadata.requires("spos_tf") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    names = [
+        one.partition(";")[0].strip()
+        for one in needed
+        if f'extra == "{extra}"' in one
+    ]
+    return f"; or alone: pip install {' '.join(map(repr, names))}" * bool(names)

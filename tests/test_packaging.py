@@ -200,11 +200,12 @@ def test_nobody_is_told_to_install_ours_from_the_index():
     assert told == []
 
 
-def test_a_missing_extra_says_two_ways_out():
+def test_a_missing_extra_says_the_ways_out():
     message = str(missing_extra("A search", "ray"))
     assert message.startswith("A search needs")
     assert "pip install -e '.[ray]'" in message
     assert ".whl" in message
+    assert re.search(r"or alone: pip install 'ray>=[\d.]+'\.$", message)
     assert "\n" not in message
 
 

@@ -329,7 +329,8 @@ def array_split(images: Any, labels: Any, *, argument: str) -> Split:
     if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
         raise UserError(
             f"Labels of `{argument}` are an array of {len(images)} integers, "
-            f"one an image; got {labels.dtype} {list(labels.shape)}."
+            f"one an image; got {labels.dtype} {list(labels.shape)}. One-hot "
+            "labels are made so with labels.argmax(axis=1)."
         )
     if images.dtype != np.uint8:
         images = _pixels(images, argument)

@@ -143,7 +143,8 @@ def sampling_of(
     )
     tell(
         f"Paths are drawn from {len(ranges)} range{'s' * (len(ranges) > 1)} of "
-        f"{cost.name}, from {low} to {high}: each is taken equally often."
+        f"{cost.name}, from {low} to {high}: each is taken equally often"
+        f"{', as far as the limits allow' * bool(constraints)}."
     )
     return Sampling(sampler, {**used, **limits.fingerprints([cost])})
 

@@ -63,6 +63,7 @@ from spos_tf.networks.transfer import inherit_weights, load_weights
 from spos_tf.options import (
     NetworkOptions,
     Recipe,
+    SpaceOptions,
     StartOptions,
     SubnetOptions,
     SupernetNameOptions,
@@ -132,7 +133,10 @@ def train_subnet(
         labels: "sparse" or "one_hot": what `loss` and `metric` take, where
             the names of their classes do not say so.
         direction: "max" or "min": which values of the metric are better.
-        callbacks: Keras callbacks.
+        callbacks: Keras callbacks. Their epoch ends at every validation, or
+            where there is none at every checkpoint, so CSVLogger writes a row
+            each `validate_every` steps; their batch hooks come each
+            `log_every` steps. A resume does not know their state.
         inherit_from: Supernet whose weights the network starts with, or the
             work_dir of one.
         supernet_name: Name of the supernet in that work_dir.
@@ -149,7 +153,8 @@ def train_subnet(
     Raises:
         UserError: An argument is wrong or contradicts another one, or the
             folder holds another run.
-        Preempted: SIGTERM came to the command; what was done is saved.
+        Preempted: SIGTERM came to the command; what was done is saved. In a
+            process of your own SIGTERM does what it did before.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Example:
@@ -157,6 +162,7 @@ def train_subnet(
         ...     found.best, train, test=test, work_dir="runs/x")
         >>> model.evaluate(images, labels)  # doctest: +SKIP
     """
+    training.check_callbacks(callbacks)
     blueprint, encoding, found_names = _network(network)
     full, taken = training.completed(
         SubnetOptions,
@@ -573,6 +579,7 @@ def _start(
                 inherit_from,
                 None if known else blueprint,
                 name=supernet.supernet_name,
+                space=SpaceOptions(),
             )
         _inherit(model, job, images, inherit_from, start)
     if start.start_from is not None:

@@ -112,7 +112,10 @@ def train_supernet(
         labels: "sparse" or "one_hot": what `loss` and `metric` take, where
             the names of their classes do not say so.
         direction: "max" or "min": which values of the metric are better.
-        callbacks: Keras callbacks.
+        callbacks: Keras callbacks. Their epoch ends at every validation, or
+            where there is none at every checkpoint, so CSVLogger writes a row
+            each `validate_every` steps; their batch hooks come each
+            `log_every` steps. A resume does not know their state.
         fix: Choices that are fixed, such as `["stage1.block1.op=3x3"]` or
             `{"stage1.block1.op": "3x3"}`.
         fix_from: Architecture file; fixes every choice that it has.
@@ -126,7 +129,8 @@ def train_supernet(
     Raises:
         UserError: An argument is wrong or contradicts another one, or the
             folder holds another run.
-        Preempted: SIGTERM came to the command; what was done is saved.
+        Preempted: SIGTERM came to the command; what was done is saved. In a
+            process of your own SIGTERM does what it did before.
         KeyboardInterrupt: Ctrl-C; what was done is saved.
 
     Example:
@@ -136,6 +140,7 @@ def train_supernet(
     """
     # Before images are counted.
     check_keras()
+    training.check_callbacks(callbacks)
     check_blueprint(blueprint)
     check_registered(blueprint)
     _check_not_pinned(blueprint)
@@ -383,10 +388,16 @@ class _Job:
             return
         # With gumbel every branch runs.
         if options.algorithm != "gumbel":
-            for line in uneven_shares(
-                self._drawn.search_space, trainer.path_counts
-            ):
+            uneven = [
+                *uneven_shares(self._drawn.search_space, trainer.path_counts)
+            ]
+            for line in uneven:
                 tell(line)
+            if uneven:
+                tell(
+                    "Options with few steps get scores that are too low. More "
+                    "steps help, or wider limits."
+                )
         if learner is not None and evaluator is not None:
             write_found(
                 self.run.folder / "best.json",

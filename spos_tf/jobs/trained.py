@@ -111,14 +111,16 @@ class TrainedSupernet:
     """
 
     blueprint: Blueprint
-    weights: Mapping[str, np.ndarray]
-    description: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    description: Mapping[str, Any] = dataclasses.field(repr=False)
     step: int
     work_dir: pathlib.Path | None = None
     name: str = "default"
-    holdout: SearchData | None = None
+    holdout: SearchData | None = dataclasses.field(default=None, repr=False)
     source: DataSource | None = None
-    averages: Mapping[str, np.ndarray] | None = None
+    averages: Mapping[str, np.ndarray] | None = dataclasses.field(
+        default=None, repr=False
+    )
     read: Weights | None = None
 
     @property
@@ -259,17 +261,23 @@ def load_supernet(
         found = latest_checkpoint(folder, warn=warn)
     else:
         found = read_checkpoint(checkpoint_path(folder, step))
+    # Command lines say what they know of the space; theirs is another name.
+    naming = "`name`" if space is None else "`supernet_name`"
     if found is None:
+        way_out = f"or name another one by {naming}."
+        if (run.parents[1] / "checkpoints").is_dir():
+            above = run.parents[3]
+            way_out = f"or give its `work_dir`, which is {str(above)!r} here."
         raise UserError(
             f"There is no supernet checkpoint in {str(folder)!r}. Run "
-            "train_supernet first, or name another one by `supernet_name`."
+            f"train_supernet first, {way_out}"
         )
     described = found.description
     kind = described.get("kind")
     if kind != "supernet":
         raise UserError(
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
-            f"kind {kind!r}. Name another by `supernet_name` or `work_dir`."
+            f"kind {kind!r}. Name another by {naming} or `work_dir`."
         )
     space = space or SpaceOptions()
     with said_of(folder):
@@ -442,6 +450,13 @@ def network_known(
     Raises:
         UserError: Nobody says it.
     """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise UserError(
+            "`model` is a keras.Model, as spos_tf.train_subnet(...) and "
+            f"spos_tf.load_subnet(folder) give it; got {model!r:.80}."
+        )
     known = subnet_of(model)
     if architecture is None:
         if known is None:
@@ -495,8 +510,9 @@ def load_subnet(
     path = folder / SUBNET_FILE
     if not path.is_file():
         raise UserError(
-            f"A trained network is needed; there is none at {str(path)!r}. "
-            "Run train_subnet first, or name another one by `subnet_name`."
+            f"A trained network is needed; there is none at {str(path)!r}. Run "
+            "train_subnet first, or name another one"
+            f"{'' if space is None else ' by `subnet_name`'}."
         )
     blueprint, encoding = read_network(
         architecture or folder / ARCHITECTURE_FILE, blueprint, space

@@ -111,6 +111,25 @@ def completed(
     return full, TakenRecipe(recipe.name, held, taken)
 
 
+def check_callbacks(callbacks: Any) -> None:
+    """Refuses what would fail only when the training calls it.
+
+    Args:
+        callbacks: What a job was given.
+
+    Raises:
+        UserError: It is not a list of Keras callbacks.
+    """
+    if isinstance(callbacks, list | tuple) and all(
+        isinstance(one, keras.callbacks.Callback) for one in callbacks
+    ):
+        return
+    raise UserError(
+        "`callbacks` is a list of Keras callbacks, for example "
+        f"[keras.callbacks.CSVLogger('log.csv')]; got {callbacks!r:.80}."
+    )
+
+
 def with_steps(options: Kind, images: JobData, run: Run) -> Kind:
     """Options that say steps, where they said epochs; the run keeps them.
 

@@ -119,6 +119,13 @@ class Blueprint:
     stage_widths: tuple[int, ...] = ()
     further_costs: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        space = self.search_space
+        return (
+            f"Blueprint({space.name!r}, {space.num_choices} choices, "
+            f"image_size={self.image_size}, num_classes={self.num_classes})"
+        )
+
     def __post_init__(self) -> None:
         names = collections.Counter(one.name for one in self.segments)
         if not names or max(names.values()) > 1:

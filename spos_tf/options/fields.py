@@ -138,7 +138,7 @@ class Options:
             raise UserError(
                 f"`{one.name}` belongs to {owners}; got "
                 f"`{one.name}={value}` with {_setting(owner, chosen)}. Leave "
-                "it out."
+                f"it out, or choose {owners}."
             )
 
     @classmethod

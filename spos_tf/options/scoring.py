@@ -217,8 +217,9 @@ class SearchOptions(MeasuringOptions, WorkerOptions, ScoringOptions):
     )
     time_limit: str | None = option(
         None,
-        "Stop the search after this time, for example 30m or 1h30m, with the "
-        "best that it has found. Start it again to continue.",
+        "Stop the search after this time, for example 90s, 30m or 1h30m, with "
+        "the best that it has found; its winner is confirmed afterwards. Start "
+        "it again to continue.",
         effect=FREE,
     )
     top_k: int = option(

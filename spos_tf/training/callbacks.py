@@ -80,7 +80,7 @@ class Watch:
             list(callbacks),
             model=model,
             epochs=-(-self._steps // self._every),
-            steps=self._every,
+            steps=min(self._every, self._steps),
             verbose=0,
         )
         self._start = start_step
@@ -164,7 +164,7 @@ class ProgressBar(keras.callbacks.Callback):
         self, *, start_step: int, steps: int, title: str, metric: str
     ) -> None:
         super().__init__()
-        self._metric = metric
+        self._metric, self._start = metric, start_step
         self._validation = ""
         self._bar = progress(
             total=steps, initial=start_step, desc=title, unit="step"
@@ -172,12 +172,19 @@ class ProgressBar(keras.callbacks.Callback):
         self._figures = ""
         if start_step < steps:
             # Until the first report, which is some steps after the tracing.
-            self._bar.set_postfix_str("compiling, then the first steps")
+            self._bar.set_postfix_str(
+                "compiling for up to a minute, then the first steps"
+            )
 
     def move(self, step: int) -> None:
         """Goes to a step; its figures come later."""
         if not self._figures:
             self._bar.set_postfix_str("", refresh=False)
+        if self._bar.n == self._start:
+            # The first step compiles, which a forecast must not count.
+            self._bar.unpause()
+            self._bar.n = self._bar.initial = self._bar.last_print_n = step
+            self._bar.refresh()
         self._bar.update(step - self._bar.n)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:

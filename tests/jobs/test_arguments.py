@@ -114,3 +114,58 @@ def test_a_library_call_sets_no_threads(tmp_path):
     assert "got `threads=1` where it has all within an operation" in error
     assert threads == ["0", "0"]
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", [["log.csv"], "log.csv", 3])
+@pytest.mark.parametrize("job", ["train_supernet", "train_subnet"])
+def test_what_is_no_list_of_callbacks(job, given, tmp_path):
+    """Before anything is traced, not when the training calls them."""
+    network = demo() if job == "train_supernet" else (demo(), [0] * 5)
+    with pytest.raises(
+        spos_tf.UserError, match=r"^`callbacks` is a list of Keras callbacks"
+    ):
+        getattr(spos_tf, job)(
+            network, IMAGES, work_dir=tmp_path, callbacks=given
+        )
+    assert not any(tmp_path.iterdir())
+
+
+def test_one_hot_labels_are_told_the_way_out(tmp_path):
+    images, labels = IMAGES
+    with pytest.raises(spos_tf.UserError, match=r"labels\.argmax\(axis=1\)"):
+        spos_tf.train_supernet(
+            demo(), (images, np.eye(10)[labels]), work_dir=tmp_path
+        )
+
+
+def test_the_name_of_a_file_is_no_model(tmp_path):
+    with pytest.raises(spos_tf.UserError, match=r"load_subnet\(folder\)"):
+        spos_tf.export_subnet(
+            "model.keras", tmp_path / "export", compare_on=IMAGES
+        )
+
+
+def test_what_is_not_there_is_named_as_in_python(tmp_path):
+    with pytest.raises(spos_tf.UserError, match="another one by `name`"):
+        spos_tf.load_supernet(tmp_path)
+    run = tmp_path / "supernet" / "default"
+    (run / "checkpoints").mkdir(parents=True)
+    with pytest.raises(spos_tf.UserError, match="give its `work_dir`") as found:
+        spos_tf.load_supernet(run)
+    assert repr(str(tmp_path)) in str(found.value)
+    with pytest.raises(spos_tf.UserError, match="another one.$"):
+        spos_tf.load_subnet(tmp_path)
+
+
+def test_a_blueprint_is_shown_on_a_line():
+    assert repr(demo()) == (
+        "Blueprint('shufflenet_blocks', 5 choices, image_size=8, "
+        "num_classes=10)"
+    )
+
+
+def test_an_option_of_another_choice_says_what_to_choose():
+    with pytest.raises(
+        spos_tf.UserError, match="Leave it out, or choose `strategy=nsga2`"
+    ):
+        spos_tf.SearchOptions(objective="params")

@@ -217,6 +217,25 @@ def test_no_number_of_a_report_is_kept(tmp_path):
     assert len(kept) < 20
 
 
+def test_the_bar_forecasts_without_the_compilation(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    bar = ProgressBar(start_step=0, steps=101, title="net", metric="accuracy")
+    bar._bar._time = lambda: now[0]
+    now[0] += 60
+    bar.move(1)
+    for step in range(2, 12):
+        now[0] += 0.5
+        bar.move(step)
+    shown = bar._bar.format_dict
+    bar.close()
+    assert shown["rate"] is None or shown["rate"] == pytest.approx(2, rel=0.1)
+    assert shown["elapsed"] == pytest.approx(5)
+    assert (shown["n"] - shown["initial"]) / shown["elapsed"] == pytest.approx(
+        2
+    )
+
+
 def test_the_bar_moves_between_reports_and_says_what_runs(capsys):
     bar = ProgressBar(start_step=2, steps=9, title="net", metric="accuracy")
     watch = Watch(
