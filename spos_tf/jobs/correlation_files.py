@@ -55,13 +55,10 @@ class Facts(NamedTuple):
     """What a comparison is of.
 
     Attributes:
-        search_space: Name of the space.
-        space_arguments: Of the supernet's networks.
-        supernet: Name of the supernet.
-        batch_size: Of its training; None where it is not known.
-        accuracy_column: Of the table.
-        metric: What the scores are.
+        supernet: Whose scores are compared.
         options: How they were made.
+        metric: What they are.
+        accuracy_column: Of the table.
     """
 
     supernet: TrainedSupernet

@@ -241,7 +241,14 @@ def _scored(images: SearchData, options: ScoringOptions) -> AnySplit:
 def memo_of(
     task: ScoringTask, path: pathlib.Path, threads: int | None, *further: object
 ) -> ScoreMemo:
-    """Scores that runs beside each other share; `further` decides them too."""
+    """Scores that runs beside each other share.
+
+    Args:
+        task: What they depend on.
+        path: Of the file.
+        threads: CPU threads of whoever scores.
+        *further: What they depend on besides.
+    """
     return ScoreMemo(
         path,
         task.metric.name,

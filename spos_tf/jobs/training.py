@@ -133,6 +133,11 @@ def check_callbacks(callbacks: Any) -> None:
 def with_steps(options: Kind, images: JobData, run: Run) -> Kind:
     """Options that say steps, where they said epochs; the run keeps them.
 
+    Args:
+        options: Complete ones.
+        images: What is trained on.
+        run: Of the training.
+
     Raises:
         UserError: Nobody knows how many images there are.
     """
@@ -163,6 +168,15 @@ def opened(
     options: TrainingOptions,
 ) -> Iterator[tuple[Run, Team]]:
     """A run in its folder, and the processes that do it.
+
+    Args:
+        work_dir: Folder of all results.
+        name: Of the run.
+        plan: What it is.
+        options: Complete; they say where it is trained.
+
+    Yields:
+        The run, and the team.
 
     Raises:
         UserError: See `open_run`; or TF_CONFIG does not say which process

@@ -100,8 +100,7 @@ class Blueprint:
             a choice that there is not, a legal option has no block, two
             segments have one name or share some of their choices but not all,
             branches disagree on the output, outputs that are summed differ in
-            their shapes, the last is not one number a class, or two layers of
-            a block have one name.
+            their shapes, or two layers of a block have one name.
 
     Example:
         >>> import spos_tf
@@ -135,13 +134,7 @@ class Blueprint:
             )
         # Every block is run on shapes here, so that what is wrong is told
         # where it was written: 1 to 25 ms for the spaces of this package.
-        output = self.output_shapes[-1]
-        if output != (self.num_classes,):
-            raise UserError(
-                "The last segment gives one number for each of the "
-                f"{self.num_classes} classes; {self.segments[-1].name!r} gives "
-                f"the shape {list(output)}."
-            )
+        assert self._shapes
         groups = [frozenset(reads) for reads in self.reads if reads]
         for one in groups:
             if any(one != other and one & other for other in groups):
@@ -423,7 +416,8 @@ def check_blueprint(blueprint: object) -> None:
     """Refuses an argument `blueprint` that is none.
 
     Raises:
-        UserError: It is of another kind, for example a space's name.
+        UserError: It is of another kind, for example a space's name, or its
+            networks do not give one number a class.
     """
     check_kind(
         blueprint,
@@ -431,3 +425,12 @@ def check_blueprint(blueprint: object) -> None:
         "blueprint",
         "what spos_tf.build_blueprint(...) returns",
     )
+    assert isinstance(blueprint, Blueprint)
+    output = blueprint.output_shapes[-1]
+    if output != (blueprint.num_classes,):
+        raise UserError(
+            "The last segment gives one number for each of the "
+            f"{blueprint.num_classes} classes; "
+            f"{blueprint.segments[-1].name!r} gives the shape {list(output)}. "
+            "Give it as many units, or another `num_classes`."
+        )

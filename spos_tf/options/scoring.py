@@ -465,7 +465,11 @@ class TableOptions(Options):
 
 
 def seconds_of(text: str) -> float:
-    """The seconds of a `time_limit`; a bare number is of seconds.
+    """The seconds of a `time_limit`.
+
+    Args:
+        text: Such as `"90s"`, `"30m"`, `"1.5h"` or `"1h30m"`; a bare number
+            is of seconds.
 
     Raises:
         UserError: It is no duration, or not above 0.

@@ -80,7 +80,7 @@ def plot_scatter(
         best = ranks == ranks.max()
         drawn = np.array([metric.on_axis(one) for one in ours])
         _dots(left, drawn, theirs, best)
-        left.set_xlabel(metric.label)
+        left.set_xlabel(metric.axis)
         left.set_ylabel(accuracy_label)
         _dots(right, rankdata(ranks), rankdata(theirs), best)
         right.set_xlabel(f"rank by supernet {metric.name}")

@@ -76,7 +76,7 @@ def draw_search(
         style = STYLES[number % len(STYLES)]
         _draw_record(axes, label(name, 24), record, style, len(drawn))
     axes.set_xlabel("evaluations")
-    axes.set_ylabel(metric_of(next(iter(drawn.values()))).label)
+    axes.set_ylabel(metric_of(next(iter(drawn.values()))).axis)
     add_legend(figure)
     _mark_generations(axes, max(drawn.values(), key=len))
 
@@ -233,7 +233,7 @@ def draw_front(
             label=label(name),
         )
     axes.set_xlabel(label(COSTS.get(cost, cost)))
-    axes.set_ylabel(metric.label)
+    axes.set_ylabel(metric.axis)
     if max(map(abs, costs)) >= 1e4:
         axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     add_legend(figure)

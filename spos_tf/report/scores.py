@@ -27,14 +27,22 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """The label of an axis, with the unit and the direction.
+        """What the scores are, with the unit.
 
-        >>> Metric().label, Metric("loss", "min").label
+        >>> Metric().label, Metric("auc").label
+        ('supernet accuracy [%]', 'supernet auc')
+        """
+        return f"supernet {self.name}{' [%]' * self.is_share}"
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis, which says the direction where it is down.
+
+        >>> Metric().axis, Metric("loss", "min").axis
         ('supernet accuracy [%]', 'supernet loss (less is better)')
         """
-        unit = " [%]" * self.is_share
-        direction = " (less is better)" * (self.direction == "min")
-        return f"supernet {self.name}{unit}{direction}"
+        less = " (less is better)" * (self.direction == "min")
+        return f"{self.label}{less}"
 
     def on_axis(self, score: float) -> float:
         """The value that is drawn."""

@@ -38,8 +38,13 @@ class NSGA2(GenerationSearch):
     legal architectures fill what is missing. Generation 0 is that of the
     other strategies with this seed.
 
-    Its arguments are those of `Proposer`, and the `cost`, the second objective.
-    `population` is also the number of survivors.
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+        options: `population` is also the number of survivors, and
+            `mutation_probability` that of each choice of an offspring.
+        cost: The second objective.
+        canonical: See `GenerationSearch`.
 
     Raises:
         UserError: No architecture keeps the constraints, or pymoo is not

@@ -25,7 +25,15 @@ class SteadyEvolution(Proposer):
     are, does not matter: a record is replayed like that of a search by
     generations.
 
-    Its arguments are those of `Proposer`.
+    Args:
+        space: What can be chosen.
+        constraints: All hard.
+        options: The numbers of Algorithm 1, and the lag: candidate i is a
+            function of the results before i - lag + 1.
+        canonical: See `GenerationSearch`.
+
+    Raises:
+        UserError: No architecture keeps the constraints.
     """
 
     def __post_init__(self) -> None:

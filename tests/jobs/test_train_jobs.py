@@ -488,7 +488,7 @@ def test_a_blueprint_of_ones_own_is_given_again(blueprint, digits, tmp_path):
     )
     with pytest.raises(spos_tf.UserError, match="with the choices"):
         spos_tf.load_supernet(tmp_path, fewer)
-    pretended = dataclasses.replace(blueprint, image_size=16)
+    pretended = dataclasses.replace(blueprint, num_classes=7)
     with pytest.raises(spos_tf.UserError, match="a name of its own"):
         spos_tf.load_supernet(tmp_path, pretended)
 

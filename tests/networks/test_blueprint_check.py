@@ -6,7 +6,7 @@ import pytest
 
 from spos_tf.blocks.shuffle import Head, ShuffleBlock
 from spos_tf.errors import UserError
-from spos_tf.networks.blueprint import Segment
+from spos_tf.networks.blueprint import Segment, check_blueprint
 from spos_tf.spaces import build_blueprint
 
 
@@ -54,10 +54,11 @@ def test_segments_of_one_name(blueprint):
 
 def test_an_output_that_is_no_number_a_class(blueprint):
     with pytest.raises(UserError, match=r"the 7 classes; 'head' .* \[10\]"):
-        dataclasses.replace(blueprint, num_classes=7)
-    segments = blueprint.segments[:-1]
+        check_blueprint(dataclasses.replace(blueprint, num_classes=7))
+    headless = dataclasses.replace(blueprint, segments=blueprint.segments[:-1])
     with pytest.raises(UserError, match="the 10 classes; 'stage"):
-        dataclasses.replace(blueprint, segments=segments)
+        check_blueprint(headless)
+    check_blueprint(blueprint)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,8 @@ def test_of_scores_where_less_is_better_the_least_is_the_best():
     ]
     assert [one.i for one in top_candidates(losses)] == [2, 0, 1]
     assert best_so_far(losses) == [0.5, 0.5, 0.25]
-    assert metric_of(losses).label == "supernet loss (less is better)"
+    assert metric_of(losses).label == "supernet loss"
+    assert metric_of(losses).axis == "supernet loss (less is better)"
 
 
 def test_shares_add_up_and_the_chosen_is_marked():
