@@ -143,12 +143,30 @@ def load_tflite(path: str, threads: int) -> Predictor:
             interpreter.resize_tensor_input(source["index"], shape)
             with silenced():
                 interpreter.allocate_tensors()
-        # Both ends are float32 in every format.
-        interpreter.set_tensor(source["index"], images.astype(np.float32))
+        # Our files have float32 at both ends; files from elsewhere may not.
+        interpreter.set_tensor(source["index"], _quantized(images, source))
         interpreter.invoke()
-        return interpreter.get_tensor(target["index"])
+        return _dequantized(interpreter.get_tensor(target["index"]), target)
 
     return run
+
+
+def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
+    """Values as a tensor with integer type and scale wants them."""
+    kind = tensor["dtype"]
+    if not np.issubdtype(kind, np.integer):
+        return values.astype(kind)
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(kind)
+    steps = np.round(values / scale) + zero_point
+    return np.clip(steps, limits.min, limits.max).astype(kind)
+
+
+def _dequantized(values: np.ndarray, tensor: dict) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.float32)
+    scale, zero_point = tensor["quantization"]
+    return (values.astype(np.float32) - zero_point) * np.float32(scale)
 
 
 def load_onnx_qdq(path: str, threads: int) -> Predictor:
