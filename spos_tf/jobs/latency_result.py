@@ -95,8 +95,8 @@ def read_table(
     table = read_latency_table(output)
     if not isinstance(table, MeasuredTable):
         raise UserError(
-            f"{str(output)!r} exists and does not hold a table that was "
-            "measured here. Choose another `output`."
+            f"{str(output)!r} exists and is no table that was measured "
+            "here. Choose another `output`."
         )
     before = {name: getattr(table, name) for name in settings}
     refuse_changed(before, settings, output)
