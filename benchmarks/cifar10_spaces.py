@@ -40,7 +40,7 @@ from spos_tf.cost.table import cost_table
 from spos_tf.spaces import build_blueprint
 
 _BLOCKS = {"stage_repeats": [2, 2, 2, 2]}
-# Of the winner's cost, what a network at an equal cost has at least.
+# The least share of the winner's cost that counts as an equal cost.
 _EQUAL = 0.97
 _COSTS = {
     "channels": "macs",

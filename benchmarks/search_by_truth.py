@@ -51,7 +51,7 @@ flags.DEFINE_integer("population", 20, "Candidates of a generation.")
 flags.DEFINE_integer("generations", 5, "Generations.")
 flags.mark_flags_as_required(["scores", "output"])
 
-# Of the limit, what a random network at the limit costs at least.
+# The least share of the limit that a random network at the limit costs.
 _AT_LIMIT = 0.97
 # Space arguments that the table's network has too; others make a proxy.
 _KEPT = ("stage_quarters",)

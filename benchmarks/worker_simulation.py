@@ -46,7 +46,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string(
     "table",
-    str(_HERE.parents[1] / "shared/data/nb201.npz"),
+    None,
     "NAS-Bench-201 table (tools/convert_nasbench201.py makes one).",
 )
 flags.DEFINE_string(
@@ -60,7 +60,7 @@ flags.DEFINE_float("overhead_ms", 1.0, "Time of the driver for each candidate.")
 flags.DEFINE_float(
     "slow_share", 0.0, "Share of workers that take twice as long."
 )
-flags.mark_flag_as_required("record")
+flags.mark_flags_as_required(["record", "table"])
 
 
 class Workers(Scorer):

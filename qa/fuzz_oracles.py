@@ -154,7 +154,7 @@ def _lines(path: pathlib.Path) -> list[Any]:
 def searched(ran: Ran, case: pathlib.Path, right: pathlib.Path) -> str | None:
     """`search.py` that goes on: `best.json` is the record's best line."""
     del ran
-    # Of a candidate that was scored anew the later line counts.
+    # The later line counts for a candidate that was scored anew.
     by_number = {one["i"]: one for one in _lines(case / _RECORD)}
     record = [by_number[i] for i in sorted(by_number)]
     known = {one["i"]: one for one in _lines(right / _RECORD)}

@@ -62,7 +62,7 @@ class Life:
 
     @property
     def lines(self) -> list[str]:
-        """Of standard error; a bar that is drawn anew is a line each time."""
+        """Standard error; a bar that is drawn anew is a line each time."""
         return [
             line
             for line in self.stderr.replace("\r", "\n").split("\n")

@@ -115,7 +115,7 @@ class Bench:
             trial.problems += kill_files.partial_files(self.work_dir)
             trial.problems += self._lost(job, kept)
             kept = kill_compared.samples_of(self._results(job))
-        # Of a run that no kill met there is nothing to say.
+        # There is nothing to say of a run that no kill met.
         if trial is not None:
             trial.problems += self._ended(job, kept)
             yield trial

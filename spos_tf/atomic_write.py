@@ -52,7 +52,7 @@ def put_in_place(source: pathlib.Path, target: pathlib.Path) -> None:
     A folder cannot be renamed onto one that holds something: the old one is
     moved away first, and back if the new one cannot take its place.
     """
-    # Of a fixed name: a run that was killed in here may have left it.
+    # The name is fixed: a run that was killed in here may have left it.
     old = target.with_name(f".unfinished-old-{target.name}")
     if old.exists() and not target.exists():
         os.replace(old, target)

@@ -6,7 +6,7 @@ import re
 
 from spos_tf.errors import UserError
 
-# Of another program's address, also after pathlib took one of the slashes.
+# How an address of another program begins, also where pathlib took a slash.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 

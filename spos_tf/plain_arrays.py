@@ -100,7 +100,7 @@ def _array(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     if version not in _HEADERS:
         raise ValueError(f"{name[:60]!r} is of format {version}")
     with warnings.catch_warnings():
-        # Of headers that Python 2 wrote, or that are no Python at all.
+        # NumPy warns of headers of Python 2, and Python of those that are none.
         warnings.simplefilter("ignore")
         shape, by_column, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
@@ -122,6 +122,6 @@ def _array(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{name[:60]!r} ends too early")
     if not count:
         return np.zeros(shape, dtype)
-    # Of a bytearray, so that the array can be written to.
+    # A bytearray, so that the array can be written to.
     array: npt.NDArray[Any] = np.frombuffer(bytearray(data), dtype)
     return array.reshape(shape, order="F" if by_column else "C")

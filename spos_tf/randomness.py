@@ -24,7 +24,7 @@ class Purpose(enum.IntEnum):
     # Paths of the steps.
     PATH = 4
     COST_RANGE = 5
-    # Of the constraint sampler at set-up: percentiles of random paths, legal
+    # For the constraint sampler at set-up: percentiles of random paths, legal
     # paths that say which ranges can be reached, and a path of every range.
     RANGE_PERCENTILES = 6
     RANGE_PATHS = 7

@@ -128,7 +128,7 @@ def _times() -> list[measuring.Case]:
 
 
 def _seconds_of_an_evaluation(supernet) -> float:
-    """Of the paper's size, from batches of random paths."""
+    """An evaluation of the paper's size, from batches of random paths."""
     from spos_tf.evaluation.evaluator import Evaluator
 
     batches = [subjects.random_batch(_PIXELS, _SCORING_BATCH)]

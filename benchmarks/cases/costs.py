@@ -10,7 +10,7 @@ _REPEATS = 7
 
 
 def measure() -> list[measuring.Case]:
-    """Of the paper's space, MACs and parameters, vectorised."""
+    """MACs and parameters of the paper's space, vectorised."""
     from spos_tf.cost.table import cost_table
 
     blueprint = subjects.blueprint_at(224)

@@ -37,8 +37,8 @@ _POPULATION, _GENERATIONS = 50, 40
 _CANDIDATES = _POPULATION * _GENERATIONS
 
 _MARKS = {"mebibytes": 1.02, "files": 1.0, "threads": 1.0}
-# Of the training; and of the supernet that is searched, whose 4,096
-# architectures are enough for 2,000 different candidates.
+# Names and repeats: the training, and the supernet that is searched, whose
+# 4,096 architectures are enough for 2,000 different candidates.
 _TRAINED, _TRAINED_REPEATS = "long", 1
 _SEARCHED, _SEARCHED_REPEATS = "searched", 3
 _DATA = ("--dataset=digits", "--holdout_per_class=20")

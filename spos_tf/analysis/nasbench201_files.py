@@ -49,7 +49,7 @@ _COST_DATA_SETS = ("cifar10", "cifar10-valid")
 # Architectures of the topology space, and of NATS-Bench's other one: widths.
 _TOPOLOGY = re.compile(r"\|\w+~0\|\+\|\w+~0\|\w+~1\|\+(\|\w+~[012]){3}\|")
 _SIZES = re.compile(r"\d+(:\d+)*")
-# Of repeated runs whose costs disagree the benchmark's reader takes this one.
+# The run whose costs the benchmark's reader takes where repeated ones disagree.
 _COST_SEED = 888
 # The benchmark counts an addition for each bias of the classifier.
 _BIAS_ADDITIONS = 10

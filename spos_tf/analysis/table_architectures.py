@@ -80,8 +80,8 @@ def sub_table(
         parse: From an architecture's text to its option indices; raises a
             UserError for a text of another form.
         canonical: Gives the encoding that stands for an encoding's network.
-            Of rows with equal networks the one with this very encoding is
-            taken, or the first.
+            Where rows have equal networks, the one with this very encoding
+            is taken, or the first.
 
     Raises:
         UserError: A row is no architecture of the space's encoding, two rows

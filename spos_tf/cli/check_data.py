@@ -23,7 +23,7 @@ from spos_tf.options import Options, SourceOptions, option
 from spos_tf.options.fields import PLACE
 
 _SPLITS = ("train", "test")
-# Of classes, images and groups that are printed; the file has all.
+# How many classes, images and groups are printed; the file has all.
 _MOST = 20
 
 

@@ -269,7 +269,7 @@ def _run(command: Command, name: str, typed: Sequence[str]) -> None:
     # Tracing a network makes millions of objects and hardly a cycle: looking
     # for cycles as often as Python does took 1 s of 8 before the first step.
     gc.set_threshold(200_000, 20, 20)
-    # Of metadata that nobody needs, a line for a picture.
+    # Pillow warns of metadata that nobody needs, a line for a picture.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     own = [one.name for one in our_flags.described(command.kinds)]
     our_flags.define(command.kinds, flags.FLAGS)

@@ -22,7 +22,7 @@ COSTS: dict[str, Callable[[Cost], int | float]] = {
     "params": lambda cost: cost.params,
     # In 2^30; a part that stays float has none.
     "bit_ops": lambda cost: cost.bit_ops or 0.0,
-    # Of spaces that name it: a benchmark's own figure.
+    # Spaces that name it have it: a benchmark's own figure.
     "flops_benchmark": lambda cost: cost.flops_benchmark,
 }
 _EVERYWHERE = ("macs", "params")

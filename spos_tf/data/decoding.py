@@ -22,8 +22,8 @@ _METADATA = (
 # Bytes of a JPEG in which they are looked for: they come before the pixels. A
 # PNG may have them at its end.
 _JPEG_HEAD = 1 << 20
-# Of a JPEG in CMYK, whose inks TensorFlow takes for their opposites where no
-# program left its name.
+# Channels of a JPEG in CMYK, whose inks TensorFlow takes for their opposites
+# where no program left its name.
 _INKS = 4
 
 

@@ -418,7 +418,7 @@ def _ahead(
 class _State(NamedTuple):
     """What tells whether files have changed, without reading them."""
 
-    # Of their names, sizes and times; empty where there are none.
+    # Says their names, sizes and times; empty where there are none.
     digest: str
     # The latest time of change.
     changed: float

@@ -240,7 +240,7 @@ def imagenet_training_image(
 ) -> tf.Tensor:
     """Random resized crop, colour jitter and flip of one image.
 
-    Of a plain JPEG only the crop is decoded.
+    Only the crop of a plain JPEG is decoded.
 
     Args:
         image: encoded (string scalar) or uint8 `[height, width, 3]`.

@@ -17,7 +17,7 @@ _SCAN_BATCH = 1024
 # Images of a class that paths are scored on, and that confirm a winner, where
 # nobody says how many.
 MOST_HELD_OUT, _MOST_CONFIRMATION = 50, 50
-# Of the draw of test images: the same in every run, whatever its seed.
+# The seed of the draw of test images: the same in every run, whatever its own.
 _FRACTION_SEED = 0
 
 
@@ -126,7 +126,7 @@ def holdout_count(train: AnySplit, num_classes: int) -> int:
 def smallest_class(train: AnySplit, num_classes: int) -> int:
     """Images of the smallest class.
 
-    Of a stream, whose labels nobody has read, it is the mean of the classes.
+    A stream has the mean of its classes, since nobody has read its labels.
 
     Args:
         train: All training images.

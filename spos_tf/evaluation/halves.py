@@ -142,8 +142,8 @@ class PartedMetric:
 class Halving:
     """Says which half an image is in.
 
-    Of every two images of a class that follow each other, one is in the first
-    half and the other in the second; a coin decides which. Both halves so have
+    Where two images of a class follow each other, one is in the first half
+    and the other in the second; a coin decides which. Both halves so have
     as many images of every class, but for one. The coin is a function of the
     seed, the class and the pair, so that the size of batches does not matter.
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from spos_tf.errors import UserError
 from spos_tf.space.candidate import ACCURACY, Direction
 
-# Of images, int32 [n].
+# Classes of images, int32 [n].
 Labels: TypeAlias = npt.ArrayLike | tf.Tensor
 LabelForm = Literal["sparse", "one_hot"]
 _LOSS = "loss"

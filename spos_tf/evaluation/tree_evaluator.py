@@ -158,7 +158,7 @@ class TreeEvaluator(PathEvaluator[Result]):
         total = 0
         for images, labels in self._scoring:
             total += int(images.shape[0])
-            # Of all paths, so the first is the one to name.
+            # All paths see these images, so the first is the one to name.
             if not bool(_all_finite(images)):
                 raise not_finite(encodings[0])
             logits = self._leaf_logits(images, nodes, given, weights)

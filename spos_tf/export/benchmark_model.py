@@ -90,7 +90,7 @@ def _of_log(lines: list[str], source: str) -> Benchmarked:
         # Not of operations or of memory.
         if "count=" in line and "): count=" not in line:
             statistics.append(line)
-    # Of the warm-up and of the regular runs.
+    # One line for the warm-up and one for the regular runs.
     if summary is None or len(statistics) != 2:
         raise UserError(
             "`benchmark_model` prints a line with 'count=' for the warm-up, "

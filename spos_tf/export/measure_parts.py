@@ -35,7 +35,7 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 MANIFEST = "manifest.json"
-# Of the manifest and of the measurements.
+# The version of both files, manifest and measurements.
 SCHEMA = 1
 MANIFEST_KIND = "latency_parts"
 KIND = "part_measurements"
@@ -361,7 +361,7 @@ def _one_line(error: Exception) -> str:
 class _Measured:
     """What is measured so far; the file holds it at any time.
 
-    One that is there is gone on with. The header is everything in it but the
+    A file that is there is continued. The header is everything in it but the
     times and what is known of delegates.
     """
 

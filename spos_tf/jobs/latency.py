@@ -337,7 +337,7 @@ def _measured_here(
     partial_path = output.with_name(f"{output.name}.partial.json")
     if output.exists():
         table = read_table(output, settings)
-        # Of a run that was killed between writing the one and removing it.
+        # A run that was killed between writing the one and removing it left it.
         partial_path.unlink(missing_ok=True)
         tell(f"{output} is there already; nothing is measured again.")
     else:

@@ -46,7 +46,7 @@ _AnyEvaluator = Evaluator[Measured] | TreeEvaluator[Measured]
 # Candidates that are scored together where images are decoded for every chunk:
 # a generation of the paper. What they hold meanwhile are statistics.
 _CHUNK = 50
-# Of one worker.
+# What makes one worker.
 _FACTORY = f"{__name__}:make_worker"
 
 

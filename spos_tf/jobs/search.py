@@ -447,7 +447,7 @@ class _Watch:
     ) -> None:
         self._bar = bar
         self._scorer = scorer
-        # Of the latest chunk that shared any: it stays when one shares none.
+        # What the latest chunk that shared any said, until another shares some.
         self._shared = ""
         self._images = images
         self._write = write

@@ -194,7 +194,7 @@ def _search_name(limit: str, name: str) -> str:
     >>> _search_name("macs<=290e6", "default")
     'default-macs_max_290e6'
     """
-    # Of a cost of the user's own the function's name says enough.
+    # The function's name says enough of a cost of the user's own.
     short = re.sub(r"[^\s,<>=]*\.py:", "", limit)
     for sign, word in (("<=", "_max_"), (">=", "_min_"), (",", "_and_")):
         short = short.replace(sign, word)

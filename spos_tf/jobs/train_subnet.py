@@ -63,7 +63,6 @@ from spos_tf.networks.transfer import inherit_weights, load_weights
 from spos_tf.options import (
     NetworkOptions,
     Recipe,
-    SpaceOptions,
     StartOptions,
     SubnetOptions,
     SupernetNameOptions,
@@ -579,7 +578,6 @@ def _start(
                 inherit_from,
                 None if known else blueprint,
                 name=supernet.supernet_name,
-                space=SpaceOptions(),
             )
         _inherit(model, job, images, inherit_from, start)
     if start.start_from is not None:

@@ -395,7 +395,7 @@ class _Job:
                 tell(line)
             if uneven:
                 tell(
-                    "Options with few steps get scores that are too low. More "
+                    "Scores of options with few steps may be too low. More "
                     "steps help, or wider limits."
                 )
         if learner is not None and evaluator is not None:
@@ -465,7 +465,7 @@ class _Job:
             else fingerprint(search.confirmation),
             # As JSON gives it back.
             "pins": json.loads(json.dumps(self.pins)),
-            # Of costs that files say: those may have changed.
+            # Fingerprints of costs that files say: those may have changed.
             "costs": dict(costs),
             "untied": bool(options.untied),
         }

@@ -261,13 +261,15 @@ def load_supernet(
         found = latest_checkpoint(folder, warn=warn)
     else:
         found = read_checkpoint(checkpoint_path(folder, step))
-    # Command lines say what they know of the space; theirs is another name.
-    naming = "`name`" if space is None else "`supernet_name`"
     if found is None:
-        way_out = f"or name another one by {naming}."
-        if (run.parents[1] / "checkpoints").is_dir():
-            above = run.parents[3]
-            way_out = f"or give its `work_dir`, which is {str(above)!r} here."
+        given = pathlib.Path(work_dir).absolute()
+        way_out = (
+            "or name another one by `supernet_name` (the name= of "
+            "load_supernet)."
+        )
+        if (given / "checkpoints").is_dir():
+            above = str(given.parents[1])
+            way_out = f"or give its `work_dir`, which is {above!r} here."
         raise UserError(
             f"There is no supernet checkpoint in {str(folder)!r}. Run "
             f"train_supernet first, {way_out}"
@@ -277,7 +279,7 @@ def load_supernet(
     if kind != "supernet":
         raise UserError(
             f"A supernet's checkpoint is needed; {str(folder)!r} has one of "
-            f"kind {kind!r}. Name another by {naming} or `work_dir`."
+            f"kind {kind!r}. Name another by `supernet_name` or `work_dir`."
         )
     space = space or SpaceOptions()
     with said_of(folder):
@@ -389,7 +391,7 @@ class TrainedSubnet(NamedTuple):
         return self.blueprint.architecture(self.encoding)
 
 
-# Of a Keras model: not a plain attribute, which Keras would track.
+# What a Keras model keeps; no plain attribute, which Keras would track.
 _KNOWN = "_spos_tf_network"
 
 
@@ -452,11 +454,13 @@ def network_known(
     """
     import keras
 
-    if not isinstance(model, keras.Model):
-        raise UserError(
-            "`model` is a keras.Model, as spos_tf.train_subnet(...) and "
-            f"spos_tf.load_subnet(folder) give it; got {model!r:.80}."
-        )
+    check_kind(
+        model,
+        keras.Model,
+        "model",
+        "a keras.Model, as spos_tf.train_subnet(...) or "
+        "spos_tf.load_subnet(folder) returns it",
+    )
     known = subnet_of(model)
     if architecture is None:
         if known is None:
@@ -511,8 +515,8 @@ def load_subnet(
     if not path.is_file():
         raise UserError(
             f"A trained network is needed; there is none at {str(path)!r}. Run "
-            "train_subnet first, or name another one"
-            f"{'' if space is None else ' by `subnet_name`'}."
+            "train_subnet first, or name another folder, on the command line "
+            "by `subnet_name`."
         )
     blueprint, encoding = read_network(
         architecture or folder / ARCHITECTURE_FILE, blueprint, space

@@ -106,7 +106,7 @@ def trust_of_scores(
 def images_per_option(supernet: TrainedSupernet) -> int | None:
     """Training images that an option of the supernet has seen.
 
-    Of the choice with the most options, in the mean.
+    It is the mean over the options of the choice that has the most.
 
     Args:
         supernet: Its run.json says how it was trained.

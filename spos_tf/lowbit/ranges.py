@@ -18,9 +18,9 @@ from spos_tf.quantization import Pact, QuantizedFeatures
 from spos_tf.quantization.integers import int8_grid
 from spos_tf.quantization.quantizers import check_clip_level
 
-# Of a normal distribution, as batch norm leaves it, 1 in 16,000 is further out.
+# Batch norm leaves a normal distribution: 1 value in 16,000 is further out.
 _DEVIATIONS = 4.0
-# Of a range, where batch norm leaves nothing.
+# The end of a range where batch norm leaves nothing.
 _LEAST_END = 1e-4
 
 

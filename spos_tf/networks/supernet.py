@@ -131,7 +131,7 @@ class Supernet(keras.layers.Layer):
             self._slots.append(
                 _Slot(branches, functions[kind], position, elastic)
             )
-        # Of every segment how many branches stand before its own.
+        # How many branches stand before those of each segment.
         counts = [len(slot.branches) for slot in self._slots]
         self._first_branches = [0, *itertools.accumulate(counts[:-1])]
         # Keras finds the weights of layers that stand in plain lists.

@@ -74,10 +74,10 @@ class SegmentFunctions:
             ]
             for run in (self._collect, self._infer)
         )
-        # Of one option, given as a Python integer.
+        # These run one option, given as a Python integer.
         self.collect_option = dict(zip(self._legal, collect, strict=True))
         self.infer_option = dict(zip(self._legal, infer, strict=True))
-        # Of the option that a tensor says.
+        # These run the option that a tensor says.
         self.train = _inlined(functools.partial(self._choose, train))
         self.collect = _inlined(functools.partial(self._choose, collect))
         self.infer = _inlined(functools.partial(self._choose, infer))
@@ -266,9 +266,9 @@ def _not_inlined(run: Callable[..., Any]) -> Any:
 def _of_any_batch(function: Any) -> Callable[..., Any]:
     """Calls one trace whatever the size of the batch.
 
-    Of a trace that knows the size, the size is folded into the arithmetic,
-    and what is computed differs in its last bits: it would depend on who
-    called first, and with which batch.
+    A trace that knows the size folds it into the arithmetic, and what is
+    computed differs in its last bits: it would depend on who called first,
+    and with which batch.
     """
     traces: dict[tf.DType, Callable[..., Any]] = {}
 

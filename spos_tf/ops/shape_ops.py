@@ -74,7 +74,7 @@ class ShapeOps(Ops[Shape]):
         weights = kernel_size**2 * channels * filters
         macs = out[0] * out[1] * weights
         bit_products = None
-        # Of bits that are not settled there is no count.
+        # Bits that are not settled have no count.
         if isinstance(bits, Precision):
             bit_products = macs * bits.weights * bits.features
         self.counts.append(

@@ -291,7 +291,7 @@ class TensorOps(Ops[tf.Tensor]):
     def dropout(self, x: tf.Tensor, rate: float, *, name: str) -> tf.Tensor:
         if self._dropout_seed is None or math.isclose(rate, 0.0):
             return x
-        # Of its own: no two operations of a network share a mask.
+        # A seed of its own: no two operations of a network share a mask.
         first, second = tf.unstack(tf.cast(self._dropout_seed, tf.int64))
         place = (tf.cast(self._branch, tf.int64) + 1) * _STREAM_OF_BRANCH
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()

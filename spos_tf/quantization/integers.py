@@ -13,7 +13,7 @@ import tensorflow as tf
 from spos_tf.quantization.rounding import dorefa, straight_through
 
 MOST_INTEGER = 127
-# Of weights: 8 would take odd integers up to 255.
+# Bits of weights: 8 would take odd integers up to 255.
 MOST_BITS = 7
 # Whole numbers up to here and their sums are exact in float32.
 _MOST_BIAS = 2.0**23

@@ -21,7 +21,7 @@ from spos_tf.quantization.rounding import (
 )
 
 PACKAGE = "spos_tf"
-# Of the smallest clip level: below it everything would be one level.
+# The smallest clip level: below it everything would be one level.
 LEAST_CLIP_LEVEL = 1e-3
 
 

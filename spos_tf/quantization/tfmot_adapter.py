@@ -141,7 +141,7 @@ class _Keras2Layer:
             shape = (shape,)
 
         def values(shape: Any, dtype: Any = None) -> Any:
-            # Of Keras 2, which knows no dtype of Keras 3's.
+            # The initializer is Keras 2's, which knows no dtype of Keras 3's.
             return initializer(shape, dtype="float32")
 
         return self._layer.add_weight(

@@ -12,7 +12,7 @@ from spos_tf.space.candidate import Candidate
 def front_of(candidates: Iterable[Candidate], cost: str) -> list[Candidate]:
     """Candidates for which none has as good a score at no more cost.
 
-    Of those equal in both, the one proposed first.
+    Among those equal in both it is the one proposed first.
 
     Args:
         candidates: With this cost.

@@ -17,8 +17,8 @@ def read_record(path: str | pathlib.Path) -> list[Candidate]:
     """Reads a record, in the order of proposal, and leaves it as it is.
 
     A last line without its newline is one that is being written: left out.
-    Of a candidate that was scored anew because an earlier version had not
-    scored both halves, the new line counts.
+    The new line counts for a candidate that was scored anew because an earlier
+    version had not scored both halves.
 
     Raises:
         UserError: The file cannot be read, or a line is no candidate.

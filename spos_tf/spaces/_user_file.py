@@ -56,7 +56,7 @@ def check_loaded(name: str) -> None:
     path = _parts(name)[0]
     try:
         known = is_loaded(path)
-    # Of a name that no file can have.
+    # No file can have such a name.
     except (OSError, ValueError, RuntimeError):
         known = False
     if not known:

@@ -25,7 +25,7 @@ from spos_tf.spaces._mobile_blueprint import mobile_blueprint
 from spos_tf.spaces._registry import NamedNetwork
 
 STYLE = Style()
-# Of every option the block's arguments; None: skip.
+# The block's arguments by option; None: skip.
 _BLOCKS: Mapping[str, Mapping[str, Any] | None] = {
     "k3e1": {"kernel_size": 3, "expansion": 1},
     "k3e1g2": {"kernel_size": 3, "expansion": 1, "groups": 2},

@@ -137,8 +137,8 @@ def _sampler(
 
 
 def _optimizer(options: SupernetOptions) -> keras.optimizers.Optimizer:
-    # Of two_path without momentum, which would move parameters whose options
-    # were not drawn (the authors' code).
+    # two_path has no momentum, which would move parameters whose options were
+    # not drawn (the authors' code).
     adam = keras.optimizers.Adam(
         options.architecture_learning_rate,
         beta_1=0.0 if options.algorithm == "two_path" else 0.9,

@@ -56,7 +56,7 @@ class ArchitectureParameters:
     def encoding(self) -> npt.NDArray[np.int32]:
         """The most probable legal option of each choice, `[num_choices]`.
 
-        Of equal ones it is the first.
+        The first counts where several are equal.
         """
         return self.probabilities().argmax(axis=1).astype(np.int32)
 
@@ -114,6 +114,6 @@ class ArchitectureSampler(abc.ABC):
         """Gumbel's: with it logits are the largest as often as softmax says."""
         shape = self.parameters.legal.shape
         seed = step_seed(derive_seed(self._seed, purpose), step)
-        # Of 0 the logarithm is not finite; 1 is not drawn.
+        # The logarithm of 0 is not finite; 1 is not drawn.
         uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
         return -tf.math.log(-tf.math.log(uniform))

@@ -15,7 +15,7 @@ from spos_tf.strict_json import parse_json
 
 _DESCRIPTION = "description.json"
 _PATTERN = "step-*.npz"
-# Of the description, where it has them: type and word.
+# What the description may hold: type and word.
 _KINDS: dict[str, tuple[type, str]] = {
     "kind": (str, "a text"),
     "search_space": (str, "a text"),
@@ -90,7 +90,8 @@ def write_checkpoint(
     intact = "The checkpoints before it are intact."
     with system_errors("write checkpoint", path, intact):
         folder.mkdir(parents=True, exist_ok=True)
-        # Of a run that was killed while it wrote a step that this one may not.
+        # A run that was killed while it wrote a step that this one does not
+        # write may have left these.
         for left in folder.glob(f".unfinished-{_PATTERN}"):
             left.unlink(missing_ok=True)
         with unfinished(path) as temporary, temporary.open("wb") as file:

@@ -47,7 +47,7 @@ class ConnectedSampler:
             groups.append(([choice for choice, _ in terms], 1))
             grouped |= {choice for choice, _ in terms}
         groups += [([one], 0) for one in {*range(len(legal))} - grouped]
-        # Of every group how many settings there are, and the first allowed.
+        # How many settings each group has, and the first that is allowed.
         self._first = np.array([first for _, first in groups], np.int32)
         self._count = np.array(
             [
@@ -56,7 +56,7 @@ class ConnectedSampler:
             ],
             np.float32,
         )
-        # Of every choice its group and its digit in the setting's number.
+        # The group of each choice, and its digit in the setting's number.
         self._group = np.zeros(len(legal), np.int32)
         self._divisor = np.ones(len(legal), np.int32)
         self._base = np.array([len(options) for options in legal], np.int32)

@@ -148,7 +148,7 @@ class _PathGated(_Mixin):
         self._gates = tuple(gates)
         self._l2 = tuple(l2)
         self._selection: Selection | None = None
-        # Of every slot the number of its variable, its name, and itself; not
+        # For each slot the number of its variable, its name, and itself; not
         # set as an attribute, which TensorFlow would track.
         slots: list[tuple[int, str, keras.Variable]] = []
         self.__dict__["slots"] = slots
@@ -218,7 +218,7 @@ class _PathGated(_Mixin):
         vectors = dict(zip(packed, chosen, strict=True))
         for index, gate in enumerate(self._gates):
             if gate is not None:
-                # Of all variables of a choice; unpacked behind the gate.
+                # It holds all variables of a choice, unpacked behind the gate.
                 summed[index] = vectors[gate[0]]
         return [
             (summed[index], variable)

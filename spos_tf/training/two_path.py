@@ -61,7 +61,7 @@ class TwoPath(ArchitectureSampler):
         noisy = slice_logits + self._noise(step, Purpose.TWO_PATH_GATE)
         opened = tf.one_hot(tf.argmax(noisy, axis=1), size)
         closed = CLOSED * (tf.cast(two, tf.float32) - opened)
-        # Of the value of the gates and the gradient of the shares: the sum
+        # It has the value of the gates and the gradient of the shares: the sum
         # over j in equation 4 is the derivative of softmax.
         selection = opened + closed + (shares - tf.stop_gradient(shares))
         every = tf.stop_gradient(tf.nn.softmax(logits))

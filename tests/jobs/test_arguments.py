@@ -145,15 +145,18 @@ def test_the_name_of_a_file_is_no_model(tmp_path):
         )
 
 
-def test_what_is_not_there_is_named_as_in_python(tmp_path):
-    with pytest.raises(spos_tf.UserError, match="another one by `name`"):
+def test_what_is_not_there_is_named_as_in_python(tmp_path, monkeypatch):
+    with pytest.raises(spos_tf.UserError, match="the name= of load_supernet"):
         spos_tf.load_supernet(tmp_path)
     run = tmp_path / "supernet" / "default"
     (run / "checkpoints").mkdir(parents=True)
-    with pytest.raises(spos_tf.UserError, match="give its `work_dir`") as found:
-        spos_tf.load_supernet(run)
-    assert repr(str(tmp_path)) in str(found.value)
-    with pytest.raises(spos_tf.UserError, match="another one.$"):
+    # Also from inside of it, where no path above it is in the argument.
+    monkeypatch.chdir(run)
+    for given in (run, "."):
+        with pytest.raises(spos_tf.UserError, match="its `work_dir`") as found:
+            spos_tf.load_supernet(given)
+        assert repr(str(tmp_path)) in str(found.value)
+    with pytest.raises(spos_tf.UserError, match="another folder"):
         spos_tf.load_subnet(tmp_path)
 
 
