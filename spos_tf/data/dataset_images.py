@@ -5,7 +5,6 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -284,11 +283,13 @@ class DatasetImages:
         if count is None or read < count:
             # All there are; the set may be shuffled otherwise the next time.
             digests = [hashlib.sha256(one.data).digest() for one in items]
-            keys: list[Any] = [*zip(digests, classes.tolist(), strict=True)]
-            if count is None:
-                keys = [*zip(classes.tolist(), digests, strict=True)]
-            # A batch that recalibrates has images of all classes.
-            order = sorted(range(read), key=keys.__getitem__)
+            # Not by class in a subset: a batch that recalibrates has images
+            # of all classes.
+            by_class = count is None
+            order = sorted(
+                range(read),
+                key=lambda i: (classes[i] * by_class, digests[i], classes[i]),
+            )
             items, classes = items[order], classes[order]
         return Split(items, classes.astype(np.int32), "pixels", self._argument)
 
