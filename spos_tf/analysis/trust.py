@@ -22,6 +22,7 @@ _FEWEST = 10
 # How much of the way from guessing to no error still counts as guessing, and
 # how many times the accuracy of guessing, which matters with many classes.
 _GUESSING_SHARE, _GUESSING_TIMES = 0.1, 1.5
+_GUESSING = "The supernet is still close to guessing: train it longer"
 MEANING = (
     "Reliability says how well scores repeat on other images, not how well "
     "they predict the accuracy of networks trained from scratch."
@@ -189,11 +190,41 @@ def _spread_line(
             ". One score has a standard error of "
             f"{_difference(metric, scores.standard_error)}"
         )
-    if chance is not None and scores.mean < min(
-        chance + _GUESSING_SHARE * (1 - chance), _GUESSING_TIMES * chance
-    ):
-        text += ". The supernet is still close to guessing: train it longer"
+    if is_guessing(scores.mean, chance):
+        text += f". {_GUESSING}"
     return [f"{text}."]
+
+
+def is_guessing(score: float, chance: float | None) -> bool:
+    """Whether networks of such a mean score have hardly learned anything.
+
+    Args:
+        score: Mean accuracy of random networks.
+        chance: Accuracy of guessing; None for other metrics, of which it is
+            not known.
+    """
+    return chance is not None and score < min(
+        chance + _GUESSING_SHARE * (1 - chance), _GUESSING_TIMES * chance
+    )
+
+
+def guessing_line(metric: str, score: float, chance: float | None) -> str:
+    """What is said of a training whose networks have hardly learned.
+
+    Args:
+        metric: Name of what is scored.
+        score: Mean score of random networks.
+        chance: Accuracy of guessing; None for other metrics.
+
+    Returns:
+        A sentence or two, or nothing where they have learned.
+    """
+    if chance is None or not is_guessing(score, chance):
+        return ""
+    return (
+        f"Random networks score {score_text(metric, score)} on average, where "
+        f"chance is {score_text(metric, chance)}. {_GUESSING}."
+    )
 
 
 def _confirmation_lines(

@@ -186,6 +186,11 @@ class ScoreMetric:
         """Whether `hits` are counted, and no Keras metric is updated."""
         return self._kind is None
 
+    @property
+    def chance(self) -> float | None:
+        """Accuracy of guessing; None for other metrics."""
+        return 1 / self.num_classes if self.counts_hits else None
+
     def fresh(self) -> "ScoreMetric":
         """The same metric with a state of its own, which is empty."""
         return ScoreMetric(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
+from spos_tf.analysis.trust import guessing_line
 from spos_tf.data.inputs import images_of
 from spos_tf.data.pipeline import evaluation_batches, split_data
 from spos_tf.data.splits import MOST_HELD_OUT, fingerprint
@@ -353,9 +354,10 @@ class _Job:
             used = [learner.cost] if learner.cost is not None else []
             sampling = Sampling(learner.sampler, limits.fingerprints(used))
         evaluator = validate = None
+        validated: dict[str, float] = {}
         if search is not None and (learner or options.validate_every):
             evaluator = self._evaluator(supernet, search)
-            validate = self._validation(evaluator, learner)
+            validate = _keeping(self._validation(evaluator, learner), validated)
         trainer = Trainer(
             forward=forward,
             variables=supernet.named_variables,
@@ -386,6 +388,7 @@ class _Job:
         trainer.train()
         if not team.is_chief:
             return
+        self._tell_guessing(validated)
         # With gumbel every branch runs.
         if options.algorithm != "gumbel":
             uneven = [
@@ -408,6 +411,15 @@ class _Job:
                 options,
                 self.limited,
             )
+
+    def _tell_guessing(self, validated: Mapping[str, float]) -> None:
+        """Says where the last validation found hardly better than chance."""
+        metric = self.objective.metric
+        if metric.name in validated:
+            score = validated[metric.name]
+            line = guessing_line(metric.name, score, metric.chance)
+            if line:
+                tell(line)
 
     def _learner(self, forward: Forward, search: SearchData | None) -> Learner:
         """Architecture parameters, which learn from the search images."""
@@ -516,6 +528,19 @@ class _Job:
             return {**named, **{key: float(one) for key, one in means.items()}}
 
         return validate
+
+
+def _keeping(
+    validate: Callable[[], Mapping[str, float]], last: dict[str, float]
+) -> Callable[[], Mapping[str, float]]:
+    """A validation that leaves its figures in `last` too."""
+
+    def kept() -> Mapping[str, float]:
+        figures = validate()
+        last.update(figures)
+        return figures
+
+    return kept
 
 
 def _measured(

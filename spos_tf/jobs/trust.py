@@ -98,7 +98,7 @@ def trust_of_scores(
         spread_of(scores, halves, images if hits else None),
         reliability(halves),
         images=images,
-        chance=1 / metric.num_classes if hits else None,
+        chance=metric.chance,
         **known,
     )
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from spos_tf.analysis.reliability import Confirmed, Reliability, Spread
-from spos_tf.analysis.trust import Trust, repeatability
+from spos_tf.analysis.trust import Trust, guessing_line, repeatability
 from spos_tf.options.training import USUAL_IMAGES_PER_OPTION
 
 SPREAD = Spread(0.2231, 0.0066, 0.0109, 0.006)
@@ -63,6 +63,10 @@ def test_few_networks_make_no_certainty():
 def test_a_supernet_that_guesses_is_told(mean, chance, guesses):
     lines = _trust(scores=SPREAD._replace(mean=mean), chance=chance).lines
     assert ("still close to guessing: train it longer." in lines[1]) == guesses
+    # A training says it of its validation.
+    said = guessing_line("accuracy", mean, chance)
+    assert said.endswith("close to guessing: train it longer.") == guesses
+    assert bool(said) == guesses
 
 
 def test_what_is_not_known_is_said_so():

@@ -414,6 +414,23 @@ def test_how_many_images_are_held_out_where_nobody_says(
     assert caplog.text.count(f"holdout_per_class={expected}: a fifth") == 1
 
 
+def test_a_training_that_still_guesses_says_so(
+    blueprint, digits, tmp_path, caplog
+):
+    caplog.set_level("INFO", "spos_tf")
+    for name, every in (("validated", 2), ("unseen", 0)):
+        caplog.clear()
+        spos_tf.train_supernet(
+            blueprint,
+            digits[0],
+            work_dir=tmp_path,
+            name=name,
+            options=options(steps=2, validate_every=every, learning_rate=0.0),
+        )
+        said = caplog.text.count("where chance is 10.00 %. The supernet is")
+        assert said == (every > 0)
+
+
 def state():
     """What a call of the library leaves as it found it."""
     settings = tf.config.threading

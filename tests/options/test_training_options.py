@@ -62,6 +62,22 @@ def test_a_recipes_final_rate_belongs_to_its_peak(given, wanted):
     assert full.final_learning_rate == wanted
 
 
+@pytest.mark.parametrize(
+    ("given", "peak", "final"),
+    [
+        ({}, 0.5, 0.05),
+        ({"optimizer": "SGD"}, 0.5, 0.05),
+        ({"optimizer": "adam"}, 0.05, 0.005),
+        ({"optimizer": "adam", "learning_rate": 0.1}, 0.1, 0.01),
+        ({"optimizer": "adam", "final_learning_rate": 0.0}, 0.05, 0.0),
+    ],
+)
+def test_a_recipes_rates_are_for_sgd(given, peak, final):
+    full = TrainingOptions(**given).with_recipe(RECIPE)
+    assert full.learning_rate == pytest.approx(peak)
+    assert full.final_learning_rate == pytest.approx(final)
+
+
 def test_supernets_alone_are_averaged():
     assert SupernetOptions().average_every > 0
     assert SupernetOptions(average_every=0).average_every == 0
