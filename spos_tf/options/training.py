@@ -219,7 +219,7 @@ class TrainingOptions(ImageOptions):
         values = dict(recipe)
         if self.optimizer.lower() != "sgd":
             for rate in _RATES & values.keys():
-                values[rate] *= _SHARE_OF_OTHERS
+                values[rate] /= _TIMES_OTHERS
         if values.get("final_learning_rate"):
             if self.schedule == "constant":
                 values["final_learning_rate"] = 0.0
@@ -236,9 +236,10 @@ class TrainingOptions(ImageOptions):
         return {"momentum": 0.9} if self.optimizer.lower() == "sgd" else {}
 
 
-# What a recipe's rates, which are for SGD, are multiplied with for others.
+# How many times as large the rates of a recipe, which are for SGD, are as those
+# of others.
 _RATES = {"learning_rate", "final_learning_rate"}
-_SHARE_OF_OTHERS = 0.1
+_TIMES_OTHERS = 10
 _LEARNED = ("gumbel", "two_path")
 
 
