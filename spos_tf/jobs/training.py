@@ -319,7 +319,7 @@ def compile_model(
         metrics = [type(metric).from_config(metric.get_config())]
     model.compile(
         optimizer=make_optimizer(
-            options.optimizer,
+            options.optimizer_name,
             (options.learning_rate or 0.0) / 10,
             options.all_optimizer_arguments,
         ),

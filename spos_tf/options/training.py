@@ -103,10 +103,12 @@ class TrainingOptions(ImageOptions):
         "Steps in which the learning rate rises from zero to its peak.",
         least=0,
     )
-    optimizer: str = option(
-        "sgd",
-        "Name of a Keras optimizer. Learning rates of a recipe are for sgd; "
-        "another optimizer takes a tenth of them.",
+    optimizer: str | None = option(
+        None,
+        "Name of a Keras optimizer; sgd beside a learning rate or arguments of"
+        " yours. From a recipe sgd takes ten times the learning rate of "
+        "others.",
+        from_recipe=True,
     )
     optimizer_arguments: Mapping[str, Any] | None = option(
         None,
@@ -211,15 +213,21 @@ class TrainingOptions(ImageOptions):
     def with_recipe(self, recipe: Mapping[str, Any]) -> Self:
         """The same with a recipe's values where nothing was given.
 
-        A recipe's final rate belongs to its peak: beside another
-        `learning_rate` it is the same share of that, and `schedule=constant`
-        has none. Its rates are for SGD. Others take a tenth, which was good
-        for Adam (docs/results.md).
+        A recipe's rates belong to its optimizer: between SGD and others they
+        differ by a factor of ten (docs/results.md). Its final rate belongs to
+        its peak: beside another `learning_rate` it is the same share of that,
+        and `schedule=constant` has none.
         """
         values = dict(recipe)
-        if self.optimizer.lower() != "sgd":
-            for rate in _RATES & values.keys():
-                values[rate] /= _TIMES_OTHERS
+        theirs = values.get("optimizer", _SGD)
+        if self.learning_rate is not None or self.optimizer_arguments:
+            values["optimizer"] = _SGD
+        ours = self.optimizer or values.get("optimizer", _SGD)
+        for rate in _RATES & values.keys():
+            if _is_sgd(ours) and not _is_sgd(theirs):
+                values[rate] *= _SGD_TIMES
+            elif _is_sgd(theirs) and not _is_sgd(ours):
+                values[rate] /= _SGD_TIMES
         if values.get("final_learning_rate"):
             if self.schedule == "constant":
                 values["final_learning_rate"] = 0.0
@@ -229,17 +237,28 @@ class TrainingOptions(ImageOptions):
         return super().with_recipe(values)
 
     @property
+    def optimizer_name(self) -> str:
+        """Of complete options; SGD's where no recipe was asked."""
+        return self.optimizer or _SGD
+
+    @property
     def all_optimizer_arguments(self) -> dict[str, Any]:
         """`optimizer_arguments`, or the default of the optimizer."""
         if self.optimizer_arguments is not None:
             return dict(self.optimizer_arguments)
-        return {"momentum": 0.9} if self.optimizer.lower() == "sgd" else {}
+        return {"momentum": 0.9} if _is_sgd(self.optimizer_name) else {}
 
 
-# How many times as large the rates of a recipe, which are for SGD, are as those
-# of others.
+_SGD = "sgd"
 _RATES = {"learning_rate", "final_learning_rate"}
-_TIMES_OTHERS = 10
+# As many times as large as those of Adam and its like.
+_SGD_TIMES = 10
+
+
+def _is_sgd(optimizer: str) -> bool:
+    return optimizer.lower() == _SGD
+
+
 _LEARNED = ("gumbel", "two_path")
 
 
@@ -542,6 +561,7 @@ USUAL_IMAGES_PER_OPTION = 300_000
 # paper's (section 4.1 and the official code).
 _PAPER: Mapping[str, Any] = {
     "batch_size": 1024,
+    "optimizer": "sgd",
     "learning_rate": 0.5,
     "schedule": "linear",
     "final_learning_rate": 0.0,
@@ -556,13 +576,17 @@ _SMALL: Mapping[str, Any] = {
     "schedule": "cosine",
     "initialization": "aligned",
 }
-# What ranks paths well is not what trains one network best.
-_SMALL_SUPERNET: Mapping[str, Any] = {**_SMALL, "final_learning_rate": 0.0}
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "supernet": {
         "imagenet": {**_PAPER, "steps": 150_000},
-        "cifar": {**_SMALL_SUPERNET, "steps": 40_000},
-        "demo": {**_SMALL_SUPERNET, "steps": 2_000, "learning_rate": 0.1},
+        # A branch has few steps; with Adam it learns more in them.
+        "cifar": {
+            **_SMALL,
+            "steps": 40_000,
+            "optimizer": "adam",
+            "learning_rate": 0.005,
+        },
+        "demo": {**_SMALL, "steps": 2_000, "learning_rate": 0.1},
     },
     "subnet": {
         "imagenet": {**_PAPER, "steps": 300_000},

@@ -128,7 +128,7 @@ def run_optimizer(options: TrainingOptions) -> keras.optimizers.Optimizer:
         options.final_learning_rate or 0.0,
     )
     made = make_optimizer(
-        options.optimizer, rate, options.all_optimizer_arguments
+        options.optimizer_name, rate, options.all_optimizer_arguments
     )
     return scaled(made, options)
 

@@ -74,8 +74,27 @@ def test_a_recipes_final_rate_belongs_to_its_peak(given, wanted):
 )
 def test_a_recipes_rates_are_for_sgd(given, peak, final):
     full = TrainingOptions(**given).with_recipe(RECIPE)
-    assert full.learning_rate == pytest.approx(peak)
-    assert full.final_learning_rate == pytest.approx(final)
+    assert (full.learning_rate, full.final_learning_rate) == (peak, final)
+
+
+@pytest.mark.parametrize(
+    ("given", "optimizer", "peak"),
+    [
+        ({}, "adam", 0.05),
+        ({"optimizer": "nadam"}, "nadam", 0.05),
+        ({"optimizer": "sgd"}, "sgd", 0.5),
+        # A rate, or arguments, say nothing of Adam.
+        ({"learning_rate": 0.3}, "sgd", 0.3),
+        ({"learning_rate": 0.3, "optimizer": "adam"}, "adam", 0.3),
+        ({"optimizer_arguments": {"nesterov": True}}, "sgd", 0.5),
+    ],
+)
+def test_a_recipes_optimizer_goes_with_its_rate(given, optimizer, peak):
+    recipe = {**RECIPE, "optimizer": "adam", "learning_rate": 0.05}
+    full = TrainingOptions(**given).with_recipe(recipe)
+    assert (full.optimizer, full.learning_rate) == (optimizer, peak)
+    momentum = optimizer == "sgd" and "optimizer_arguments" not in given
+    assert ("momentum" in full.all_optimizer_arguments) == momentum
 
 
 def test_supernets_alone_are_averaged():
