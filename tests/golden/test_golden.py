@@ -5,12 +5,11 @@ the commit that renews says why.
 
 Paths, costs and all of a search's record but its accuracies are exact. The
 rest comes from float32 kernels, whose last bits differ between processors and
-versions of TensorFlow, and training enlarges them:
-
-see `TOLERANCES`. A change of 1e-6 of the initial weights moved, as shares of
-1 + value, losses by 0.06, weights by 0.05 and scores by 0.13 (statistics of
-`resnet18_bits` by 0.37), hence `LOOSE_TOLERANCES` for it and `nasbench201`.
-That of `shufflenet_blocks` was not measured; its tolerance is a guess.
+versions of TensorFlow, and training enlarges them: see `TOLERANCES`. Between
+two AMD processors the same code differed, as shares of 1 + value, by 0.03 in
+weights and 0.06 in statistics of `shufflenet_blocks`, and by 0.36 in statistics
+of `resnet18_bits`. A change of 1e-6 of the initial weights moved losses by 0.06
+and scores by 0.13, hence `LOOSE_TOLERANCES` for it and `nasbench201`.
 
 On one machine they are equal to the last bit: renewing says so.
 """
@@ -30,13 +29,13 @@ Values = dict[str, Any]
 # Absolute and relative at once; see above.
 TOLERANCES = {
     "losses": 0.01,
-    "weights": 0.01,
-    "statistics": 0.05,
+    "weights": 0.05,
+    "statistics": 0.1,
     "scores": 0.1,
 }
 LOOSE_TOLERANCES = {
     "losses": 0.15,
-    "weights": 0.15,
+    "weights": 0.05,
     "statistics": 0.75,
     "scores": 0.3,
 }
