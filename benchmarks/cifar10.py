@@ -80,7 +80,7 @@ def _tables(networks):
     ]
     for strategy in ("random", "evolution"):
         records = [
-            [line["accuracy"] for line in read_record(f"{strategy}_seed{seed}")]
+            [line["score"] for line in read_record(f"{strategy}_seed{seed}")]
             for seed in range(FLAGS.seeds)
         ]
         best = ", ".join(f"{100 * max(r):.2f}" for r in records)

@@ -111,7 +111,7 @@ def _searched():
         record = cifar10_tools.read_record(name := _search_name(*one))
         searched[name] = (
             np.array([line["encoding"] for line in record], np.int8),
-            np.array([line["accuracy"] for line in record]),
+            np.array([line["score"] for line in record]),
         )
     return searched
 

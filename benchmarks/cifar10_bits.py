@@ -129,7 +129,7 @@ def _compare_clips():
     """Both supernets' scores of the same random networks."""
     by_bits, shared = (
         {
-            tuple(line["encoding"]): line["accuracy"]
+            tuple(line["encoding"]): line["score"]
             for line in read_record(f"random_{clip}")
         }
         for clip in _CLIPS
