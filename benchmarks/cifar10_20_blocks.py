@@ -4,13 +4,13 @@ Example:
   python tools/train_supernet.py --data_dir=DIR \
       --flagfile=saved_configs/train_supernet/cifar10_20_blocks.flags
   python benchmarks/cifar10_20_blocks.py --data_dir=DIR \
-      --work_dir=runs/cifar10_20_blocks --output=docs/results/cifar10_20_blocks
+      --work_dir=runs/cifar10_20_blocks \
+      --output=docs/results/cifar10_20_blocks.json
 
 Searches by evolution and at random with two seeds, retrains the winner, random
 networks at its multiply-adds and the four networks of one option, and prints
-the tables as Markdown. OUTPUT.npz gets the scores of all candidates, and
-OUTPUT.json the accuracies of what was retrained. What is done already is not
-done again.
+the tables as Markdown. OUTPUT gets the scores of all candidates and the
+accuracies of what was retrained. What is done already is not done again.
 """
 
 import json
@@ -23,7 +23,7 @@ import cifar10_tools
 import spos_tf
 from cifar10_tools import FLAGS, best_json, percent_spread, read_json
 
-flags.DEFINE_string("output", None, "Where figures go, without an ending.")
+flags.DEFINE_string("output", None, "JSON file for the figures.")
 flags.mark_flag_as_required("output")
 
 _CONFIG = "cifar10_20_blocks"
@@ -105,15 +105,14 @@ def _retrain(networks):
 
 
 def _searched():
-    """Name -> encodings and scores, in the order of proposal."""
-    searched = {}
-    for one in _SEARCHES:
-        record = cifar10_tools.read_record(name := _search_name(*one))
-        searched[name] = (
-            np.array([line["encoding"] for line in record], np.int8),
-            np.array([line["score"] for line in record]),
-        )
-    return searched
+    """Name -> pairs of encoding and score, in the order of proposal."""
+    return {
+        name: [
+            ("".join(map(str, line["encoding"])), line["score"])
+            for line in cifar10_tools.read_record(name)
+        ]
+        for name in (_search_name(*one) for one in _SEARCHES)
+    }
 
 
 def _search_table(searched):
@@ -122,7 +121,8 @@ def _search_table(searched):
         " reliability |",
         "|---|---|---|---|---|",
     ]
-    for name, (_, scores) in searched.items():
+    for name, pairs in searched.items():
+        scores = np.array([score for _, score in pairs])
         trust = read_json("search", name, "best.json")["trust"]
         rows.append(
             f"| {name} | {100 * trust['mean']:.2f} | "
@@ -162,15 +162,9 @@ def main(argv):
     networks = _networks()
     _retrain(networks)
     searched = _searched()
-    np.savez_compressed(
-        f"{FLAGS.output}.npz",
-        **{f"{name}_encodings": one[0] for name, one in searched.items()},
-        **{f"{name}_scores": one[1] for name, one in searched.items()},
-    )
     retrained, kept = _retrained_table(networks)
-    pathlib.Path(f"{FLAGS.output}.json").write_text(
-        json.dumps(kept, indent=1) + "\n", "utf-8"
-    )
+    figures = {"searches": searched, "retrained": kept}
+    pathlib.Path(FLAGS.output).write_text(json.dumps(figures) + "\n", "utf-8")
     print("\n".join([*_search_table(searched), "", *retrained]))
 
 
