@@ -220,7 +220,9 @@ class TrainingOptions(ImageOptions):
         """
         values = dict(recipe)
         theirs = values.get("optimizer", _SGD)
-        if self.learning_rate is not None or self.optimizer_arguments:
+        # One or the other that somebody gave was always SGD's.
+        rates = self.learning_rate is not None or self.final_learning_rate
+        if rates or self.optimizer_arguments:
             values["optimizer"] = _SGD
         ours = self.optimizer or values.get("optimizer", _SGD)
         for rate in _RATES & values.keys():

@@ -86,6 +86,8 @@ def test_a_recipes_rates_are_for_sgd(given, peak, final):
         # A rate, or arguments, say nothing of Adam.
         ({"learning_rate": 0.3}, "sgd", 0.3),
         ({"learning_rate": 0.3, "optimizer": "adam"}, "adam", 0.3),
+        ({"final_learning_rate": 0.1}, "sgd", 0.5),
+        ({"final_learning_rate": 0.0}, "adam", 0.05),
         ({"optimizer_arguments": {"nesterov": True}}, "sgd", 0.5),
     ],
 )
