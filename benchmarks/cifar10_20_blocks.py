@@ -28,7 +28,7 @@ flags.mark_flag_as_required("output")
 
 _CONFIG = "cifar10_20_blocks"
 _LIMIT = 5_500_000
-# Of the limit: what counts as equal multiply-adds.
+# The least share of the limit that counts as equal multiply-adds.
 _LEAST_SHARE = 0.97
 _SEARCHES = [
     (strategy, seed) for seed in (0, 1) for strategy in ("evolution", "random")

@@ -190,39 +190,33 @@ def _spread_line(
             ". One score has a standard error of "
             f"{_difference(metric, scores.standard_error)}"
         )
-    if is_guessing(scores.mean, chance):
+    if _is_guessing(scores.mean, chance):
         text += f". {_GUESSING}"
     return [f"{text}."]
 
 
-def is_guessing(score: float, chance: float | None) -> bool:
-    """Whether networks of such a mean score have hardly learned anything.
-
-    Args:
-        score: Mean accuracy of random networks.
-        chance: Accuracy of guessing; None for other metrics, of which it is
-            not known.
-    """
+def _is_guessing(score: float, chance: float | None) -> bool:
+    """Whether networks of such a mean score have hardly learned anything."""
     return chance is not None and score < min(
         chance + _GUESSING_SHARE * (1 - chance), _GUESSING_TIMES * chance
     )
 
 
 def guessing_line(metric: str, score: float, chance: float | None) -> str:
-    """What is said of a training whose networks have hardly learned.
+    """What a training says at its end if its networks hardly beat guessing.
 
     Args:
         metric: Name of what is scored.
-        score: Mean score of random networks.
+        score: Mean score of the networks that were validated.
         chance: Accuracy of guessing; None for other metrics.
 
     Returns:
         A sentence or two, or nothing where they have learned.
     """
-    if chance is None or not is_guessing(score, chance):
+    if chance is None or not _is_guessing(score, chance):
         return ""
     return (
-        f"Random networks score {score_text(metric, score)} on average, where "
+        f"The validation found {score_text(metric, score)} on average, where "
         f"chance is {score_text(metric, chance)}. {_GUESSING}."
     )
 

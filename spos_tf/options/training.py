@@ -220,7 +220,7 @@ class TrainingOptions(ImageOptions):
         """
         values = dict(recipe)
         theirs = values.get("optimizer", _SGD)
-        # One or the other that somebody gave was always SGD's.
+        # Rates and arguments that name no optimizer are meant for SGD.
         rates = self.learning_rate is not None or self.final_learning_rate
         if rates or self.optimizer_arguments:
             values["optimizer"] = _SGD
@@ -240,7 +240,7 @@ class TrainingOptions(ImageOptions):
 
     @property
     def optimizer_name(self) -> str:
-        """Of complete options; SGD's where no recipe was asked."""
+        """Name of the optimizer: `optimizer`, or sgd where that is open."""
         return self.optimizer or _SGD
 
     @property

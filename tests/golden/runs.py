@@ -165,7 +165,7 @@ def train(space: str) -> tuple[Supernet, list[float]]:
 
 
 def weights(supernet: Supernet) -> dict[str, list[float]]:
-    """Of every variable its mean and mean absolute value.
+    """The mean and the mean absolute value of every variable.
 
     Single elements say nothing after 20 steps: between two processors some
     differ by half their size.

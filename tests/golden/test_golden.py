@@ -6,7 +6,7 @@ the commit that renews says why.
 Paths, costs and all of a search's record but its accuracies are exact. The
 rest comes from float32 kernels, whose last bits differ between processors and
 versions of TensorFlow, and training enlarges them: see `TOLERANCES`. Between
-two AMD processors the same code differed, as shares of 1 + value, by 0.03 in
+two processors the same code differed, as shares of 1 + value, by 0.03 in
 weights and 0.06 in statistics of `shufflenet_blocks`, and by 0.36 in statistics
 of `resnet18_bits`. A change of 1e-6 of the initial weights moved losses by 0.06
 and scores by 0.13, hence `LOOSE_TOLERANCES` for it and `nasbench201`.
